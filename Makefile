@@ -1,0 +1,47 @@
+# Sekisho. `make demo` shows everything; `make test` runs every check; `make help` lists the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+READY := .venv/.ready
+MEMBERS := core proxy portal builder stages
+
+.PHONY: help setup demo test check unit integration e2e lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+$(READY): requirements/bootstrap.txt requirements/run.txt requirements/dev.txt $(MEMBERS:%=%/pyproject.toml) deploy/setup.sh
+	@sh deploy/setup.sh venv
+	@touch $@
+
+setup: $(READY) ## install everything that the demo and the tests need
+	@sh deploy/setup.sh tools
+
+demo: setup ## from a request to a job in a closed zone (KEEP=1 leaves the portal and the proxy up)
+	@$(BIN)/python deploy/demo $(if $(KEEP),--keep)
+
+test: setup check unit integration e2e ## every check and every test
+	@echo "make test: all passed"
+
+check: $(READY) ## style, types, architecture
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+unit: $(READY) ## unit and property tests, with the network cut
+	sh tests/without-network.sh $(PYTEST) tests/unit tests/property
+
+integration: setup ## real clients, a real engine, loopback only
+	sh deploy/engine.sh run $(PYTEST) tests/integration
+
+e2e: setup ## the demo itself, against PyPI
+	sh deploy/engine.sh run $(PYTEST) tests/e2e
+
+lock: $(READY) ## lock the project's own requirements again (UPGRADE=--upgrade for newer ones)
+	UPGRADE="$(UPGRADE)" sh requirements/lock.sh
+
+clean: ## remove everything that any target made
+	@sh deploy/clean.sh

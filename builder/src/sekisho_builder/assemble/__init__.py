@@ -1,0 +1,5 @@
+"""Wheels become layers: each by splicing its own deflate streams into a gzip of many members, with no compressor.
+
+What a layer's bytes are depends on the wheels and on the rules here, never on a compression library's version. This
+module imports nothing, so that the processes that build layers start quickly; ``assembly.assemble`` is the way in.
+"""

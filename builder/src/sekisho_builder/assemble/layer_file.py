@@ -1,0 +1,139 @@
+"""A layer on its way to disk: a tar inside a gzip of many members (RFC 1952, 2.2), hashed both ways as it is written."""
+
+import hashlib
+import io
+import tarfile
+import zlib
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from sekisho_builder.assemble.deflate import pack
+
+MTIME = 315532800
+"""1980-01-01: constant, and not zero, because some programs mistrust the epoch."""
+
+_GZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_HELD = 1 << 18
+_BLOCK = 512
+
+
+class LayerFile:
+    """Writes tar entries into ``file``. Entries must come in a stable order; nothing here depends on time or place.
+
+    ``digest`` and ``size`` are of the gzip, ``diff_id`` and ``unpacked`` of the tar in it; read them after ``close``.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._outer = hashlib.sha256()
+        self._inner = hashlib.sha256()
+        self._held = bytearray()
+        self._folders: set[str] = set()
+        self.size = 0
+        self.unpacked = 0
+
+    def folder(self, path: str, *, uid: int = 0, gid: int = 0) -> None:
+        """Add a folder and those above it that this layer has not named yet; only the last gets the owner."""
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            name = "/".join(parts[:depth])
+            if name not in self._folders:
+                self._folders.add(name)
+                owner = (uid, gid) if depth == len(parts) else (0, 0)
+                self._entry(name, tarfile.DIRTYPE, mode=0o755, owner=owner)
+
+    def link(self, path: str, target: str) -> None:
+        """Add a symbolic link."""
+        self._parent(path)
+        self._entry(path, tarfile.SYMTYPE, mode=0o777, target=target)
+
+    def data(self, path: str, content: bytes, *, mode: int) -> None:
+        """Add a file whose bytes were made here."""
+        self._parent(path)
+        self._entry(path, tarfile.REGTYPE, mode=mode, size=len(content))
+        self._plain(content)
+        self._pad(len(content))
+
+    def stored(self, path: str, content: Iterable[bytes], *, mode: int, size: int) -> None:
+        """Add a file that comes uncompressed, in pieces."""
+        self._parent(path)
+        self._entry(path, tarfile.REGTYPE, mode=mode, size=size)
+        for piece in content:
+            self._plain(piece)
+        self._pad(size)
+
+    def spliced(self, path: str, content: Iterable[tuple[bytes, bytes]], *, mode: int, size: int, crc: int) -> None:
+        """Add a file that comes as pairs (piece of a raw deflate stream, what that inflates to).
+
+        The deflate stream becomes a gzip member as it is; the caller has checked ``size`` and ``crc``.
+        """
+        self._parent(path)
+        self._entry(path, tarfile.REGTYPE, mode=mode, size=size)
+        self._release()
+        self._write(_GZIP)
+        for packed, plain in content:
+            self._inner.update(plain)
+            self._write(packed)
+        self.unpacked += size
+        self._write(_trailer(crc, size))
+        self._pad(size)
+
+    def close(self) -> None:
+        """End the tar (two empty blocks) and the gzip."""
+        self._plain(bytes(2 * _BLOCK))
+        self._release()
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of the gzip: the layer's digest."""
+        return self._outer.hexdigest()
+
+    @property
+    def diff_id(self) -> str:
+        """Return the sha256 of the tar: the layer's ``diff_id``."""
+        return self._inner.hexdigest()
+
+    def _parent(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        if parent and parent not in self._folders:
+            self.folder(parent)
+
+    def _entry(
+        self, path: str, kind: bytes, *, mode: int, size: int = 0, target: str = "", owner: tuple[int, int] = (0, 0)
+    ) -> None:
+        info = tarfile.TarInfo(path)
+        info.type, info.mode, info.size, info.linkname, info.mtime = kind, mode, size, target, MTIME
+        info.uid, info.gid = owner
+        self._plain(info.tobuf(tarfile.PAX_FORMAT, encoding="utf-8", errors="strict"))
+
+    def _pad(self, size: int) -> None:
+        self._plain(bytes(-size % _BLOCK))
+
+    def _plain(self, data: bytes) -> None:
+        self._held += data
+        self.unpacked += len(data)
+        if len(self._held) >= _HELD:
+            self._release()
+
+    def _release(self) -> None:
+        """Write what is held as one gzip member."""
+        if self._held:
+            held = bytes(self._held)
+            self._held.clear()
+            self._inner.update(held)
+            self._write(_GZIP + pack(held) + _trailer(zlib.crc32(held), len(held)))
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._outer.update(data)
+        self.size += len(data)
+
+
+def _trailer(crc: int, size: int) -> bytes:
+    """Return CRC32 and ISIZE, the size modulo 2^32 (RFC 1952, 2.3.1)."""
+    return crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def read_tar(packed: BinaryIO) -> tarfile.TarFile:
+    """Open a layer's tar for reading, member by member."""
+    return tarfile.open(fileobj=io.BufferedReader(packed) if isinstance(packed, io.RawIOBase) else packed, mode="r|gz")

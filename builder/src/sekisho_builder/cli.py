@@ -1,0 +1,41 @@
+"""``sekisho builder``: work on requests, and prepare base images."""
+
+import asyncio
+
+import click
+
+from sekisho.cli.frame import emit, json_option
+from sekisho.cli.operate import serve as serve_services
+from sekisho.settings import load_settings
+
+
+@click.group()
+def builder() -> None:
+    """Resolve requests and build images from approved bytes."""
+
+
+@builder.command()
+def work() -> None:
+    """Work on the portal's requests until stopped."""
+    from sekisho_builder import service  # noqa: PLC0415 (the engine takes a while to import)
+
+    settings = load_settings()
+    click.echo(f"sekisho: builder works for {settings.portal}", err=True)
+    asyncio.run(serve_services({"builder": service.serve}, settings))
+
+
+@builder.command()
+@click.argument("image")
+@json_option
+def base(image: str, *, as_json: bool) -> None:
+    """Bring the base image of IMAGE into the cache: pulled by digest, or built from Debian packages."""
+    from sekisho_builder.base import open_base  # noqa: PLC0415
+    from sekisho_builder.stages import read_definition  # noqa: PLC0415
+
+    settings = load_settings()
+    found = open_base(read_definition(settings.images, image), settings.images, settings)
+    emit(
+        found.plain(),
+        as_json=as_json,
+        text=lambda: f"base sha256:{found.manifest} ({'reused' if found.reused else 'built'})",
+    )

@@ -1,0 +1,111 @@
+"""The builder's only way to packages: the proxy."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from sekisho.client import raise_for_problem
+from sekisho.errors import SekishoError, UpstreamError, from_diagnostics
+from sekisho.model import Artifact, Facts, sha256_hex
+from sekisho.store import BlobStore
+
+_AT_ONCE = 8
+
+
+class Proxy:
+    """Speaks to one proxy with the service token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self._token = token
+        limits = httpx2.Limits(max_connections=2 * _AT_ONCE, max_keepalive_connections=2 * _AT_ONCE)
+        self._http = httpx2.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=600.0, limits=limits
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def index_url(self, source: str) -> str:
+        """Return the candidate mount's address with the token in it, for a resolver's environment."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://__token__:{quote(self._token, safe='')}@{parts.netloc}/candidates/{source}/simple/"
+
+    def _get(self, path: str) -> httpx2.Response:
+        try:
+            response = self._http.get(path)
+        except httpx2.TransportError as error:
+            raise self._silent(error) from error
+        raise_for_problem(response, service="the proxy")
+        return response
+
+    def _silent(self, error: httpx2.TransportError) -> UpstreamError:
+        return UpstreamError(f"the proxy does not answer: {error}", where=self.url, todo="start it with `sekisho up`")
+
+    def artifacts(self, source: str, project: str) -> tuple[Artifact, ...]:
+        """Return every file of a project that the policy does not deny outright."""
+        rows = self._get(f"/candidates/{source}/artifacts/{project}").json()
+        return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {project}") for row in rows)
+
+    def with_metadata(self, artifact: Artifact) -> Artifact:
+        """Return the artifact with the sha256 of the METADATA that the resolver saw (PEP 658's ``core-metadata``)."""
+        path = quote(artifact.path, safe="/")
+        metadata = self._get(f"/candidates/{artifact.source}/files/{path}.metadata").content
+        return artifact.model_copy(update={"index": {**artifact.index, "core-metadata": sha256_hex(metadata)}})
+
+    def inspect(self, artifacts: Sequence[Artifact], told: Callable[[int, int], None]) -> tuple[list[Facts], int]:
+        """Have the artifacts fetched into quarantine and inspected; return (facts, how many were known already).
+
+        ``told`` hears (done, total). Raises the first problem once every artifact was tried.
+        """
+        body = {"artifacts": [artifact.plain() for artifact in artifacts]}
+        facts: list[Facts] = []
+        problems: list[SekishoError] = []
+        known = 0
+        try:
+            with self._http.stream("POST", "/quarantine", json=body) as response:
+                if response.is_error:
+                    response.read()
+                raise_for_problem(response, service="the proxy")
+                for line in response.iter_lines():
+                    row = json.loads(line)
+                    if "facts" in row:
+                        facts.append(Facts.parse(row["facts"], where=f"{self.url}, inspection"))
+                        known += bool(row.get("cached"))
+                    else:
+                        problems.append(from_diagnostics(row["problem"]))
+                    told(len(facts) + len(problems), len(artifacts))
+        except httpx2.TransportError as error:
+            raise self._silent(error) from error
+        if problems:
+            raise problems[0]
+        if len(facts) != len(artifacts):
+            raise UpstreamError("the proxy stopped in the middle of an inspection", where=self.url, todo="try again")
+        return facts, known
+
+    def fetch(
+        self, artifacts: Iterable[Artifact], workspace: str, store: BlobStore, told: Callable[[int, int], None]
+    ) -> int:
+        """Bring approved artifacts into ``store`` through the workspace's door; return how many were not there yet."""
+        wanted = [artifact for artifact in artifacts if not store.has(artifact.sha256)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for done, _ in enumerate(pool.map(lambda artifact: self._bring(artifact, workspace, store), wanted), 1):
+                told(done, len(wanted))
+        return len(wanted)
+
+    def _bring(self, artifact: Artifact, workspace: str, store: BlobStore) -> Path:
+        path = f"/w/{workspace}/pypi/files/{quote(artifact.path, safe='/')}"
+        try:
+            with self._http.stream("GET", path, headers={"Accept-Encoding": "identity"}) as response:
+                if response.is_error:
+                    response.read()
+                raise_for_problem(response, service="the proxy")
+                store.add(response.iter_bytes(1 << 20), expected=artifact.sha256)
+        except httpx2.TransportError as error:
+            raise self._silent(error) from error
+        return store.path(artifact.sha256)

@@ -1,0 +1,176 @@
+"""Request → closure: the versions by uv, the one file per project by the target's own order of tags.
+
+uv reads the candidate mount: metadata of everything that is not denied, files of nothing. It gets no configuration of
+this machine, and source distributions never count, so nothing is built and no foreign code runs.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import uv
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from sekisho.errors import MissingToolError, UnresolvableError, UpstreamError
+from sekisho.model import Artifact, Closure, Edge, Request, Target, normalize_project
+from sekisho_builder.proxy import Proxy
+
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+)(?:\s+#\s+via\s+(?P<via>.*))?$")
+_SECRET = re.compile(r"//[^/@\s]*@")
+_GLIBC_FLOOR = {"x86_64": 5, "aarch64": 17}
+_LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
+_TIMEOUT = 300
+
+
+class Pin(NamedTuple):
+    """One line of the resolver's answer; ``via`` are the projects that need it, none for a direct requirement."""
+
+    project: str
+    release: str
+    via: tuple[str, ...]
+
+
+def platforms(target: Target) -> list[str]:
+    """Return the target's platform tags, best first (PEP 600, and its older spellings)."""
+    major, newest = target.glibc_version
+    tags = []
+    for minor in range(newest, _GLIBC_FLOOR[target.arch] - 1, -1):
+        tags.append(f"manylinux_{major}_{minor}_{target.arch}")
+        if old := _LEGACY.get((major, minor)):
+            tags.append(f"{old}_{target.arch}")
+    return [*tags, f"linux_{target.arch}"]
+
+
+def wheel_tags(target: Target) -> list[Tag]:
+    """Return every tag that the target accepts, best first."""
+    minor = target.python_minor
+    abi = f"cp{minor[0]}{minor[1]}"
+    where = platforms(target)
+    return [
+        *cpython_tags(minor, [abi, "abi3", "none"], where),
+        *compatible_tags(minor, abi, where),
+    ]
+
+
+def resolve(request: Request, proxy: Proxy, source: str, told: Callable[[int, int], None]) -> Closure:
+    """Resolve a request on its target; raise ``UnresolvableError`` with the resolver's chain when nothing fits."""
+    pins = _ask_uv(request, proxy.index_url(source))
+    ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
+
+    def choose(pin: Pin) -> Artifact:
+        files = [a for a in proxy.artifacts(source, pin.project) if a.release == pin.release]
+        return proxy.with_metadata(best_wheel(pin, files, ranks, request))
+
+    artifacts: list[Artifact] = []
+    with ThreadPoolExecutor(8) as pool:
+        for done, artifact in enumerate(pool.map(choose, pins), 1):
+            artifacts.append(artifact)
+            told(done, len(pins))
+    return Closure(
+        request=request.digest(),
+        target=request.target,
+        direct=request.requirements,
+        resolver=f"uv {uv_version()}",
+        resolve_before=request.resolve_before,
+        artifacts=tuple(artifacts),
+        edges=tuple(Edge(project=above, needs=pin.project) for pin in pins for above in pin.via),
+    )
+
+
+def best_wheel(pin: Pin, files: Sequence[Artifact], ranks: Mapping[Tag, int], request: Request) -> Artifact:
+    """Return the wheel that an installer on the target would take: best tag, then highest build number."""
+
+    def rank(artifact: Artifact) -> tuple[int, tuple[int, str]] | None:
+        try:
+            _, _, build, tags = parse_wheel_filename(artifact.filename)
+        except InvalidWheelFilename:
+            return None
+        found = [ranks[tag] for tag in tags if tag in ranks]
+        number = build or (0, "")
+        return (min(found), (-number[0], number[1])) if found else None
+
+    before = request.resolve_before
+    in_time = [a for a in files if before is None or (a.uploaded is not None and a.uploaded < before)]
+    ranked = sorted(((r, a.filename, a) for a in in_time if (r := rank(a))), key=lambda row: row[:2])
+    if not ranked:
+        raise UnresolvableError(
+            f"{pin.project} {pin.release} has no wheel for {request.target}",
+            where=f"needed by {', '.join(pin.via) or 'the request'}",
+            todo="ask for another version, or for another target",
+        )
+    return ranked[0][2]
+
+
+def _ask_uv(request: Request, index: str) -> list[Pin]:
+    arch = request.target.arch
+    command = [
+        uv.find_uv_bin(), "pip", "compile", "-", "--no-header", "--annotation-style", "line", "--no-cache",
+        "--no-config", "--only-binary", ":all:", "--no-python-downloads", "--color", "never",
+        "--python-version", request.target.python,
+        "--python-platform", f"{arch}-manylinux_{request.target.glibc.replace('.', '_')}",
+    ]  # fmt: skip
+    if request.resolve_before:
+        command += ["--exclude-newer", request.resolve_before.isoformat()]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
+    try:
+        done = subprocess.run(
+            command,
+            input="\n".join(request.requirements),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_TIMEOUT,
+            env={**kept, "UV_DEFAULT_INDEX": index},
+        )
+    except FileNotFoundError as error:
+        raise MissingToolError("uv is not installed", todo="install the builder's requirements again") from error
+    except subprocess.TimeoutExpired as error:
+        raise UpstreamError(
+            f"resolving took more than {_TIMEOUT} seconds", todo="try again, or ask for fewer packages at once"
+        ) from error
+    if done.returncode != 0:
+        raise _explain(_SECRET.sub("//", done.stderr), request)
+    return parse_pins(done.stdout)
+
+
+def _explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
+    """Turn uv's last words into ours: its derivation is the chain that a person needs."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip() and not line.startswith("warning:")]
+    text = "\n".join(lines).removeprefix("error: ")
+    if "No solution found" in text or "not found in the package registry" in text or "no versions" in text:
+        return UnresolvableError(
+            text, where=f"requirements: {', '.join(request.requirements)}", todo="change the requirement that it names"
+        )
+    return UpstreamError(
+        f"the resolver could not read the index: {text}", where="the proxy's candidate mount", todo="try again later"
+    )
+
+
+def parse_pins(text: str) -> list[Pin]:
+    """Read uv's answer; raise ``UpstreamError`` for a line that is no pin."""
+    pins = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _PIN.match(line.strip())
+        if match is None:
+            raise UpstreamError(f"the resolver answered something else than a pin: {line[:120]!r}")
+        pins.append(Pin(normalize_project("pypi", match["name"]), match["release"], tuple(_via(match["via"] or ""))))
+    return pins
+
+
+def _via(text: str) -> Iterable[str]:
+    for name in text.split(","):
+        bare = name.strip().partition("[")[0]
+        if bare and not bare.startswith("-"):
+            yield normalize_project("pypi", bare)
+
+
+def uv_version() -> str:
+    """Return uv's version."""
+    done = subprocess.run([uv.find_uv_bin(), "--version"], capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.split()[1]

@@ -1,0 +1,185 @@
+"""The stages between a request and an image, each small enough to be run again.
+
+Every stage reads the records it needs from the portal, turns them into the next one, and reports it there. What a
+stage makes on disk is named by digest, so a stage that runs twice finds its own work.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sekisho.allowlist import load_yaml
+from sekisho.client import PortalClient
+from sekisho.containers import DockerContainers
+from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
+from sekisho.lock import Lock, make_lock
+from sekisho.model import Artifact, Closure, GateReport, ImageDefinition, Request
+from sekisho.policy import Snapshot, open_snapshot
+from sekisho.settings import Settings
+from sekisho.signing import Envelope, Trust
+from sekisho.store import BlobStore, write_atomically
+from sekisho_builder.assemble import assemble
+from sekisho_builder.base import open_base
+from sekisho_builder.gates import run_gates
+from sekisho_builder.oci import Layout, push, to_docker_archive
+from sekisho_builder.proxy import Proxy
+from sekisho_builder.resolve import resolve
+
+_TELL_EVERY = 0.25
+"""Seconds between two reports of progress."""
+
+
+def read_definition(folder: Path, name: str) -> ImageDefinition:
+    """Read ``<folder>/<name>/image.yaml``."""
+    path = folder / name / "image.yaml"
+    if not path.is_file():
+        raise NotFoundError(f"there is no image definition {name!r}", where=str(path), todo="set SEKISHO_IMAGES")
+    return ImageDefinition.parse(load_yaml(path.read_text(), where=str(path)), where=str(path))
+
+
+class Stages:
+    """The builder's stages over its outside: the portal, the proxy, a container engine, a folder."""
+
+    def __init__(self, settings: Settings, portal: PortalClient, proxy: Proxy) -> None:
+        self._settings = settings
+        self._portal = portal
+        self._proxy = proxy
+        self._folder = settings.data / "builder"
+        self._wheels = BlobStore(self._folder / "wheels")
+        self._wheels.sweep()
+
+    def _teller(self, request_id: str, stage: str) -> Callable[[int, int], None]:
+        last = 0.0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > _TELL_EVERY or done == total:
+                last = time.monotonic()
+                self._portal.report(request_id, "progress", {"stage": stage, "done": done, "total": total})
+
+        return tell
+
+    def _records(self, request_id: str) -> tuple[Request, Closure]:
+        found = self._portal.records(request_id)
+        request = Request.parse(found["request"], where=f"request {request_id}")
+        if found["closure"] is None:
+            raise ConflictError(f"request {request_id} is not resolved yet")
+        return request, Closure.parse(found["closure"], where=f"closure of {request_id}")
+
+    def _snapshot(self) -> Snapshot:
+        sealed = Envelope.parse(self._portal.snapshot(), where="policy snapshot")
+        return open_snapshot(sealed, Trust.load(self._settings.trust_file))
+
+    # propose
+
+    def resolve(self, request_id: str) -> None:
+        """Request → closure."""
+        request = Request.parse(self._portal.records(request_id)["request"], where=f"request {request_id}")
+        source = next((s.id for s in self._snapshot().sources if s.kind == request.kind), None)
+        if source is None:
+            raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
+        closure = resolve(request, self._proxy, source, self._teller(request_id, "resolve"))
+        self._portal.report(request_id, "resolved", {"closure": closure.plain()})
+
+    def inspect(self, request_id: str) -> None:
+        """Closure → facts; the portal judges them at once."""
+        _, closure = self._records(request_id)
+        facts, known = self._proxy.inspect(closure.artifacts, self._teller(request_id, "inspect"))
+        body = {"facts": [found.plain() for found in facts], "known": known}
+        self._portal.report(request_id, "inspected", body)
+
+    # deliver
+
+    def lock(self, request_id: str) -> None:
+        """Closure and approvals → lock."""
+        request, closure = self._records(request_id)
+        approvals = (signed.approval for signed in self._snapshot().approvals)
+        name = request.image or request_id
+        lock = make_lock(name, closure, approvals, workspace=request.workspace, now=datetime.now(UTC))
+        self._portal.report(request_id, "locked", {"lock": lock.plain()})
+
+    def _locked(self, request_id: str) -> tuple[Lock, ImageDefinition]:
+        found = self._portal.records(request_id)["lock"]
+        if found is None:
+            raise ConflictError(f"request {request_id} has no lock yet")
+        lock = Lock.parse(found, where=f"lock of {request_id}")
+        definition = read_definition(self._settings.images, lock.name)
+        if lock.direct != definition.requirements or lock.target != definition.target:
+            raise ConflictError(
+                f"the definition of {lock.name} changed after request {request_id} was made",
+                where=str(self._settings.images / lock.name / "image.yaml"),
+                todo=f"ask again with `sekisho request --image {lock.name}`",
+            )
+        return lock, definition
+
+    def _wheel(self, artifact: Artifact) -> Path:
+        return self._wheels.path(artifact.sha256)
+
+    def layout(self, name: str) -> Path:
+        """Return where the OCI layout of an image is kept."""
+        return self._folder / "images" / name
+
+    def assemble(self, request_id: str) -> str:
+        """Lock and base → an OCI layout; return its manifest's sha256."""
+        lock, definition = self._locked(request_id)
+        fetched = self._proxy.fetch(lock.artifacts, lock.workspace, self._wheels, self._teller(request_id, "fetch"))
+        base = open_base(definition, self._settings.images, self._settings)
+        made = assemble(
+            definition,
+            lock,
+            base.layout,
+            self._wheel,
+            cache=self._folder / "layers",
+            out=self.layout(definition.name),
+            progress=self._teller(request_id, "assemble"),
+        )
+        body: dict[str, Any] = {**made.plain(), "fetched": fetched, "base": base.plain()}
+        self._portal.report(request_id, "assembled", {"assembly": body})
+        return made.manifest
+
+    def gate(self, request_id: str, manifest: str) -> None:
+        """Image → gate report; raise ``RefusedError`` naming the gates that failed. A report is reused by digest."""
+        lock, definition = self._locked(request_id)
+        kept = self._folder / "gates" / f"{manifest}.json"
+        reused = kept.exists()
+        if reused:
+            report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
+        else:
+            containers = DockerContainers()
+            archive = self._folder / f"{manifest}.tar"
+            try:
+                to_docker_archive(Layout(self.layout(definition.name)), archive)
+                image = containers.load(archive)
+            finally:
+                archive.unlink(missing_ok=True)
+            report = run_gates(
+                definition, lock, image, containers, manifest=manifest, now=datetime.now(UTC),
+                progress=self._teller(request_id, "gate"),
+            )  # fmt: skip
+            if report.passed:
+                write_atomically(kept, report.canonical())
+        self._portal.report(request_id, "gated", {"gates": {**report.plain(), "reused": reused}})
+        if not report.passed:
+            failed = [gate for gate in report.gates if gate.status == "failed"]
+            raise RefusedError(
+                "; ".join(f"gate {gate.gate} failed: {' '.join(gate.evidence[:5])}" for gate in failed),
+                where=f"image {definition.name}",
+                todo="mend the definition or its packages and ask again",
+            )
+
+    def push(self, request_id: str) -> Mapping[str, Any]:
+        """Image → a reference by digest in the registry."""
+        lock, definition = self._locked(request_id)
+        if self._settings.registry is None:
+            raise BadInputError("no registry is configured", where="SEKISHO_REGISTRY", todo="set it to host:port")
+        pushed = push(
+            Layout(self.layout(definition.name)),
+            self._settings.registry,
+            f"{self._settings.repository_prefix}{definition.name}",
+            tag=lock.digest()[:12],
+        )
+        body = {**pushed.reference.plain(), "sent": pushed.sent, "skipped": pushed.skipped}
+        self._portal.report(request_id, "delivered", {"image": body})
+        return body

@@ -1,0 +1,192 @@
+"""Ask for packages, and ask what became of it: ``request``, ``status``, ``why``."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from packaging.requirements import InvalidRequirement, Requirement
+
+from sekisho.allowlist import load_yaml
+from sekisho.cli.frame import emit, json_option
+from sekisho.client import PortalClient
+from sekisho.errors import BadInputError, NotFoundError, RefusedError
+from sekisho.model import ImageDefinition
+from sekisho.settings import Settings, load_settings
+
+FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting")
+"""States in which nothing more happens without a person, when a request is not meant for an image."""
+
+
+def connect(settings: Settings) -> PortalClient:
+    """Return a client that speaks as the holder of ``SEKISHO_TOKEN``."""
+    return PortalClient(settings.portal, settings.token)
+
+
+def read_definition(settings: Settings, image: str) -> ImageDefinition:
+    """Read ``images/<image>/image.yaml``; raise ``NotFoundError`` if there is none."""
+    path = settings.images / image / "image.yaml"
+    if not path.is_file():
+        known = sorted(p.parent.name for p in settings.images.glob("*/image.yaml"))
+        raise NotFoundError(
+            f"there is no image definition {image!r}",
+            where=str(path),
+            todo=f"use one of {', '.join(known) or '(none)'}, or set SEKISHO_IMAGES",
+        )
+    definition = ImageDefinition.parse(load_yaml(path.read_text(), where=str(path)), where=str(path))
+    if definition.name != image:
+        raise BadInputError(f"the definition is named {definition.name!r}", where=str(path))
+    return definition
+
+
+def read_requirements(path: Path) -> tuple[str, ...]:
+    """Read requirements, one a line; comments are skipped, options refused with their line."""
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = line.partition(" #")[0].strip()
+        if text and not text.startswith("#"):
+            if text.startswith("-"):
+                raise BadInputError(
+                    f"options are not requirements: {text[:60]}", where=f"{path}, line {number}", todo="remove the line"
+                )
+            found.append(text)
+    return tuple(found)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--image", help="Ask for everything that images/IMAGE/image.yaml needs.")
+@click.option("-r", "--requirements", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file.")
+@click.option("--reason", default="", help="Why you need it; the approver reads this.")
+@click.option("--python", help="Full Python version of the target, as 3.11.2.")
+@click.option("--glibc", default="2.36", show_default=True, help="C library of the target.")
+@click.option("--wait", is_flag=True, help="Wait until a person, or nobody, has to act.")
+@json_option
+def request(
+    names: tuple[str, ...],
+    image: str | None,
+    requirements: Path | None,
+    reason: str,
+    python: str | None,
+    glibc: str,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Ask for packages: NAME… , or -r FILE, or --image IMAGE.
+
+    The whole closure is resolved, inspected and judged; one decision admits all of it.
+    """
+    settings = load_settings()
+    body: dict[str, Any] = {"workspace": settings.workspace, "reason": reason}
+    wanted = (*names, *(read_requirements(requirements) if requirements else ()))
+    if image:
+        definition = read_definition(settings, image)
+        body |= {"image": image, "target": definition.target.plain()}
+        if definition.resolve_before:
+            body["resolve_before"] = definition.resolve_before.isoformat()
+        wanted = (*definition.requirements, *wanted)
+    elif python:
+        body["target"] = {"python": python, "glibc": glibc}
+    else:
+        raise click.UsageError("say what it must run on: --image IMAGE, or --python 3.11.2")
+    if not wanted:
+        raise click.UsageError("name at least one package, a requirements file or an image")
+    with connect(settings) as portal:
+        status = portal.ask(body | {"requirements": list(wanted)})
+        if wait:
+            status = follow(portal, status["id"])
+    emit(status, as_json=as_json, text=lambda: describe(status))
+
+
+def follow(portal: PortalClient, request_id: str, *, limit: float = 1800) -> dict[str, Any]:
+    """Wait until the request needs a person or has ended; raise what it failed with."""
+    end = time.monotonic() + limit
+    status = portal.status(request_id)
+    while not _settled(status) and time.monotonic() < end:
+        status = portal.status(request_id, after=status["seq"], wait=20)
+    raise_problem(status)
+    return status
+
+
+def _settled(status: dict[str, Any]) -> bool:
+    if status["state"] == "approved" and status["request"].get("image"):
+        return False
+    return status["state"] in FINAL
+
+
+def raise_problem(status: dict[str, Any]) -> None:
+    """Raise when a request has failed or was refused, so that a script notices."""
+    if status["state"] == "failed":
+        problem = status["problem"]
+        raise RefusedError(
+            problem.get("title", "the request failed"),
+            where=f"request {status['id']}, {status['failed_stage']}: {problem.get('where', '')}".rstrip(": "),
+            todo=problem.get("todo") or "mend the cause, then `sekisho status --retry " + status["id"] + "`",
+        )
+
+
+@click.command()
+@click.argument("request_id", metavar="[REQUEST]", required=False)
+@click.option("--retry", is_flag=True, help="Work on a failed request again.")
+@click.option("--wait", is_flag=True, help="Wait until a person, or nobody, has to act.")
+@click.option("--verdicts", is_flag=True, help="Show the verdict of every artifact.")
+@json_option
+def status(request_id: str | None, *, retry: bool, wait: bool, verdicts: bool, as_json: bool) -> None:
+    """Show where a request stands, or list all requests."""
+    with connect(load_settings()) as portal:
+        if request_id is None:
+            rows = portal.requests()
+            emit(rows, as_json=as_json, text=lambda: "\n".join(map(_row, rows)) or "no requests yet")
+            return
+        if retry:
+            portal.retry(request_id)
+        found = follow(portal, request_id) if wait else portal.status(request_id)
+    emit(found, as_json=as_json, text=lambda: describe(found, verdicts=verdicts))
+
+
+def _row(status: dict[str, Any]) -> str:
+    asked = ", ".join(status["request"]["requirements"])
+    return f"{status['id']}  {status['state']:<10} {status['request']['requester']}: {asked[:80]}"
+
+
+def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
+    """Put a request's status into lines for a person."""
+    asked = status["request"]
+    lines = [
+        f"request {status['id']}: {status['state']}",
+        f"  asked by {asked['requester']} for workspace {asked.get('workspace', 'everyone')}",
+        f"  requirements: {', '.join(asked['requirements'])}",
+    ]
+    if counts := status.get("counts"):
+        lines.append("  verdicts: " + ", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
+    for row in status.get("verdicts", ()):
+        if verdicts or row["outcome"] == "deny":
+            reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
+            lines.append(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}")
+    if problem := status.get("problem"):
+        lines.append(f"  failed in {status['failed_stage']}: {problem.get('title')}")
+    if approval := status.get("approval"):
+        lines.append(f"  approved by {approval['approved_by']}: {approval.get('reason') or 'no reason given'}")
+    if reason := status.get("denied"):
+        lines.append(f"  denied by {reason['by']}: {reason['reason']}")
+    if image := status.get("image"):
+        lines.append(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}")
+    lines.append(f"  see {status['link']}")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("package", metavar="NAME[==VERSION]")
+@json_option
+def why(package: str, *, as_json: bool) -> None:
+    """Tell why a package is, or is not, to be had: who asked, which rule, since when."""
+    try:
+        wanted = Requirement(package)
+    except InvalidRequirement as error:
+        raise BadInputError(f"{package!r} is not NAME or NAME==VERSION: {error}") from error
+    exact = [spec.version for spec in wanted.specifier if spec.operator == "=="]
+    settings = load_settings()
+    with connect(settings) as portal:
+        answer = portal.why(wanted.name, exact[0] if exact else None, settings.workspace)
+    emit(answer, as_json=as_json, text=lambda: "\n".join(answer["lines"]))

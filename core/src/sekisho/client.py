@@ -1,0 +1,113 @@
+"""How the command line and the rooms talk to the portal: one small client, errors as the portal meant them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from sekisho.errors import SekishoError, UpstreamError, from_diagnostics
+
+_LONG_POLL = 25
+
+
+def raise_for_problem(response: httpx2.Response, *, service: str) -> None:
+    """Raise the error that a service reported in an ``application/problem+json`` body (RFC 9457)."""
+    if response.is_success:
+        return
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict) or "code" not in problem:
+        raise UpstreamError(f"{service} answered {response.status_code}", where=str(response.request.url.path))
+    raise from_diagnostics(problem, fallback=f"{service} answered {response.status_code}")
+
+
+class PortalClient:
+    """The portal's JSON API. Every call raises ``UpstreamError`` when no portal answers."""
+
+    def __init__(self, url: str, token: str | None, *, timeout: float = 30.0) -> None:
+        self.url = url
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _call(self, method: str, path: str, *, json: object = None, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401
+        wanted = {key: value for key, value in (params or {}).items() if value is not None}
+        timeout = 30.0 + float(wanted.get("wait", 0))
+        try:
+            response = self._http.request(method, path, json=json, params=wanted, timeout=timeout)
+        except httpx2.TransportError as error:
+            raise UpstreamError(
+                f"the portal does not answer: {error}",
+                where=self.url,
+                todo="start it with `sekisho up`, or set SEKISHO_PORTAL_URL",
+            ) from error
+        raise_for_problem(response, service="the portal")
+        return response.json() if response.content else None
+
+    def ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a request; return its status."""
+        return dict(self._call("POST", "/api/requests", json=body))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """List all requests, newest first."""
+        return list(self._call("GET", "/api/requests"))
+
+    def status(self, request: str, *, after: int | None = None, wait: int | None = None) -> dict[str, Any]:
+        """Return where a request stands; with ``wait`` (seconds), once something newer than row ``after`` happened."""
+        return dict(self._call("GET", f"/api/requests/{request}", params={"after": after, "wait": wait}))
+
+    def approve(self, request: str, *, reason: str, expires: datetime | None = None) -> dict[str, Any]:
+        """Approve a request's closure."""
+        body = {"reason": reason, "expires": expires.isoformat() if expires else None}
+        return dict(self._call("POST", f"/api/requests/{request}/approve", json=body))
+
+    def deny(self, request: str, *, reason: str) -> dict[str, Any]:
+        """Deny a request."""
+        return dict(self._call("POST", f"/api/requests/{request}/deny", json={"reason": reason}))
+
+    def retry(self, request: str) -> dict[str, Any]:
+        """Have a failed request worked on again."""
+        return dict(self._call("POST", f"/api/requests/{request}/retry"))
+
+    def report(self, request: str, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Report a stage's result to the ledger (service)."""
+        return dict(self._call("POST", f"/api/requests/{request}/report", json={"kind": kind, "body": body}))
+
+    def records(self, request: str) -> dict[str, Any]:
+        """Return a request's own record, its closure and its lock, as far as they exist (service)."""
+        return dict(self._call("GET", f"/api/requests/{request}/records"))
+
+    def events(self, *, after: int, wait: int = _LONG_POLL) -> list[dict[str, Any]]:
+        """Return what needs work after ledger row ``after``, waiting up to ``wait`` seconds for it (service)."""
+        return list(self._call("GET", "/api/events", params={"after": after, "wait": wait}))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the sealed policy snapshot in force."""
+        return dict(self._call("GET", "/api/policy/snapshot"))
+
+    def why(self, project: str, release: str | None, workspace: str) -> dict[str, Any]:
+        """Return why a project is, or is not, to be had."""
+        return dict(self._call("GET", f"/api/why/{project}", params={"release": release, "workspace": workspace}))
+
+    def answers(self) -> bool:
+        """Tell whether a portal is up at this address."""
+        try:
+            self._call("GET", "/healthz")
+        except SekishoError:
+            return False
+        return True

@@ -1,0 +1,267 @@
+"""The container engine, through the docker SDK: every container without network or privileges unless a task says so.
+
+The SDK is imported at first use, so a machine without it can still do everything else. All that is made here carries
+the label ``sekisho=1``; ``sweep`` removes what a killed process left.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sekisho.errors import BadInputError, MissingToolError, NotFoundError, SekishoError, StorageFullError, UpstreamError
+from sekisho.ports import ContainerResult, ContainerTask
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+LABEL = "sekisho"
+_OUTPUT = 1 << 20
+_PROCESSES = 1024
+_API_TIMEOUT = 600
+_LOG_FILES = {"max-size": "3m", "max-file": "2"}
+
+
+class Served:
+    """A container that keeps running, for as long as its ``with`` block."""
+
+    def __init__(self, container: "Container") -> None:
+        self._container = container
+
+    @property
+    def id(self) -> str:
+        """Return the engine's id of the container."""
+        return str(self._container.id)
+
+    @property
+    def pid(self) -> int:
+        """Return the process id, on this machine, of the container's first process; 0 once it has ended."""
+        self._container.reload()
+        return int(self._container.attrs["State"]["Pid"])
+
+    @property
+    def address(self) -> str:
+        """Return the container's IP address in its network; empty when it has none."""
+        self._container.reload()
+        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
+        return next((str(network["IPAddress"]) for network in networks if network["IPAddress"]), "")
+
+    def exec(self, command: tuple[str, ...]) -> ContainerResult:
+        """Run a command beside the container's own process and wait for it."""
+        with _explained(f"exec in container {self.id[:12]}"):
+            status, output = self._container.exec_run(list(command), stream=False)
+        return ContainerResult(status=int(status or 0), output=_text(output))
+
+    def output(self) -> str:
+        """Return what the container has printed so far, cut to the last megabyte."""
+        return _tail(self._container)
+
+
+class DockerContainers:
+    """The ``Containers`` port over a Docker engine, 20.10 or later.
+
+    ``host`` is the engine's address; without it the environment's, as for the ``docker`` command.
+    """
+
+    def __init__(self, host: str | None = None) -> None:
+        self._host = host
+        self._connected: DockerClient | None = None
+
+    def run(self, task: ContainerTask) -> ContainerResult:
+        """Run to the end and remove the container, whatever happens.
+
+        Raises ``MissingToolError`` without an engine, ``NotFoundError`` without the image, ``UpstreamError`` when
+        time is up or the engine fails.
+        """
+        with self._created(task) as container:
+            container.start()
+            status = _wait(container, task)
+            return ContainerResult(status=status, output=_tail(container))
+
+    @contextmanager
+    def serve(self, task: ContainerTask) -> Iterator[Served]:
+        """Start a container, yield it, and remove it at the end of the block. The task's ``timeout`` is unused."""
+        with self._created(task) as container:
+            container.start()
+            yield Served(container)
+
+    @contextmanager
+    def network(self, name: str, *, internal: bool = True) -> Iterator[str]:
+        """Make a network for the block; an ``internal`` one reaches its own containers and nothing else."""
+        with _explained("the Docker engine"):
+            network = self._client.networks.create(
+                f"sekisho-{name}-{uuid.uuid4().hex[:8]}", driver="bridge", internal=internal, labels={LABEL: "1"}
+            )
+        try:
+            yield str(network.name)
+        finally:
+            with _explained("the Docker engine"):
+                network.remove()
+
+    def pull(self, reference: str) -> str:
+        """Pull ``host/name@sha256:…`` and return the engine's image id; a tag is refused."""
+        if "@sha256:" not in reference:
+            raise BadInputError(
+                f"{reference!r} names an image by tag", todo="name it by digest, as in host/name@sha256:…"
+            )
+        with _explained(reference):
+            return str(self._client.images.pull(reference).id)
+
+    def load(self, archive: Path) -> str:
+        """Load a docker-archive tar that holds one image, and return the engine's image id."""
+        with _explained(str(archive)), archive.open("rb") as file:
+            images = self._client.images.load(file)
+        if len(images) != 1:
+            raise BadInputError(f"the archive holds {len(images)} images, not one", where=str(archive))
+        return str(images[0].id)
+
+    def sweep(self) -> int:
+        """Remove containers and networks that an interrupted run left; return how many. Call it before the first run.
+
+        It cannot tell a leftover from another process's container: call it only where this process is alone.
+        """
+        mine: dict[str, Any] = {"label": f"{LABEL}=1"}
+        with _explained("the Docker engine"):
+            containers = self._client.containers.list(all=True, filters=mine)
+            for container in containers:
+                container.remove(force=True, v=True)
+            networks = self._client.networks.list(filters=mine)
+            for network in networks:
+                network.remove()
+        return len(containers) + len(networks)
+
+    @property
+    def _client(self) -> "DockerClient":
+        if self._connected is None:
+            self._connected = _connect(self._host)
+        return self._connected
+
+    @contextmanager
+    def _created(self, task: ContainerTask) -> Iterator["Container"]:
+        name = f"sekisho-{uuid.uuid4().hex}"
+        try:
+            with _explained(task.image):
+                yield self._client.containers.create(task.image, name=name, **_arguments(task))
+        finally:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        """Remove by name: the engine may have made the container although its answer never arrived."""
+        from docker.errors import DockerException, NotFound  # noqa: PLC0415 (lazy, see the module)
+
+        if self._connected is None:
+            return
+        with suppress(NotFound, DockerException, OSError):
+            self._connected.containers.get(name).remove(force=True, v=True)
+
+
+def _connect(host: str | None) -> "DockerClient":
+    try:
+        import docker  # noqa: PLC0415 (lazy, see the module)
+    except ImportError as error:
+        raise MissingToolError(
+            "the docker SDK for Python is not installed", todo="install sekisho[containers]"
+        ) from error
+    try:
+        client = (
+            docker.DockerClient(base_url=host, timeout=_API_TIMEOUT) if host else docker.from_env(timeout=_API_TIMEOUT)
+        )
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        raise MissingToolError(
+            f"no Docker engine answers: {error}",
+            where=host or "DOCKER_HOST, or the default socket",
+            todo="start the Docker service, and see that this user may use its socket",
+        ) from error
+    return client
+
+
+def _arguments(task: ContainerTask) -> dict[str, Any]:
+    from docker.types import LogConfig, Mount  # noqa: PLC0415 (lazy, see the module)
+
+    mounts = [
+        Mount(mount.inside, str(Path(mount.outside).absolute()), type="bind", read_only=not mount.writable)
+        for mount in task.mounts
+    ]
+    return {
+        "command": list(task.command),
+        "entrypoint": None if task.entrypoint is None else list(task.entrypoint),
+        "environment": dict(task.environment),
+        "mounts": mounts,
+        "user": task.user,
+        "working_dir": task.workdir,
+        "network_mode": task.network or "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": _PROCESSES,
+        "mem_limit": task.memory,
+        "memswap_limit": task.memory,
+        "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777"},  # noqa: S108 (inside the container)
+        "log_config": LogConfig(type="json-file", config=_LOG_FILES),
+        "labels": {LABEL: "1"},
+    }
+
+
+def _wait(container: "Container", task: ContainerTask) -> int:
+    from requests.exceptions import ConnectionError as Disconnected  # noqa: PLC0415 (comes with the SDK)
+    from requests.exceptions import Timeout  # noqa: PLC0415
+
+    try:
+        return int(container.wait(timeout=task.timeout)["StatusCode"])
+    except (Timeout, Disconnected) as error:
+        container.reload()
+        if container.status == "exited":
+            return int(container.attrs["State"]["ExitCode"])
+        container.kill()
+        last = _tail(container).strip().splitlines()[-3:]
+        raise UpstreamError(
+            f"the container did not end within {task.timeout} seconds and was killed; "
+            f"its last words: {' | '.join(last) or 'none'}",
+            where=task.image,
+            todo="look at the command, or give it more time",
+        ) from error
+
+
+def _tail(container: "Container") -> str:
+    kept = bytearray()
+    for chunk in container.logs(stdout=True, stderr=True, stream=True, follow=False):
+        kept += chunk
+        if len(kept) > 2 * _OUTPUT:
+            del kept[:-_OUTPUT]
+    return _text(bytes(kept))
+
+
+def _text(output: bytes | Iterator[bytes]) -> str:
+    whole = output if isinstance(output, bytes) else b"".join(output)
+    return whole[-_OUTPUT:].decode(errors="replace")
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn the SDK's exceptions into ours."""
+    try:
+        yield
+    except SekishoError:
+        raise
+    except Exception as error:
+        ours = _translate(error, where)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _translate(error: Exception, where: str) -> SekishoError | None:
+    try:
+        from docker.errors import DockerException, NotFound  # noqa: PLC0415 (lazy, see the module)
+        from requests.exceptions import RequestException  # noqa: PLC0415 (comes with the SDK)
+    except ImportError:
+        return None
+    if isinstance(error, NotFound):
+        return NotFoundError(f"the engine does not have it: {error.explanation}", where=where, todo="load or pull it")
+    if isinstance(error, DockerException | RequestException):
+        if "no space left on device" in str(error):
+            return StorageFullError("the engine's disk is full", where=where, todo="prune images and try again")
+        return UpstreamError(f"the Docker engine failed: {error}", where=where, todo="see the engine's log")
+    return None

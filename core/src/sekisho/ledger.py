@@ -1,0 +1,126 @@
+"""The ledger: append-only, every row a leaf of an RFC 6962 tree, with signed checkpoints.
+
+Where a request stands is a question asked of these rows; nothing else keeps a status.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, func, insert, select, text
+
+from sekisho.errors import CorruptError
+from sekisho.merkle import leaf_hash, root_hash, sign_checkpoint
+from sekisho.model import Moment, Record, canonical_json
+from sekisho.signing import Signer
+
+_META = MetaData()
+_ROWS = Table(
+    "ledger",
+    _META,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(40), nullable=False),
+    Column("kind", String(40), nullable=False, index=True),
+    Column("subject", String(64), nullable=False, index=True),
+    Column("actor", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("leaf", LargeBinary(32), nullable=False),
+)
+
+
+class Entry(Record):
+    """One row: at ``at``, ``actor`` did ``kind`` to ``subject``. ``seq`` counts from 1 without gaps."""
+
+    seq: int
+    at: Moment
+    kind: str
+    subject: str
+    actor: str
+    body: dict[str, Any] = Field(default_factory=dict)
+
+    def leaf(self) -> bytes:
+        """Return the leaf hash: over the whole row, its place included."""
+        return leaf_hash(
+            canonical_json([self.seq, self.at.isoformat(), self.kind, self.subject, self.actor, self.body])
+        )
+
+
+class Ledger:
+    """The append-only record in a database."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine = engine
+        self._clock = clock
+        _META.create_all(engine, tables=[_ROWS])
+
+    def append(self, kind: str, subject: str, *, actor: str, body: dict[str, Any] | None = None) -> Entry:
+        """Add one row, durably, and return it."""
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("begin immediate")
+            else:
+                connection.execute(text("lock table ledger in exclusive mode"))
+            last = connection.execute(select(func.max(_ROWS.c.seq))).scalar() or 0
+            entry = Entry(seq=last + 1, at=self._clock(), kind=kind, subject=subject, actor=actor, body=body or {})
+            connection.execute(
+                insert(_ROWS).values(
+                    seq=entry.seq,
+                    at=entry.at.isoformat(),
+                    kind=kind,
+                    subject=subject,
+                    actor=actor,
+                    body=canonical_json(entry.body).decode(),
+                    leaf=entry.leaf(),
+                )
+            )
+            connection.commit()
+        return entry
+
+    def entries(
+        self, *, after: int = 0, subject: str | None = None, kinds: Iterable[str] = (), without: Iterable[str] = ()
+    ) -> list[Entry]:
+        """Return rows in order: those of ``subject``, of one of ``kinds``, and of none ``without``."""
+        query = select(_ROWS).where(_ROWS.c.seq > after).order_by(_ROWS.c.seq)
+        if subject is not None:
+            query = query.where(_ROWS.c.subject == subject)
+        if kinds := tuple(kinds):
+            query = query.where(_ROWS.c.kind.in_(kinds))
+        if without := tuple(without):
+            query = query.where(_ROWS.c.kind.not_in(without))
+        with self._engine.connect() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def size(self) -> int:
+        """Return the number of rows."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(_ROWS)).scalar_one())
+
+    def checkpoint(self, origin: str, signer: Signer) -> str:
+        """Return a signed statement of the tree's size and root."""
+        leaves = list(self._leaves())
+        return sign_checkpoint(origin, len(leaves), root_hash(leaves), signer)
+
+    def verify(self) -> tuple[int, bytes]:
+        """Return (size, root) after reading every row; raise ``CorruptError`` naming the first that was altered."""
+        leaves: list[bytes] = []
+        with self._engine.connect() as connection:
+            for number, row in enumerate(connection.execute(select(_ROWS).order_by(_ROWS.c.seq)), 1):
+                if row.seq != number:
+                    raise CorruptError(f"row {number} is missing", where="ledger")
+                if _entry(row).leaf() != row.leaf:
+                    raise CorruptError(f"row {number} was altered", where="ledger")
+                leaves.append(row.leaf)
+        return len(leaves), root_hash(leaves)
+
+    def _leaves(self) -> Iterator[bytes]:
+        with self._engine.connect() as connection:
+            yield from connection.execute(select(_ROWS.c.leaf).order_by(_ROWS.c.seq)).scalars()
+
+
+def _entry(row: Any) -> Entry:  # noqa: ANN401 (a row of SQLAlchemy has no static type)
+    return Entry(
+        seq=row.seq, at=datetime.fromisoformat(row.at), kind=row.kind, subject=row.subject, actor=row.actor,
+        body=json.loads(row.body),
+    )  # fmt: skip

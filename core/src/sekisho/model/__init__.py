@@ -1,0 +1,54 @@
+"""The frozen records that the stages turn into one another.
+
+Every record carries the digest of what it was made from; none has a mutable status.
+"""
+
+from sekisho.model.approval import Approval
+from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
+from sekisho.model.closure import Artifact, Closure, Edge
+from sekisho.model.facts import Facts, Finding
+from sekisho.model.identity import (
+    EVERYONE,
+    Kind,
+    ProjectName,
+    Slug,
+    normalize_project,
+    normalize_release,
+    purl,
+)
+from sekisho.model.image import BaseDefinition, GateReport, GateResult, ImageDefinition, ImageReference
+from sekisho.model.request import Request
+from sekisho.model.target import Target
+from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
+
+__all__ = [
+    "EVERYONE",
+    "Approval",
+    "Artifact",
+    "BaseDefinition",
+    "Closure",
+    "Edge",
+    "Facts",
+    "Finding",
+    "GateReport",
+    "GateResult",
+    "ImageDefinition",
+    "ImageReference",
+    "Judgement",
+    "Kind",
+    "Moment",
+    "Outcome",
+    "ProjectName",
+    "Reason",
+    "Record",
+    "Request",
+    "Sha256",
+    "Slug",
+    "Target",
+    "Verdict",
+    "canonical_json",
+    "normalize_project",
+    "normalize_release",
+    "purl",
+    "sha256_hex",
+]

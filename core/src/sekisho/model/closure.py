@@ -1,0 +1,84 @@
+"""A closure: the artifacts that a request needs, one file per project and target, edges kept."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from sekisho.model.base import Moment, Record, Sha256
+from sekisho.model.identity import Kind, ProjectName, Slug, purl
+from sekisho.model.target import Target
+
+UpstreamPath = Annotated[str, StringConstraints(pattern=r"^[^\s\\?#\x00-\x1f/][^\s\\?#\x00-\x1f]*$", max_length=1000)]
+"""Where a source keeps a file, below its file host and without it, so that records name no host."""
+
+
+class Artifact(Record):
+    """One file of one release.
+
+    ``index`` holds what the source's index says of the file under the index's own key names (for a Python index
+    ``requires-python``, and ``core-metadata``: the METADATA's sha256, PEP 658); the kind's door reads it, nothing
+    else does. ``size`` is in bytes.
+    """
+
+    kind: Kind = "pypi"
+    source: Slug
+    project: ProjectName
+    release: str
+    filename: Annotated[str, StringConstraints(pattern=r"^[^\s/\\\x00-\x1f]+$", max_length=300)]
+    path: UpstreamPath
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
+    uploaded: Moment | None = None
+    yanked: str | None = None
+    index: Mapping[str, str] = {}
+
+    @property
+    def purl(self) -> str:
+        """Return the package URL of this file."""
+        return purl(self.kind, self.project, self.release, self.filename)
+
+    @property
+    def name(self) -> str:
+        """Return ``project release``, for people."""
+        return f"{self.project} {self.release}"
+
+
+class Edge(Record):
+    """``project`` requires ``needs``; both are in the closure."""
+
+    project: ProjectName
+    needs: ProjectName
+
+
+class Closure(Record):
+    """The resolved answer to one request on one target.
+
+    ``resolve_before`` is the cut-off that makes the answer repeatable; ``resolver`` names tool and version.
+    """
+
+    request: Sha256
+    target: Target
+    direct: tuple[str, ...]
+    resolver: str
+    resolve_before: Moment | None = None
+    artifacts: tuple[Artifact, ...]
+    edges: tuple[Edge, ...] = ()
+
+    def why(self, project: str) -> tuple[str, ...]:
+        """Return one shortest chain of projects from a direct requirement to ``project``, or nothing."""
+        needed_by: dict[str, list[str]] = {}
+        for edge in self.edges:
+            needed_by.setdefault(edge.needs, []).append(edge.project)
+        frontier: list[tuple[str, ...]] = [(project,)]
+        seen = {project}
+        best: tuple[str, ...] = ()
+        while frontier:
+            chain = frontier.pop(0)
+            above = [name for name in needed_by.get(chain[0], ()) if name not in seen]
+            if not needed_by.get(chain[0]):
+                return chain
+            best = best or chain
+            seen.update(above)
+            frontier.extend((name, *chain) for name in above)
+        return best

@@ -1,0 +1,47 @@
+"""Names: of sources, projects, releases, workspaces; and package URLs."""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from packaging.utils import canonicalize_name, canonicalize_version
+from pydantic import StringConstraints
+
+from sekisho.errors import BadInputError
+
+Kind = Literal["pypi", "conda", "huggingface"]
+"""The three kinds of source: an index, a channel, a hub. The purl type of each is its name."""
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+"""The name of a workspace, source, image or rule: safe in a path, a URL and a container reference."""
+
+ProjectName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A project's name, normalised by ``normalize_project``."""
+
+EVERYONE: Slug = "everyone"
+"""The default workspace."""
+
+_PYPI_NAME = re.compile(r"^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$", re.IGNORECASE | re.ASCII)
+_OTHER_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?$", re.ASCII)
+
+
+def normalize_project(kind: Kind, name: str) -> str:
+    """Return the one spelling of a project name (PEP 503 for an index).
+
+    Raises ``BadInputError`` for a name that its kind does not allow.
+    """
+    pattern = _PYPI_NAME if kind == "pypi" else _OTHER_NAME
+    if len(name) > 200 or not pattern.fullmatch(name) or ".." in name.split("/"):
+        raise BadInputError(f"{name[:80]!r} is not a valid {kind} project name", todo="check the spelling")
+    return canonicalize_name(name) if kind == "pypi" else name
+
+
+def normalize_release(kind: Kind, release: str) -> str:
+    """Return the one spelling of a release (PEP 440 for an index)."""
+    return canonicalize_version(release, strip_trailing_zero=False) if kind == "pypi" else release
+
+
+def purl(kind: Kind, project: str, release: str, filename: str = "") -> str:
+    """Return the package URL of a release, or of one file of it (``file_name`` is the purl-spec's qualifier)."""
+    base = f"pkg:{kind}/{quote(project, safe='/')}@{quote(release, safe='')}"
+    return f"{base}?file_name={quote(filename, safe='')}" if filename else base

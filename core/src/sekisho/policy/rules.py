@@ -1,0 +1,177 @@
+"""The closed vocabulary of rules, and ``policy.yaml``.
+
+A rule looks at one artifact with its facts and answers with a reason, or with nothing when it does not apply. Rules
+are pure: time comes in as ``now``.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import Field, field_validator
+
+from sekisho.allowlist import HttpUrl, load_yaml
+from sekisho.errors import BadInputError
+from sekisho.model import Artifact, Facts, Kind, Outcome, Reason, Record, Slug, normalize_project
+from sekisho.policy.licences import satisfied, spdx
+
+
+class Case(NamedTuple):
+    """What a rule may look at. ``facts`` is ``None`` before the artifact was inspected."""
+
+    artifact: Artifact
+    facts: Facts | None
+    now: datetime
+
+
+class _Rule(Record):
+    id: Slug
+    then: Outcome = Outcome.REVIEW
+
+    def reason(self, evidence: str) -> Reason:
+        return Reason(rule=self.id, outcome=self.then, evidence=evidence)
+
+    def look(self, case: Case) -> Reason | None:
+        raise NotImplementedError
+
+
+class Denied(_Rule):
+    """Names and releases that nobody may have: PEP 508 requirements, as in ``foo`` or ``foo<1.2``."""
+
+    check: Literal["denied"]
+    then: Outcome = Outcome.DENY
+    kind: Kind = "pypi"
+    projects: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("projects")
+    @classmethod
+    def _are_requirements(cls, projects: tuple[str, ...]) -> tuple[str, ...]:
+        for text in projects:
+            try:
+                Requirement(text)
+            except InvalidRequirement as error:
+                message = f"{text!r} is not a requirement: {error}"
+                raise ValueError(message) from error
+        return projects
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer for the first entry that names the artifact's project and release."""
+        if case.artifact.kind != self.kind:
+            return None
+        for text in self.projects:
+            entry = Requirement(text)
+            if normalize_project(self.kind, entry.name) == case.artifact.project and entry.specifier.contains(
+                case.artifact.release, prereleases=True
+            ):
+                return self.reason(f"the policy denies {text}")
+        return None
+
+
+class ReleaseAge(_Rule):
+    """A release younger than ``days`` waits: most attacks are found within that time."""
+
+    check: Literal["release_age"]
+    days: Annotated[int, Field(ge=0, le=3650)]
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer when the upload is too recent, in the future, or unknown."""
+        uploaded = case.artifact.uploaded
+        if uploaded is None:
+            return self.reason("the source states no upload time")
+        age = (case.now - uploaded).days
+        return self.reason(f"uploaded {age} days ago, less than {self.days}") if age < self.days else None
+
+
+class License(_Rule):
+    """The licence must be one of ``allow`` (SPDX ids); unknown is not allowed."""
+
+    check: Literal["license"]
+    allow: Annotated[frozenset[str], Field(min_length=1)]
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer when the stated licence is unknown or not among those allowed."""
+        if case.facts is None:
+            return None
+        stated = case.facts.license_expression or case.facts.license_hint
+        expression = spdx(case.facts.license_expression, case.facts.license_hint)
+        if expression is None:
+            return self.reason(f"licence unknown: the package states {stated[:120]!r}" if stated else "no licence")
+        return None if satisfied(expression, self.allow) else self.reason(f"licence {expression}")
+
+
+class Yanked(_Rule):
+    """The source yanked the file (PEP 592)."""
+
+    check: Literal["yanked"]
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer with the source's reason."""
+        yanked = case.artifact.yanked
+        return None if yanked is None else self.reason(f"yanked: {yanked or 'no reason given'}")
+
+
+class SdistOnly(_Rule):
+    """The file is source that would have to be built, so its code would run at installation."""
+
+    check: Literal["sdist_only"]
+    then: Outcome = Outcome.DENY
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer for anything of an index that is not a wheel."""
+        if case.artifact.kind != "pypi" or case.artifact.filename.endswith(".whl"):
+            return None
+        return self.reason("no wheel for the target, only source")
+
+
+class NativeCode(_Rule):
+    """The archive carries compiled code."""
+
+    check: Literal["native_code"]
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer with the first few binaries."""
+        native = case.facts.native if case.facts else ()
+        return self.reason(f"{len(native)} binaries, as {', '.join(native[:3])}") if native else None
+
+
+class Inspection(_Rule):
+    """The inspection found something; ``check`` names what (``docs/reference/policy.md`` lists them)."""
+
+    check: Literal["record_mismatch", "metadata_mismatch", "archive_confusion", "top_level_pth"]
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer with the findings of that name."""
+        found = [f.detail for f in (case.facts.findings if case.facts else ()) if f.code == self.check]
+        return self.reason("; ".join(found[:5])) if found else None
+
+
+Rule = Annotated[
+    Denied | ReleaseAge | License | Yanked | SdistOnly | NativeCode | Inspection, Field(discriminator="check")
+]
+
+
+class Policy(Record):
+    """``policy.yaml``. ``ask`` is where a person asks for what was refused."""
+
+    version: Literal[1]
+    ask: HttpUrl | None = None
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+
+    def hard_denial(self, artifact: Artifact, now: datetime) -> Reason | None:
+        """Return the reason for which ``artifact`` is denied before anything but its index entry is known."""
+        for rule in self.rules:
+            if isinstance(rule, Denied):
+                reason = rule.look(Case(artifact, None, now))
+                if reason:
+                    return reason
+        return None
+
+
+def parse_policy(text: str, *, where: str = "policy.yaml") -> Policy:
+    """Read ``policy.yaml``; rule ids must be unique. Raises ``BadInputError`` naming file and key."""
+    policy = Policy.parse(load_yaml(text, where=where), where=where)
+    ids = [rule.id for rule in policy.rules]
+    twice = {rule for rule in ids if ids.count(rule) > 1}
+    if twice:
+        raise BadInputError(f"rule {min(twice)!r} is listed twice", where=where)
+    return policy

@@ -1,0 +1,85 @@
+"""What the rooms need from outside, each as small as its users allow. ``tests/fakes.py`` has one fake for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from sekisho.model import Record
+
+Clock = Callable[[], datetime]
+"""Returns the present as an aware UTC time."""
+
+
+class Mount(Record):
+    """A folder or file of this machine, visible in a container. Read-only unless ``writable``."""
+
+    outside: str
+    inside: str
+    writable: bool = False
+
+
+class ContainerTask(Record):
+    """One run of one image. Without ``network`` it has none at all; it never has credentials.
+
+    ``image`` is whatever the engine knows it by: a reference by digest, or the id of a loaded image. ``timeout`` is
+    in seconds, ``memory`` in bytes. ``user`` defaults to the image's own.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = {}
+    mounts: tuple[Mount, ...] = ()
+    network: str | None = None
+    user: str | None = None
+    workdir: str | None = None
+    timeout: int = 300
+    memory: int = 4 << 30
+
+
+class ContainerResult(Record):
+    """How a run ended. ``output`` is standard output and error as they came, cut to the last megabyte."""
+
+    status: int
+    output: str
+
+
+class Containers(Protocol):
+    """A container engine."""
+
+    def run(self, task: ContainerTask) -> ContainerResult:
+        """Run to the end; raise ``MissingToolError`` without an engine, ``UpstreamError`` when time is up."""
+        ...
+
+    def pull(self, reference: str) -> str:
+        """Pull by digest and return the engine's image id."""
+        ...
+
+    def load(self, archive: Path) -> str:
+        """Load an image archive and return the engine's image id."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes by sha256."""
+
+    def has(self, sha256: str) -> bool:
+        """Tell whether the blob is here, whole and verified."""
+        ...
+
+    def path(self, sha256: str) -> Path:
+        """Return where the blob is, or would be."""
+        ...
+
+
+class Tree(Protocol):
+    """The allowlists tree under version control."""
+
+    def read(self) -> tuple[str, Mapping[str, str]]:
+        """Return (revision, {relative path: text}) of the newest commit."""
+        ...
+
+    def commit(self, changes: Mapping[str, str], *, message: str, trailers: Sequence[str]) -> str:
+        """Write ``changes``, commit them in one commit, and return its revision."""
+        ...

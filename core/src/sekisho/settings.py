@@ -1,0 +1,96 @@
+"""One frozen object, read once and passed on.
+
+Values come from ``SEKISHO_…`` variables, then from the TOML file that ``SEKISHO_CONFIG`` names (default
+``sekisho.toml`` in the working folder, if it is there), then from the defaults below.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from sekisho.errors import BadInputError
+from sekisho.model import EVERYONE
+from sekisho.model.base import explain
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Everything that a room of Sekisho can be told. docs/reference/settings.md is made from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="SEKISHO_", frozen=True, extra="forbid")
+
+    data: Path = Field(Path("sekisho-data"), description="folder of all durable state")
+    allowlists: Path = Field(Path("allowlists"), description="the allowlists tree, inside a git repository")
+    images: Path = Field(Path("images"), description="folder of the image definitions")
+    database: str | None = Field(None, description="SQLAlchemy URL; default is SQLite in `data`")
+
+    portal_host: str = Field("127.0.0.1", description="address that the portal listens on")
+    portal_port: Port = Field(8470, description="port that the portal listens on")
+    portal_url: str | None = Field(None, description="where others reach the portal")
+    proxy_host: str = Field("127.0.0.1", description="address that the proxy listens on")
+    proxy_port: Port = Field(8471, description="port that the proxy listens on")
+    proxy_url: str | None = Field(None, description="where others reach the proxy")
+
+    token: str | None = Field(None, description="who you are, for commands that ask a service")
+    workspace: str = Field(EVERYONE, description="the workspace that commands mean")
+    trust: Path | None = Field(None, description="file of trusted public keys; default `data`/trust.json")
+    replica: bool = Field(default=False, description="serve without any upstream, by what `sekisho import` brought")
+
+    registry: str | None = Field(None, description="registry that images are pushed to, as host:port")
+    repository_prefix: str = Field("curated/", description="what repositories of pushed images begin with")
+    base_cache: Path = Field(
+        Path("~/.cache/sekisho/bases").expanduser(), description="base images that were built here, by lock digest"
+    )
+    upstream_timeout: float = Field(20.0, gt=0, description="seconds without a byte until an upstream counts as down")
+    debian_mirror: str | None = Field(None, description="mirror that base images are built from; default mmdebstrap's")
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 (pydantic-settings' hook)
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("SEKISHO_CONFIG", "sekisho.toml")))
+        return init_settings, env_settings, toml
+
+    @property
+    def database_url(self) -> str:
+        """Return the SQLAlchemy URL of ledger and operational state."""
+        return self.database or f"sqlite:///{self.data.absolute() / 'sekisho.sqlite'}"
+
+    @property
+    def portal(self) -> str:
+        """Return the portal's address without a trailing slash."""
+        return (self.portal_url or f"http://{self.portal_host}:{self.portal_port}").rstrip("/")
+
+    @property
+    def proxy(self) -> str:
+        """Return the proxy's address without a trailing slash."""
+        return (self.proxy_url or f"http://{self.proxy_host}:{self.proxy_port}").rstrip("/")
+
+    @property
+    def trust_file(self) -> Path:
+        """Return the file of trusted keys."""
+        return self.trust or self.data / "trust.json"
+
+    @property
+    def service_token_file(self) -> Path:
+        """Return the file (mode 0600) that holds the token the rooms use among themselves."""
+        return self.data / "service.token"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings once; raise ``BadInputError`` naming each wrong one."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise BadInputError(
+            explain(error), where="SEKISHO_… variables or sekisho.toml", todo="see docs/reference/settings.md"
+        ) from error

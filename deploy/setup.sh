@@ -1,0 +1,88 @@
+#!/bin/sh
+# Set-up. `venv` makes .venv from the hash-pinned requirements; `tools` installs what the demo runs besides Python.
+# With root and apt-get it installs what is missing; otherwise it names exactly that, and exits with 1.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'set-up: %s\n' "$*" >&2; }
+
+give_up() { # packages, why
+    say "missing: $2"
+    say "get it with: sudo apt-get install $1"
+    say "then run the same make command again"
+    exit 1
+}
+
+install() { # packages, why
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        give_up "$1" "$2"
+    fi
+    say "installing $1"
+    log=$(mktemp)
+    # shellcheck disable=SC2086 (a list of packages)
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $1; } \
+        >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        give_up "$1" "$2 (apt-get failed, its last lines are above)"
+    fi
+    rm -f "$log"
+}
+
+find_python() {
+    for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+        if command -v "$name" >/dev/null &&
+            "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    say "missing: Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11 …"
+    exit 1
+}
+
+make_venv() {
+    python=$(find_python)
+    if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+        install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" "Python's venv module"
+    fi
+    if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        rm -rf .venv
+        say "making .venv with $("$python" --version)"
+        "$python" -m venv .venv
+    fi
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+    say "installing the hash-pinned requirements"
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes \
+        -r requirements/run.txt -r requirements/dev.txt
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation \
+        -e core -e proxy -e portal -e builder -e stages
+}
+
+install_tools() {
+    missing='' why=''
+    need() { # command, package
+        PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || { missing="$missing $2" why="$why $1"; }
+    }
+    need dockerd docker.io
+    need docker-registry docker-registry
+    need mmdebstrap mmdebstrap
+    need git git
+    need ip iproute2
+    need nsenter util-linux
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || {
+        missing="$missing debian-archive-keyring" why="$why debian-archive-keyring"
+    }
+    if [ -n "$missing" ]; then
+        install "${missing# }" "${why# }"
+    fi
+}
+
+case "${1:-}" in
+    venv) make_venv ;;
+    tools) install_tools ;;
+    *)
+        say "usage: setup.sh venv|tools"
+        exit 2
+        ;;
+esac

@@ -1,0 +1,62 @@
+"""The portal's web application, put together."""
+
+import logging
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+import sekisho_portal
+from sekisho.errors import BadInputError, SekishoError
+from sekisho.tokens import Tokens
+from sekisho_portal import api, pages
+from sekisho_portal.access import visitor
+from sekisho_portal.desk import Desk
+from sekisho_portal.snapshots import Snapshots
+
+_LOG = logging.getLogger("sekisho.portal")
+
+
+def _problem(error: SekishoError) -> JSONResponse:
+    """Return an error as RFC 9457 problem details."""
+    body = {**error.diagnostics(), "status": error.http_status, "type": f"urn:sekisho:problem:{error.code}"}
+    headers = {"WWW-Authenticate": 'Bearer realm="sekisho"'} if error.http_status == 401 else {}
+    return JSONResponse(body, status_code=error.http_status, media_type="application/problem+json", headers=headers)
+
+
+def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> FastAPI:
+    """Return the application. Errors are problem documents under /api, and a page everywhere else."""
+    app = FastAPI(title="Sekisho portal", version=sekisho_portal.__version__, docs_url=None, redoc_url=None)
+
+    def answer(request: Request, error: SekishoError) -> Response:
+        if request.url.path.startswith("/api/"):
+            return _problem(error)
+        values = {"problem": error.diagnostics()}
+        return pages.page(request, "problem.html", visitor(request, tokens), status=error.http_status, **values)
+
+    async def known(request: Request, error: Exception) -> Response:
+        return answer(request, error if isinstance(error, SekishoError) else SekishoError(str(error)))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        rows = error.errors() if isinstance(error, RequestValidationError) else []
+        what = "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in rows)
+        return answer(request, BadInputError(what or "the request cannot be read", where=request.url.path))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _LOG.exception("unexpected error on %s", request.url.path, exc_info=error)
+        return answer(request, SekishoError("something went wrong inside the portal", todo="see the portal's log"))
+
+    app.add_exception_handler(SekishoError, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, unexpected)
+
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    ready: Callable[[], dict[str, int]] = lambda: {"sequence": snapshots.current().sequence}  # noqa: E731
+    app.get("/readyz")(ready)
+    app.include_router(api.routes(desk, snapshots, tokens))
+    app.include_router(pages.routes(desk, tokens))
+    return app

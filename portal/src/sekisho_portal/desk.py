@@ -1,0 +1,267 @@
+"""The desk: people ask and decide here, the rooms report here, and the ledger remembers.
+
+An approval enters the tree in three steps: intent in the ledger, one commit that carries the intent's number as a
+trailer, and the ledger row that says it was applied. ``reconcile`` finishes what a crash cut short.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sekisho.allowlist import SignedApproval, add_approvals, sign_approval
+from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
+from sekisho.ledger import Entry, Ledger
+from sekisho.model import Approval, Artifact, Closure, Facts, Judgement, Outcome, Request
+from sekisho.policy import Door, judge
+from sekisho.signing import Signer
+from sekisho.tokens import Identity, Role
+from sekisho_portal.snapshots import Snapshots
+from sekisho_portal.standing import Standing
+from sekisho_portal.tree import GitTree
+
+POLICY = "policy"
+"""The actor of what the policy decides by itself."""
+
+_REPORTS = ("resolved", "inspected", "locked", "assembled", "gated", "delivered", "failed")
+_WORK = ("requested", "retried", "approved")
+
+
+class Desk:
+    """All that the portal does, without HTTP."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tree: GitTree,
+        snapshots: Snapshots,
+        signer: Signer,
+        clock: Callable[[], datetime],
+        url: str,
+    ) -> None:
+        self.ledger = ledger
+        self._tree = tree
+        self._snapshots = snapshots
+        self._signer = signer
+        self._clock = clock
+        self._url = url
+        self._deciding = threading.Lock()
+
+    # People ask.
+
+    def ask(self, who: Identity, body: dict[str, Any]) -> Standing:
+        """Record a request; raise ``BadInputError`` for one that could not be resolved or must not be."""
+        _require(who, "requester")
+        if unknown := set(body) - {"workspace", "requirements", "target", "image", "resolve_before", "reason", "kind"}:
+            raise BadInputError(f"unknown keys in the request: {', '.join(sorted(unknown))}", where="request")
+        request = Request.parse({**body, "requester": who.name, "at": self._clock()}, where="request")
+        row = self.ledger.append(
+            "requested", f"r{request.digest()[:12]}", actor=who.name, body={"request": request.plain()}
+        )
+        return self.standing(row.subject)
+
+    def standing(self, request_id: str) -> Standing:
+        """Return where a request stands; raise ``NotFoundError`` for an unknown one."""
+        rows = self.ledger.entries(subject=request_id)
+        if not rows or rows[0].kind != "requested":
+            raise NotFoundError(f"there is no request {request_id[:80]}", todo="list them with `sekisho status`")
+        return Standing(rows)
+
+    def all(self) -> list[Standing]:
+        """Return every request, newest first, without closures and facts."""
+        grouped: dict[str, list[Entry]] = {}
+        for row in self.ledger.entries(without=("resolved", "inspected")):
+            grouped.setdefault(row.subject, []).append(row)
+        standings = [Standing(rows) for rows in grouped.values() if rows[0].kind == "requested"]
+        return sorted(standings, key=lambda standing: standing.rows[0].seq, reverse=True)
+
+    def link(self, request_id: str) -> str:
+        """Return where a person sees the request."""
+        return f"{self._url}/requests/{request_id}"
+
+    # People decide.
+
+    def approve(self, who: Identity, request_id: str, *, reason: str, expires: datetime | None) -> Standing:
+        """Approve a closure. The requester of it is refused, whatever roles they have."""
+        with self._deciding:
+            standing = self._may_decide(who, request_id, "approve")
+            if expires is not None and expires <= self._clock():
+                raise BadInputError(
+                    "the approval would have expired already", where="expires", todo="name a later time"
+                )
+            judgement, _ = self._judge(standing)
+            if judgement.outcome is Outcome.DENY:
+                denied = [verdict.purl for verdict in judgement.verdicts if verdict.outcome is Outcome.DENY]
+                raise RefusedError(f"the policy now denies {', '.join(denied[:5])}", todo="ask again without it")
+            self._admit(standing, who.name, reason=reason, expires=expires)
+        return self.standing(request_id)
+
+    def deny(self, who: Identity, request_id: str, *, reason: str) -> Standing:
+        """Deny a request that waits."""
+        with self._deciding:
+            self._may_decide(who, request_id, "deny")
+            self.ledger.append("denied", request_id, actor=who.name, body={"reason": reason})
+        return self.standing(request_id)
+
+    def retry(self, who: Identity, request_id: str) -> Standing:
+        """Have a failed request worked on again, from the stage that failed."""
+        _require(who, "requester", "approver", "admin")
+        with self._deciding:
+            standing = self.standing(request_id)
+            if standing.state != "failed":
+                raise ConflictError(f"request {request_id} has not failed, it is {standing.state}")
+            stage = "deliver" if "approved" in standing.last else "propose"
+            self.ledger.append("retried", request_id, actor=who.name, body={"stage": stage})
+        return self.standing(request_id)
+
+    def _may_decide(self, who: Identity, request_id: str, action: str) -> Standing:
+        standing = self.standing(request_id)
+        problem = None
+        if who.name == standing.request.requester:
+            problem = RefusedError(
+                f"{who.name} asked for this and cannot also {action} it",
+                where=f"request {request_id}",
+                todo="another approver has to decide",
+            )
+        elif not who.has("approver"):
+            problem = RefusedError(f"{who.name} is not an approver", where=f"request {request_id}")
+        if problem:
+            self.ledger.append(
+                "attempt-refused", request_id, actor=who.name, body={"action": action, "why": problem.what}
+            )
+            raise problem
+        if standing.state != "waiting":
+            raise ConflictError(f"request {request_id} does not wait for a decision, it is {standing.state}")
+        return standing
+
+    # The rooms report.
+
+    def report(self, who: Identity, request_id: str, kind: str, body: dict[str, Any]) -> Standing:
+        """Record a stage's result; an ``inspected`` closure is judged at once."""
+        _require(who, "service")
+        if kind not in _REPORTS:
+            raise BadInputError(f"no stage reports {kind!r}", where="report")
+        with self._deciding:
+            standing = self.standing(request_id)
+            if kind == "resolved":
+                self._check_resolved(standing, body)
+            if kind == "inspected":
+                _ = [Facts.parse(value, where="report") for value in body["facts"]]
+            self.ledger.append(kind, request_id, actor=who.name, body=body)
+            if kind == "inspected":
+                self._conclude(self.standing(request_id))
+        return self.standing(request_id)
+
+    def work(self, after: int) -> list[Entry]:
+        """Return the rows that ask a worker to do something."""
+        return self.ledger.entries(after=after, kinds=_WORK)
+
+    def _check_resolved(self, standing: Standing, body: dict[str, Any]) -> None:
+        closure = Closure.parse(body.get("closure"), where="report")
+        if closure.request != standing.request.digest():
+            raise BadInputError("the closure answers another request", where=f"request {standing.id}")
+        projects = [artifact.project for artifact in closure.artifacts]
+        if len(set(projects)) != len(projects):
+            raise BadInputError("the closure has more than one file of a project", where=f"request {standing.id}")
+
+    def _judge(self, standing: Standing) -> tuple[Judgement, frozenset[str]]:
+        closure = standing.closure()
+        if closure is None:
+            raise ConflictError(f"request {standing.id} is not resolved yet")
+        now = self._clock()
+        snapshot = self._snapshots.current()
+        approved = Door(snapshot, standing.request.workspace).hashes(now)
+        return judge(closure, standing.facts(), snapshot.policy, approved=approved, now=now), approved
+
+    def _conclude(self, standing: Standing) -> None:
+        judgement, approved = self._judge(standing)
+        known = sum(verdict.sha256 in approved for verdict in judgement.verdicts)
+        self.ledger.append("judged", standing.id, actor=POLICY, body={"judgement": judgement.plain(), "known": known})
+        if judgement.outcome is Outcome.ALLOW:
+            why = "approved before" if known == len(judgement.verdicts) else "no rule objects"
+            self._admit(self.standing(standing.id), POLICY, reason=why, expires=None)
+
+    # Approvals enter the tree.
+
+    def _admit(self, standing: Standing, approver: str, *, reason: str, expires: datetime | None) -> None:
+        judgement, approved = self._judge(standing)
+        fresh = [verdict.sha256 for verdict in judgement.verdicts if verdict.sha256 not in approved]
+        intent = self.ledger.append(
+            "approval-intended",
+            standing.id,
+            actor=approver,
+            body={
+                "approved_by": approver,
+                "reason": reason,
+                "expires": expires.isoformat() if expires else None,
+                "policy": judgement.policy,
+                "artifacts": fresh,
+            },
+        )
+        self._apply(standing, intent)
+
+    def _apply(self, standing: Standing, intent: Entry) -> None:
+        trailer = f"Sekisho-Ledger: {intent.seq}"
+        signed = self._sign(standing, intent)
+        revision = self._tree.find(trailer) if signed else self._tree.revision()
+        if revision is None:
+            _, files = self._tree.read()
+            message = f"Approve {len(signed)} projects for {standing.request.workspace} ({standing.id})"
+            changes = add_approvals(files, signed)
+            revision = (
+                self._tree.commit(changes, message=message, trailers=[trailer]) if changes else self._tree.revision()
+            )
+        self._snapshots.refresh()
+        body = {**intent.body, "id": f"a{intent.seq}", "revision": revision, "artifacts": len(intent.body["artifacts"])}
+        self.ledger.append("approved", standing.id, actor=intent.actor, body=body)
+
+    def _sign(self, standing: Standing, intent: Entry) -> list[SignedApproval]:
+        closure = standing.closure()
+        if closure is None:
+            raise ConflictError(f"request {standing.id} is not resolved yet")
+        wanted = set(intent.body["artifacts"])
+        by_project: dict[str, list[Artifact]] = {}
+        for artifact in closure.artifacts:
+            if artifact.sha256 in wanted:
+                by_project.setdefault(artifact.project, []).append(artifact)
+        return [
+            sign_approval(
+                Approval(
+                    id=f"a{intent.seq}",
+                    request=standing.id,
+                    closure=closure.digest(),
+                    policy=intent.body["policy"],
+                    requested_by=standing.request.requester,
+                    approved_by=intent.body["approved_by"],
+                    reason=intent.body["reason"],
+                    scope=(standing.request.workspace,),
+                    at=intent.at,
+                    expires=intent.body["expires"],
+                    artifacts=tuple(artifacts),
+                ),
+                self._signer,
+            )
+            for artifacts in by_project.values()
+        ]
+
+    def reconcile(self) -> int:
+        """Apply every intended approval that a crash kept from being applied; return how many."""
+        intents = self.ledger.entries(kinds=("approval-intended",))
+        applied = {row.body["id"] for row in self.ledger.entries(kinds=("approved",))}
+        left = [intent for intent in intents if f"a{intent.seq}" not in applied]
+        for intent in left:
+            self._apply(self.standing(intent.subject), intent)
+        unjudged = self._interrupted(self.ledger.entries(kinds=("inspected", "judged", "failed", "retried")))
+        for request_id in unjudged:
+            self._conclude(self.standing(request_id))
+        return len(left) + len(unjudged)
+
+    @staticmethod
+    def _interrupted(rows: Sequence[Entry]) -> list[str]:
+        newest = {row.subject: row.kind for row in rows}
+        return [subject for subject, kind in newest.items() if kind == "inspected"]
+
+
+def _require(who: Identity, *roles: Role) -> None:
+    if not who.has(*roles):
+        raise RefusedError(f"{who.name} has none of the roles {', '.join(roles)}", todo="ask an operator for a token")

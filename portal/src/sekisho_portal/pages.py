@@ -1,0 +1,131 @@
+"""The pages, plain: list, show, ask, approve, deny. Everything they do is in the JSON API too."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import jinja2
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from sekisho.errors import RefusedError
+from sekisho.tokens import Identity, Tokens
+from sekisho_portal.access import COOKIE, check_form, form_key, visitor
+from sekisho_portal.desk import Desk
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
+)
+_ENGINE = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(request: Request, template: str, who: Identity | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
+    """Render a page, with headers that let no foreign script, frame or form near it."""
+    html = _ENGINE.get_template(template).render(who=who, form_key=form_key(request), **values)
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return HTMLResponse(html, status_code=status, headers=headers)
+
+
+def _back(path: str) -> RedirectResponse:
+    return RedirectResponse(path, status_code=303)
+
+
+def _known(request: Request, tokens: Tokens, key: str) -> Identity:
+    check_form(request, key)
+    who = visitor(request, tokens)
+    if who is None:
+        raise RefusedError("you are not logged in", todo="log in and send the form again")
+    return who
+
+
+def routes(desk: Desk, tokens: Tokens) -> APIRouter:
+    """Return the pages' routes."""
+    pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    style = Path(__file__).with_name("templates") / "style.css"
+
+    @pages.get("/style.css")
+    def stylesheet() -> Response:
+        return Response(style.read_bytes(), media_type="text/css")
+
+    @pages.get("/login")
+    def login(request: Request) -> HTMLResponse:
+        return page(request, "login.html", visitor(request, tokens), problem=None)
+
+    @pages.post("/login")
+    def log_in(request: Request, token: Annotated[str, Form()]) -> Response:
+        who = tokens.identify(token.strip())
+        answer = _back("/")
+        secure = urlsplit(str(request.base_url)).scheme == "https"
+        answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure, max_age=8 * 3600)
+        answer.headers["X-Sekisho-User"] = who.name.encode("ascii", "replace").decode()
+        return answer
+
+    @pages.post("/logout")
+    def log_out(request: Request, key: Annotated[str, Form()]) -> Response:
+        check_form(request, key)
+        answer = _back("/login")
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    @pages.get("/")
+    def index(request: Request) -> Response:
+        who = visitor(request, tokens)
+        if who is None:
+            return _back("/login")
+        rows = [standing.plain(desk.link(standing.id)) for standing in desk.all()]
+        return page(request, "requests.html", who, rows=rows)
+
+    @pages.get("/requests/new")
+    def new(request: Request, project: str = "") -> Response:
+        return page(request, "new.html", visitor(request, tokens), project=project[:200])
+
+    @pages.post("/requests/new")
+    def ask(
+        request: Request,
+        requirements: Annotated[str, Form()],
+        python: Annotated[str, Form()],
+        glibc: Annotated[str, Form()],
+        key: Annotated[str, Form()],
+        reason: Annotated[str, Form()] = "",
+    ) -> Response:
+        who = _known(request, tokens, key)
+        wanted = [line.strip() for line in requirements.splitlines() if line.strip()]
+        body = {"requirements": wanted, "target": {"python": python, "glibc": glibc}, "reason": reason}
+        return _back(f"/requests/{desk.ask(who, body).id}")
+
+    @pages.get("/requests/{request_id}")
+    def show(request: Request, request_id: str) -> Response:
+        who = visitor(request, tokens)
+        if who is None:
+            return _back("/login")
+        standing = desk.standing(request_id)
+        return page(request, "request.html", who, row=standing.plain(desk.link(request_id)), closure=standing.closure())
+
+    @pages.post("/requests/{request_id}/{action}")
+    def decide(
+        request: Request,
+        request_id: str,
+        action: str,
+        key: Annotated[str, Form()],
+        reason: Annotated[str, Form()],
+    ) -> Response:
+        who = _known(request, tokens, key)
+        if action == "approve":
+            desk.approve(who, request_id, reason=reason, expires=None)
+        elif action == "deny":
+            desk.deny(who, request_id, reason=reason)
+        else:
+            raise RefusedError(f"a request cannot be {action[:20]!r}")
+        return _back(f"/requests/{request_id}")
+
+    return pages

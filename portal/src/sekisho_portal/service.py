@@ -1,0 +1,94 @@
+"""Start the portal: open its state, finish what a crash cut short, serve, and watch the tree for commits."""
+
+import asyncio
+import socket
+from datetime import UTC, datetime
+
+import uvicorn
+
+from sekisho.database import open_database
+from sekisho.errors import ConflictError
+from sekisho.keys import open_signer
+from sekisho.ledger import Ledger
+from sekisho.service_token import read_or_create
+from sekisho.settings import Settings
+from sekisho.signing import Trust
+from sekisho.tokens import Tokens
+from sekisho_portal.app import make_app
+from sekisho_portal.desk import Desk
+from sekisho_portal.snapshots import Snapshots
+from sekisho_portal.tree import GitTree
+
+_WATCH = 0.5
+"""Seconds between two looks at the tree: a merged pull request is in force within one second."""
+
+
+def now() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)
+
+
+def open_desk(settings: Settings) -> tuple[Desk, Snapshots, Tokens]:
+    """Open the portal's state and reconcile it."""
+    engine = open_database(settings.database_url)
+    signer = open_signer(settings, "portal")
+    tree = GitTree(settings.allowlists)
+    snapshots = Snapshots(
+        tree,
+        signer,
+        lambda: Trust.load(settings.trust_file),
+        path=settings.data / "portal" / "snapshot.json",
+        clock=now,
+        ask=settings.portal,
+    )
+    tokens = Tokens(engine)
+    tokens.issue("service", ("service",), token=read_or_create(settings.service_token_file))
+    desk = Desk(Ledger(engine), tree, snapshots, signer, now, settings.portal)
+    snapshots.refresh()
+    desk.reconcile()
+    return desk, snapshots, tokens
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise ``ConflictError`` naming the port that is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConflictError(
+            f"the portal cannot listen on {host}:{port}: {error.strerror}",
+            where="SEKISHO_PORTAL_PORT",
+            todo="stop what uses the port, or choose another one",
+        ) from error
+    return listener
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve the portal until ``stop`` is set."""
+    desk, snapshots, tokens = await asyncio.to_thread(open_desk, settings)
+    listener = listen(settings.portal_host, settings.portal_port)
+    config = uvicorn.Config(
+        make_app(desk, snapshots, tokens),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 (serve() would install signal handlers)
+    watching = asyncio.ensure_future(_watch(snapshots))
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    for task in (watching, waiting):
+        task.cancel()
+    await serving
+
+
+async def _watch(snapshots: Snapshots) -> None:
+    while True:
+        await asyncio.sleep(_WATCH)
+        await asyncio.to_thread(snapshots.refresh)

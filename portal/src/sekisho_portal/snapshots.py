@@ -1,0 +1,100 @@
+"""Each commit of the allowlists tree, compiled into a signed snapshot. A bad tree keeps the old one, loudly."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from sekisho.allowlist import parse_sources, parse_tree
+from sekisho.errors import NotFoundError, SekishoError
+from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
+from sekisho.policy.snapshot import seal_snapshot
+from sekisho.signing import Envelope, Signer, Trust
+from sekisho.store import write_atomically
+from sekisho_portal.tree import GitTree
+
+_LOG = logging.getLogger("sekisho.portal")
+
+
+class Snapshots:
+    """The snapshot in force, kept in a file so that its sequence only grows across restarts."""
+
+    def __init__(
+        self,
+        tree: GitTree,
+        signer: Signer,
+        trust: Callable[[], Trust],
+        *,
+        path: Path,
+        clock: Callable[[], datetime],
+        ask: str,
+    ) -> None:
+        self._tree = tree
+        self._signer = signer
+        self._trust = trust
+        self._path = path
+        self._clock = clock
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._sealed: Envelope | None = None
+        self._bad_revision = self._compiled_revision = ""
+        self.problem: dict[str, str] | None = None
+        if path.exists():
+            sealed = Envelope.parse(json.loads(path.read_bytes()), where=str(path))
+            self._snapshot, self._sealed = open_snapshot(sealed, trust()), sealed
+
+    def current(self) -> Snapshot:
+        """Return the snapshot in force; raise ``NotFoundError`` when the tree never compiled."""
+        if self._snapshot is None:
+            why = self.problem["title"] if self.problem else "it has not been read yet"
+            raise NotFoundError(f"there is no policy in force: {why}", todo="mend the allowlists tree and commit")
+        return self._snapshot
+
+    def sealed(self) -> Envelope:
+        """Return the snapshot in force with its signature."""
+        self.current()
+        if self._sealed is None:
+            raise NotFoundError("there is no policy in force")
+        return self._sealed
+
+    def refresh(self) -> bool:
+        """Compile the newest commit if it is not in force yet; tell whether the snapshot changed."""
+        with self._lock:
+            revision = self._tree.revision()
+            if revision in (self._bad_revision, self._compiled_revision):
+                return False
+            try:
+                snapshot = self._compile()
+            except SekishoError as error:
+                self._bad_revision = revision
+                self.problem = {**error.diagnostics(), "revision": revision}
+                _LOG.error("policy %s refused, the old one stays: %s", revision[:12], error)
+                return False
+            self._compiled_revision = revision
+            if self._snapshot and snapshot.model_copy(update={"made": self._snapshot.made}) == self._snapshot:
+                return False
+            snapshot = snapshot.model_copy(update={"sequence": self._snapshot.sequence + 1 if self._snapshot else 1})
+            sealed = seal_snapshot(snapshot, self._signer)
+            write_atomically(self._path, sealed.canonical())
+            self._snapshot, self._sealed, self.problem, self._bad_revision = snapshot, sealed, None, ""
+            for entry in snapshot.refused:
+                _LOG.warning("an entry of the tree admits nothing: %s: %s", entry.where, entry.why)
+            return True
+
+    def _compile(self) -> Snapshot:
+        revision, files = self._tree.read()
+        for needed in ("policy.yaml", "sources.yaml"):
+            if needed not in files:
+                raise NotFoundError(f"the allowlists tree has no {needed}", where=f"revision {revision[:12]}")
+        policy = parse_policy(files["policy.yaml"])
+        return compile_snapshot(
+            parse_tree(files, trust=self._trust()),
+            policy if policy.ask else policy.model_copy(update={"ask": self._ask}),
+            parse_sources(files["sources.yaml"]).sources,
+            revision=revision,
+            sequence=self._snapshot.sequence if self._snapshot else 0,
+            now=self._clock(),
+        )

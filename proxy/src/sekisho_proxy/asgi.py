@@ -1,0 +1,73 @@
+"""The ASGI shell: a scope becomes a request, a reply becomes messages, an error becomes a problem."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, BinaryIO
+
+from sekisho.errors import SekishoError
+from sekisho_proxy.exchange import Reply, Request, Slice, crash_reply, problem_reply
+
+Handler = Callable[[Request], Awaitable[Reply]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+_CHUNK = 1 << 20
+
+
+class App:
+    """An ASGI application around one handler."""
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope["method"], scope["path"], dict(scope["headers"]), receive)
+        try:
+            reply = await self._handle(request)
+        except SekishoError as error:
+            reply = problem_reply(error)
+        except Exception as error:  # noqa: BLE001 (the last line of defence: logged, answered without internals)
+            reply = crash_reply(error)
+        await _answer(request, reply, send)
+
+
+async def _answer(request: Request, reply: Reply, send: Send) -> None:
+    body = reply.body
+    if isinstance(body, bytes):
+        await _start(reply, len(body), send)
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+    elif isinstance(body, Slice):
+        if request.method == "HEAD":
+            await _start(reply, body.length, send)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        with body.path.open("rb") as file:
+            await _start(reply, body.length, send)
+            await _send_slice(file, body, send)
+    else:
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        async for chunk in body:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _start(reply: Reply, length: int, send: Send) -> None:
+    headers = [*reply.headers]
+    if reply.status != 304:
+        headers.append((b"content-length", b"%d" % length))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+
+
+async def _send_slice(file: BinaryIO, part: Slice, send: Send) -> None:
+    file.seek(part.start)
+    left = part.length
+    while left:
+        chunk = await asyncio.to_thread(file.read, min(left, _CHUNK))
+        if not chunk:
+            message = f"{part.path.name} is shorter than it was"
+            raise OSError(message)
+        left -= len(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": bool(left)})
+    if not part.length:
+        await send({"type": "http.response.body", "body": b""})

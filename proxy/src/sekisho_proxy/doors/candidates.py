@@ -1,0 +1,151 @@
+"""The candidate mount: pages and metadata of what is not denied, for the builder's resolver. Never files."""
+
+import asyncio
+
+from packaging.utils import canonicalize_name
+
+from sekisho.errors import NotFoundError, RefusedError
+from sekisho.model import normalize_project
+from sekisho.policy import Snapshot
+from sekisho.ports import Clock
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.doors.pip import redirect
+from sekisho_proxy.doors.service_only import require_service
+from sekisho_proxy.exchange import Headers, Reply, Request, json_reply, not_allowed
+from sekisho_proxy.flights import Flights
+from sekisho_proxy.follow import Held
+from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.inspect.metadata import extract_metadata
+from sekisho_proxy.pages.built import BuiltPage
+from sekisho_proxy.pages.value import FileRow, ProjectPage
+from sekisho_proxy.upstream.listing import Listing, UpstreamFile
+from sekisho_proxy.upstream.remote_metadata import WholeFileNeededError, fetch_metadata
+from sekisho_proxy.upstream.source import Page, find_file
+from sekisho_proxy.upstream.sources import Upstreams
+
+_STALE: Headers = ((b"warning", b'110 - "Response is Stale"'),)
+_MOST_BUILT = 64
+
+
+class CandidateMount:
+    """Serves ``/candidates/<source>/…`` to whoever has the service token."""
+
+    def __init__(
+        self, held: Held, upstreams: Upstreams, holdings: Holdings, disk: DiskCache, token: str, clock: Clock
+    ) -> None:
+        self._held = held
+        self._upstreams = upstreams
+        self._holdings = holdings
+        self._disk = disk
+        self._token = token
+        self._clock = clock
+        self._flights = Flights()
+        self._built: dict[tuple[str, str], tuple[Page, int, BuiltPage]] = {}
+
+    async def close(self) -> None:
+        """Stop what is being fetched."""
+        await self._flights.cancel()
+
+    async def __call__(self, request: Request) -> Reply:
+        """Answer what is below ``/candidates/``."""
+        require_service(request, self._token)
+        if request.method not in {"GET", "HEAD"}:
+            return not_allowed(b"GET, HEAD")
+        source, _, rest = request.path.removeprefix("/candidates/").partition("/")
+        part, _, tail = rest.partition("/")
+        snapshot = self._held.present()
+        if part == "simple" and tail.strip("/"):
+            return await self._page(request, snapshot, source, tail)
+        if part == "artifacts" and tail:
+            return await self._artifacts(snapshot, source, tail)
+        if part == "files" and tail.endswith(".metadata"):
+            return await self._metadata(snapshot, source, tail.removesuffix(".metadata"))
+        if part == "files":
+            raise RefusedError(
+                "the candidate mount has no files",
+                where=request.path,
+                todo="install from /w/<workspace>/pypi/simple/ once the file is approved",
+            )
+        raise NotFoundError("there is nothing at this address", where=request.path)
+
+    async def _page(self, request: Request, snapshot: Snapshot, source: str, tail: str) -> Reply:
+        name, slash, more = tail.partition("/")
+        project = normalize_project("pypi", name)
+        if more:
+            raise NotFoundError("there is nothing at this address", where=request.path)
+        if not slash:
+            return redirect(f"/candidates/{source}/simple/{project}/")
+        page = await self._upstreams.undenied(snapshot, source, self._clock).page(project)
+        known, turn, built = self._built.get((source, project), (None, -1, None))
+        if built is None or known is None or known.checked != page.checked or turn != self._held.turn or page.stale:
+            built = await asyncio.to_thread(_build, page, request)
+            if not page.stale:
+                self._keep((source, project), page, built)
+        return built.answer(request)
+
+    def _keep(self, key: tuple[str, str], page: Page, built: BuiltPage) -> None:
+        self._built.pop(key, None)
+        while len(self._built) >= _MOST_BUILT:
+            self._built.pop(next(iter(self._built)))
+        self._built[key] = page, self._held.turn, built
+
+    async def _artifacts(self, snapshot: Snapshot, source: str, name: str) -> Reply:
+        page = await self._upstreams.pages(snapshot, source).page(normalize_project("pypi", name))
+        return await asyncio.to_thread(_list_artifacts, page.listing)
+
+    async def _metadata(self, snapshot: Snapshot, source: str, path: str) -> Reply:
+        project = canonicalize_name(path.rpartition("/")[2].partition("-")[0])
+        pages = self._upstreams.undenied(snapshot, source, self._clock)
+        listing, file = await find_file(pages, normalize_project("pypi", project), path)
+        if not file.is_wheel:
+            raise NotFoundError("only wheels have metadata", where=path)
+        key = f"wheel {file.sha256} {file.filename} {file.core_metadata or ''}"
+        data = self._disk.get(key)
+        if data is None:
+            data = await self._flights.once(key, lambda: self._learn(snapshot, listing, file, key))
+        return Reply(
+            200, ((b"content-type", b"application/octet-stream"), (b"cache-control", b"private, max-age=600")), data
+        )
+
+    async def _learn(self, snapshot: Snapshot, listing: Listing, file: UpstreamFile, key: str) -> bytes:
+        fetcher = self._upstreams.fetcher(snapshot, listing.source)
+        try:
+            data = await fetch_metadata(fetcher, file)
+        except WholeFileNeededError:
+            artifact = listing.artifact(file)
+            if artifact is None:
+                raise NotFoundError("the file's name states no release of its project", where=file.path) from None
+            path = await self._holdings.isolate(artifact)
+            with path.open("rb") as wheel:
+                data = await asyncio.to_thread(extract_metadata, wheel, file.filename)
+        self._disk.put(key, data)
+        return data
+
+
+def _build(page: Page, request: Request) -> BuiltPage:
+    """Build the page and, while off the event loop, the very form that is asked for."""
+    built = BuiltPage(candidate_page(page.listing), level=1, headers=_STALE if page.stale else ())
+    built.answer(request)
+    return built
+
+
+def candidate_page(listing: Listing) -> ProjectPage:
+    """Put upstream's files on a page; every wheel has metadata, because it is read out of the wheel if need be."""
+    rows = tuple(
+        FileRow(
+            filename=file.filename,
+            url=f"../../files/{file.path}",
+            sha256=file.sha256,
+            size=file.size,
+            uploaded=file.uploaded,
+            yanked=file.yanked,
+            requires_python=file.requires_python,
+            metadata="" if file.is_wheel else None,
+        )
+        for file in listing.files
+    )
+    return ProjectPage(listing.project, (), rows)
+
+
+def _list_artifacts(listing: Listing) -> Reply:
+    return json_reply([artifact.plain() for artifact in listing.artifacts()])

@@ -1,0 +1,96 @@
+"""The pip door, ``/w/<workspace>/…``: pages, files, and the tombstones' addresses."""
+
+from urllib.parse import quote
+
+from sekisho.errors import BadInputError, NotFoundError
+from sekisho.model import Artifact, normalize_project
+from sekisho.ports import Clock
+from sekisho_proxy.exchange import Reply, Request, Slice, not_allowed
+from sekisho_proxy.gate import Gate
+from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.negotiate import matches
+from sekisho_proxy.pages.book import Book
+from sekisho_proxy.ranges import UnsatisfiableError, wanted
+
+_KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
+_BYTES = (b"content-type", b"application/octet-stream")
+
+
+class PipDoor:
+    """Serves ``/w/<workspace>/pypi/…`` and ``/w/<workspace>/denied/…``."""
+
+    def __init__(self, gate: Gate, book: Book, holdings: Holdings, clock: Clock) -> None:
+        self._gate = gate
+        self._book = book
+        self._holdings = holdings
+        self._clock = clock
+
+    async def __call__(self, request: Request) -> Reply:
+        """Answer what is below ``/w/``."""
+        if request.method not in {"GET", "HEAD"}:
+            return not_allowed(b"GET, HEAD")
+        workspace, _, rest = request.path.removeprefix("/w/").partition("/")
+        if rest.startswith("pypi/simple/"):
+            return self._page(request, workspace, rest.removeprefix("pypi/simple/"))
+        if rest.startswith("pypi/files/"):
+            return await self._file(request, workspace, rest.removeprefix("pypi/files/"))
+        if rest.startswith("denied/"):
+            project = rest.rpartition("/")[2].partition("-")[0]
+            raise self._gate.refusal(workspace, "pypi", _normal(project), self._clock(), where=request.path)
+        if rest == "pypi/simple":
+            return redirect(f"{request.path}/")
+        raise NotFoundError("there is nothing at this address", where=request.path)
+
+    def _page(self, request: Request, workspace: str, rest: str) -> Reply:
+        name, slash, more = rest.partition("/")
+        if more:
+            raise NotFoundError("there is nothing at this address", where=request.path)
+        if not name:
+            return self._book.projects(workspace, self._clock()).answer(request)
+        project = _normal(name)
+        if not slash:
+            return redirect(f"/w/{workspace}/pypi/simple/{project}/")
+        return self._book.project(workspace, project, self._clock()).answer(request)
+
+    async def _file(self, request: Request, workspace: str, path: str) -> Reply:
+        bare = path.removesuffix(".metadata")
+        artifact = self._gate.pass_through(workspace, "pypi", bare, self._clock())
+        if bare != path:
+            return await self._metadata(request, artifact)
+        etag = f'"sha256:{artifact.sha256}"'
+        shared = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
+        if matches(request.header(b"if-none-match"), etag):
+            return Reply(304, shared)
+        blob = await self._holdings.ensure(artifact)
+        size = blob.stat().st_size
+        try:
+            part = wanted(request.header(b"range"), request.header(b"if-range"), etag, size)
+        except UnsatisfiableError:
+            return Reply(416, (*shared[1:], (b"content-range", b"bytes */%d" % size)))
+        if part is None or request.method == "HEAD":
+            return Reply(200, shared, Slice(blob, 0, size))
+        start, length = part
+        content_range = b"bytes %d-%d/%d" % (start, start + length - 1, size)
+        return Reply(206, (*shared, (b"content-range", content_range)), Slice(blob, start, length))
+
+    async def _metadata(self, request: Request, artifact: Artifact) -> Reply:
+        if not artifact.filename.endswith(".whl"):
+            raise NotFoundError("only wheels have metadata", where=artifact.path)
+        data = await self._holdings.metadata(artifact)
+        etag = f'"metadata:{artifact.sha256}"'
+        shared = (_BYTES, _KEEP, (b"etag", etag.encode()))
+        if matches(request.header(b"if-none-match"), etag):
+            return Reply(304, shared)
+        return Reply(200, shared, data)
+
+
+def redirect(path: str) -> Reply:
+    """Answer that the page has another address."""
+    return Reply(308, ((b"location", quote(path).encode()), (b"cache-control", b"no-cache")))
+
+
+def _normal(name: str) -> str:
+    try:
+        return normalize_project("pypi", name)
+    except BadInputError as error:
+        raise NotFoundError(error.what, todo=error.todo) from error

@@ -1,0 +1,38 @@
+"""What an operator or an orchestrator asks: alive, ready, and by which policy."""
+
+from sekisho_proxy.exchange import Reply, Request, json_reply, not_allowed
+from sekisho_proxy.follow import Held, Stale
+
+
+class Status:
+    """Serves ``/healthz``, ``/readyz`` and ``/api/policy``."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+
+    async def __call__(self, request: Request) -> Reply:
+        """Answer one of the three."""
+        if request.method not in {"GET", "HEAD"}:
+            return not_allowed(b"GET, HEAD")
+        if request.path == "/healthz":
+            return json_reply({"status": "ok"})
+        snapshot = self._held.present()
+        if request.path == "/readyz":
+            return json_reply({"status": "ready", "sequence": snapshot.sequence})
+        held = self._held
+        return json_reply(
+            {
+                "revision": snapshot.revision,
+                "sequence": snapshot.sequence,
+                "made": snapshot.made.isoformat(),
+                "approvals": len(snapshot.approvals),
+                "refused": [entry.plain() for entry in snapshot.refused],
+                "stale": held.unreachable is not None or held.refused is not None,
+                "portal_unreachable": _plain(held.unreachable),
+                "snapshot_refused": _plain(held.refused),
+            }
+        )
+
+
+def _plain(stale: Stale | None) -> dict[str, str] | None:
+    return {"since": stale.since.isoformat(), "why": stale.why} if stale else None

@@ -1,0 +1,95 @@
+"""What handlers take and give: a request, a reply, and how an error becomes one (RFC 9457)."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from sekisho.errors import BadInputError, SekishoError
+
+_LOG = logging.getLogger("sekisho.proxy")
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. ``path`` is percent-decoded; header names are lower-case."""
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    receive: Callable[[], Awaitable[Any]]
+
+    def header(self, name: bytes) -> str:
+        """Return a header's text, or nothing."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    async def body(self, *, limit: int) -> bytes:
+        """Read the body; raise ``BadInputError`` beyond ``limit`` bytes or when the client leaves."""
+        whole = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise BadInputError("the client left before its body was complete")
+            whole += message.get("body", b"")
+            if len(whole) > limit:
+                raise BadInputError(f"the body is longer than {limit} bytes", todo="send fewer artifacts at once")
+            if not message.get("more_body"):
+                return bytes(whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """``length`` bytes of a file from ``start``."""
+
+    path: Path
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. A stream has no length known beforehand."""
+
+    status: int
+    headers: Headers
+    body: bytes | Slice | AsyncIterator[bytes] = b""
+
+
+def json_reply(value: object, *, status: int = 200, kind: bytes = b"application/json", headers: Headers = ()) -> Reply:
+    """Answer with JSON that no cache keeps."""
+    return Reply(
+        status,
+        ((b"content-type", kind), (b"cache-control", b"no-store"), *headers),
+        json.dumps(value, ensure_ascii=False).encode(),
+    )
+
+
+def problem_reply(error: SekishoError) -> Reply:
+    """Answer with what went wrong, where, and what to do now."""
+    headers: Headers = ((b"www-authenticate", b'Basic realm="sekisho"'),) if error.http_status == 401 else ()
+    value = {"type": "about:blank", **error.diagnostics(), "status": error.http_status, "detail": str(error)}
+    return json_reply(value, status=error.http_status, kind=b"application/problem+json", headers=headers)
+
+
+def crash_reply(error: Exception) -> Reply:
+    """Answer for a fault of our own: the log has it all, the client nothing of it."""
+    _LOG.error("a request failed unexpectedly", exc_info=error)
+    value = {
+        "type": "about:blank",
+        "code": "error",
+        "title": HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
+        "where": "",
+        "todo": "look at the proxy's log",
+        "status": 500,
+    }
+    return json_reply(value, status=500, kind=b"application/problem+json")
+
+
+def not_allowed(allow: bytes) -> Reply:
+    """Answer 405 with the methods that would be."""
+    return Reply(405, ((b"allow", allow), (b"content-type", b"text/plain")), b"method not allowed\n")

@@ -1,0 +1,175 @@
+"""Following the policy: the snapshot in force, from the portal by long poll or from the disk alone.
+
+A snapshot comes into force only if a trusted key signed it and its sequence is newer. A bad one is refused loudly
+(log and ``/api/policy``) and the old one stays. What is in force is on the disk, so no portal is needed to start.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx2
+
+from sekisho.errors import ConflictError, SekishoError, UpstreamError
+from sekisho.model import sha256_hex
+from sekisho.policy import Snapshot, open_snapshot
+from sekisho.ports import Clock
+from sekisho.signing import Envelope, Trust
+from sekisho.store import write_atomically
+
+_LOG = logging.getLogger("sekisho.proxy")
+_WAIT = 25
+_LARGEST = 512 << 20
+
+
+class NoPolicyError(UpstreamError):
+    """No snapshot was ever loaded, so nothing may be served."""
+
+    http_status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Why the snapshot in force may not be the newest, and since when."""
+
+    since: datetime
+    why: str
+
+
+class Held:
+    """The snapshot in force. ``turn`` counts the swaps, so that caches know when to forget."""
+
+    def __init__(self, file: Path, trust: Path, clock: Clock) -> None:
+        self._file = file
+        self._trust = trust
+        self._clock = clock
+        self.snapshot: Snapshot | None = None
+        self.turn = 0
+        self.unreachable: Stale | None = None
+        self.refused: Stale | None = None
+
+    def present(self) -> Snapshot:
+        """Return the snapshot in force; raise ``NoPolicyError`` if there is none."""
+        if self.snapshot is None:
+            raise NoPolicyError(
+                "no policy snapshot has been loaded yet",
+                todo=self.refused.why if self.refused else "start the portal, or import a bundle",
+            )
+        return self.snapshot
+
+    async def load(self) -> bool:
+        """Take up what is on the disk; tell whether something came into force."""
+        try:
+            data = await asyncio.to_thread(self._file.read_bytes)
+        except FileNotFoundError:
+            return False
+        return await self.offer(data, store=False)
+
+    async def offer(self, data: bytes, *, store: bool) -> bool:
+        """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays."""
+        try:
+            snapshot = await asyncio.to_thread(self._verify, data, store=store)
+        except SekishoError as error:
+            if self.refused is None or self.refused.why != str(error):
+                _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
+                self.refused = Stale(self._clock(), str(error))
+            return False
+        self.snapshot = snapshot
+        self.turn += 1
+        self.refused = None
+        _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
+        return True
+
+    def _verify(self, data: bytes, *, store: bool) -> Snapshot:
+        envelope = Envelope.parse_json(data, where="policy snapshot")
+        snapshot = open_snapshot(envelope, Trust.load(self._trust))
+        old = self.snapshot
+        replayed = old is not None and snapshot.sequence < old.sequence + store
+        if replayed and old is not None:
+            raise ConflictError(
+                f"policy snapshot {snapshot.sequence} is not newer than {old.sequence}, which is in force",
+                where=snapshot.revision,
+                todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
+            )
+        if store:
+            write_atomically(self._file, data)
+        return snapshot
+
+
+class PortalFollower:
+    """Asks the portal for the next snapshot, for ever."""
+
+    def __init__(self, held: Held, client: httpx2.AsyncClient, portal: str, token: str, clock: Clock) -> None:
+        self._held = held
+        self._client = client
+        self._url = f"{portal}/api/policy/snapshot"
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Poll until cancelled; wait longer and longer, up to 15 s, while the portal is away or sends bad ones."""
+        pause = 0.2
+        while True:
+            good = await self._poll()
+            pause = 0.2 if good else min(pause * 2, 15.0)
+            if not good:
+                await asyncio.sleep(pause)
+
+    async def _poll(self) -> bool:
+        held = self._held
+        after = held.snapshot.sequence if held.snapshot else -1
+        try:
+            data = await self._ask(after)
+        except (httpx2.HTTPError, httpx2.StreamError, UpstreamError) as error:
+            why = str(error) or type(error).__name__
+            if held.unreachable is None:
+                _LOG.warning("the portal cannot be reached, the policy in force stays: %s", why)
+                held.unreachable = Stale(self._clock(), why)
+            return False
+        held.unreachable = None
+        return data is None or await held.offer(data, store=True)
+
+    async def _ask(self, after: int) -> bytes | None:
+        timeout = httpx2.Timeout(10.0, read=_WAIT + 15.0)
+        parameters = {"after": str(after), "wait": str(_WAIT)}
+        request = self._client.stream("GET", self._url, params=parameters, headers=self._headers, timeout=timeout)
+        async with request as response:
+            if response.status_code == 204:
+                return None
+            if response.status_code != 200:
+                message = f"the portal answers {response.status_code}"
+                raise UpstreamError(message)
+            whole = bytearray()
+            async for chunk in response.aiter_bytes():
+                whole += chunk
+                if len(whole) > _LARGEST:
+                    raise UpstreamError("the portal sends a snapshot without end")
+            return bytes(whole)
+
+
+class DiskFollower:
+    """Takes up what `sekisho import` writes, looking once a second: the replica's only way to a policy."""
+
+    def __init__(self, held: Held, file: Path) -> None:
+        self._held = held
+        self._file = file
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        seen = ""
+        while True:
+            mark = await asyncio.to_thread(_mark, self._file)
+            if mark and mark != seen:
+                await self._held.load()
+                seen = mark
+            await asyncio.sleep(1.0)
+
+
+def _mark(file: Path) -> str:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return ""
+    return sha256_hex(f"{status.st_mtime_ns} {status.st_ino} {status.st_size}".encode())

@@ -1,0 +1,115 @@
+"""The bytes that are here: served blobs, the quarantine, and the way from an upstream into either.
+
+No route reads from the quarantine. Its files become blobs only by ``ensure``, which routes call behind the gate.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from sekisho.errors import CorruptError, UpstreamError
+from sekisho.model import Artifact
+from sekisho.policy import Snapshot
+from sekisho.store import BlobStore
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.flights import Flights
+from sekisho_proxy.inspect.metadata import extract_metadata
+from sekisho_proxy.upstream.sources import Upstreams, fetch_artifact
+
+Present = Callable[[], Snapshot]
+"""Returns the snapshot in force, or raises."""
+
+
+class NotHereError(UpstreamError):
+    """The bytes are not on this side of the gap, and a replica asks nobody for them."""
+
+    http_status = 503
+
+
+class Holdings:
+    """Blob store and quarantine. ``upstreams`` is ``None`` on a replica."""
+
+    def __init__(self, data: Path, present: Present, upstreams: Upstreams | None) -> None:
+        self.blobs = BlobStore(data / "blobs")
+        self.quarantine = BlobStore(data / "quarantine")
+        self._metadata = DiskCache(data / "metadata")
+        self._present = present
+        self._upstreams = upstreams
+        self._flights = Flights()
+
+    def sweep(self) -> None:
+        """Remove what an interrupted run left half-written."""
+        self.blobs.sweep()
+        self.quarantine.sweep()
+
+    async def close(self) -> None:
+        """Stop what is being fetched."""
+        await self._flights.cancel()
+
+    def has(self, sha256: str) -> bool:
+        """Tell whether the blob can be served at once."""
+        return self.blobs.has(sha256)
+
+    async def ensure(self, artifact: Artifact) -> Path:
+        """Return the path of an approved file's blob, taking it from quarantine or upstream if need be.
+
+        Call it only with what the gate admitted.
+        """
+        path = self.blobs.path(artifact.sha256)
+        if not path.is_file():
+            await self._flights.once(("blob", artifact.sha256), lambda: self._bring(artifact))
+        return path
+
+    async def _bring(self, artifact: Artifact) -> None:
+        if not self._adopt(artifact.sha256):
+            await self._fetch(artifact, self.blobs)
+
+    def _adopt(self, sha256: str) -> bool:
+        try:
+            self.blobs.adopt(self.quarantine.path(sha256), sha256)
+        except FileNotFoundError:
+            return self.blobs.has(sha256)
+        return True
+
+    async def isolate(self, artifact: Artifact) -> Path:
+        """Return where a candidate lies after it was fetched into quarantine, or where it already lay."""
+        for store in (self.blobs, self.quarantine):
+            if store.has(artifact.sha256):
+                return store.path(artifact.sha256)
+        await self._flights.once(("quarantine", artifact.sha256), lambda: self._fetch(artifact, self.quarantine))
+        return self.quarantine.path(artifact.sha256)
+
+    async def _fetch(self, artifact: Artifact, store: BlobStore) -> None:
+        if self._upstreams is None:
+            raise NotHereError(
+                f"{artifact.filename} is not in any imported bundle",
+                where=artifact.path,
+                todo="export a bundle in the open zone and bring it over with `sekisho import`",
+            )
+        await fetch_artifact(self._upstreams.fetcher(self._present(), artifact.source), artifact, store)
+
+    async def metadata(self, artifact: Artifact) -> bytes:
+        """Return the METADATA of an approved wheel, extracted from its verified blob.
+
+        Raises ``CorruptError`` if it is not the METADATA that the index stated when the file was approved.
+        """
+        path = await self.ensure(artifact)
+        key = f"blob {artifact.sha256} {artifact.filename}"
+        data = self._metadata.get(key)
+        if data is None:
+            data = await asyncio.to_thread(_read_metadata, path, artifact.filename)
+            self._metadata.put(key, data)
+        stated = artifact.index.get("core-metadata")
+        if stated and hashlib.sha256(data).hexdigest() != stated:
+            raise CorruptError(
+                "the wheel's METADATA is not what the index stated",
+                where=artifact.path,
+                todo="ask for the project again: the inspection will show the difference",
+            )
+        return data
+
+
+def _read_metadata(path: Path, filename: str) -> bytes:
+    with path.open("rb") as file:
+        return extract_metadata(file, filename)

@@ -1,0 +1,1 @@
+"""A wheel opened hostilely: what it holds, and what does not add up."""

@@ -1,0 +1,1 @@
+"""Index pages: one value, two forms, prebuilt bytes."""

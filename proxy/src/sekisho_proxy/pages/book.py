@@ -1,0 +1,101 @@
+"""The pages of all workspaces: built once per project, snapshot and workspace, and dropped when that changes."""
+
+from datetime import datetime
+
+from packaging.version import InvalidVersion, Version
+
+from sekisho.model import Artifact, Kind
+from sekisho_proxy.follow import Held
+from sekisho_proxy.gate import Gate
+from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.pages.built import BuiltPage
+from sekisho_proxy.pages.tombstone import tombstones
+from sekisho_proxy.pages.value import FileRow, ProjectList, ProjectPage
+
+_KIND: Kind = "pypi"
+_MOST_PAGES = 4096
+
+
+class Book:
+    """Prebuilt pages. On a replica they list only what is here."""
+
+    def __init__(self, held: Held, gate: Gate, holdings: Holdings, *, replica: bool) -> None:
+        self._held = held
+        self._gate = gate
+        self._holdings = holdings
+        self._replica = replica
+        self._turn = -1
+        self._pages: dict[tuple[str, str], tuple[BuiltPage, datetime | None]] = {}
+
+    def project(self, workspace: str, project: str, now: datetime) -> BuiltPage:
+        """Return the page of a (normalised) project; one with nothing to offer has tombstones."""
+        found = self._find(workspace, project, now)
+        if found:
+            return found
+        door = self._gate.door(workspace)
+        approved = door.artifacts(_KIND, project, now)
+        artifacts = [artifact for artifact in approved if self._offers(artifact)]
+        if artifacts:
+            page = approved_page(project, artifacts)
+        elif approved:
+            page = tombstones(project, "not-imported", f"{project} is in no imported bundle", self._gate.ask())
+        else:
+            page = tombstones(project, *door.why_not(_KIND, project, now), self._gate.ask())
+        built = BuiltPage(page)
+        self._keep((workspace, project), built, door.next_expiry(_KIND, project, now))
+        return built
+
+    def projects(self, workspace: str, now: datetime) -> BuiltPage:
+        """Return the list of projects of which something may be had."""
+        found = self._find(workspace, "", now)
+        if found:
+            return found
+        door = self._gate.door(workspace)
+        names = door.projects(_KIND, now)
+        if self._replica:
+            names = tuple(name for name in names if any(map(self._offers, door.artifacts(_KIND, name, now))))
+        ends = [end for name in names if (end := door.next_expiry(_KIND, name, now))]
+        built = BuiltPage(ProjectList(names))
+        self._keep((workspace, ""), built, min(ends, default=None))
+        return built
+
+    def _offers(self, artifact: Artifact) -> bool:
+        return not self._replica or self._holdings.has(artifact.sha256)
+
+    def _find(self, workspace: str, project: str, now: datetime) -> BuiltPage | None:
+        if self._turn != self._held.turn:
+            self._turn = self._held.turn
+            self._pages.clear()
+        page, end = self._pages.get((workspace, project), (None, None))
+        return page if end is None or now < end else None
+
+    def _keep(self, key: tuple[str, str], page: BuiltPage, end: datetime | None) -> None:
+        while len(self._pages) >= _MOST_PAGES:
+            self._pages.pop(next(iter(self._pages)))
+        self._pages[key] = page, end
+
+
+def approved_page(project: str, artifacts: list[Artifact]) -> ProjectPage:
+    """Put approved files on a page. URLs keep the upstream's path, so that a lock's URLs can be traced back."""
+    rows = tuple(
+        FileRow(
+            filename=artifact.filename,
+            url=f"../../files/{artifact.path}",
+            sha256=artifact.sha256,
+            size=artifact.size,
+            uploaded=artifact.plain().get("uploaded"),
+            yanked=artifact.yanked,
+            requires_python=artifact.index.get("requires-python"),
+            metadata=artifact.index.get("core-metadata", "") if artifact.filename.endswith(".whl") else None,
+        )
+        for artifact in artifacts
+    )
+    releases = {artifact.release for artifact in artifacts}
+    return ProjectPage(project, tuple(sorted(releases, key=_order)), rows)
+
+
+def _order(release: str) -> tuple[bool, Version | str]:
+    try:
+        return True, Version(release)
+    except InvalidVersion:
+        return False, release

@@ -1,0 +1,1 @@
+"""Upstream sources: each an expression of small wrappers (ask, cache, filter) over one guarded fetcher."""

@@ -1,0 +1,162 @@
+"""The only code that speaks to an upstream: allowed hosts, redirects by hand, bounds on time and size, retries.
+
+Foreign exceptions end here: what leaves is ``UpstreamError`` naming source and URL path.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from sekisho.errors import CorruptError, NotFoundError, UpstreamError
+from sekisho_proxy.upstream.place import Place
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_PAUSES = (0.2, 0.8)
+_CHUNK = 1 << 18
+_SLOWEST = 32 << 10  # bytes per second, over a whole file
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; header names in any case."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def make_client(timeout: float) -> httpx2.AsyncClient:
+    """Return the pooled client that all sources share."""
+    return httpx2.AsyncClient(
+        timeout=httpx2.Timeout(timeout),
+        limits=httpx2.Limits(max_connections=48, max_keepalive_connections=48, keepalive_expiry=30.0),
+        headers={"user-agent": "sekisho"},
+        follow_redirects=False,
+    )
+
+
+class _TransientError(Exception):
+    """A failure that may pass: no connection, 5xx, a body cut short."""
+
+
+class Fetcher:
+    """Requests to one source."""
+
+    def __init__(self, client: httpx2.AsyncClient, place: Place, *, timeout: float) -> None:
+        self._client = client
+        self.place = place
+        self._timeout = timeout
+
+    async def get(
+        self, url: str, *, limit: int, headers: dict[str, str] | None = None, raw: bool = False
+    ) -> Answer:
+        """Return a whole answer of at most ``limit`` bytes; ``raw`` asks for the identity encoding.
+
+        Any status under 500 is an answer. The body has been unpacked unless ``raw``.
+        """
+
+        async def attempt() -> Answer:
+            async with asyncio.timeout(8 * self._timeout), self._open(url, headers or {}, raw=raw) as response:
+                return await self._read(response, url, limit=limit, raw=raw)
+
+        return await self._persist(url, attempt)
+
+    async def range(self, url: str, wanted: str, *, limit: int) -> Answer | None:
+        """Return part of a file (206), or ``None`` where the source answers with anything else than an error."""
+
+        async def attempt() -> Answer | None:
+            async with asyncio.timeout(8 * self._timeout), self._open(url, {"range": wanted}, raw=True) as response:
+                if response.status_code == 206:
+                    return await self._read(response, url, limit=limit, raw=True)
+                if response.status_code in {200, 416}:
+                    return None
+                raise self._status(response, url)
+
+        return await self._persist(url, attempt)
+
+    async def _read(self, response: httpx2.Response, url: str, *, limit: int, raw: bool) -> Answer:
+        whole = bytearray()
+        async for chunk in response.aiter_raw(_CHUNK) if raw else response.aiter_bytes(_CHUNK):
+            whole += chunk
+            if len(whole) > limit:
+                raise UpstreamError(f"source {self.place.id!r} sent more than {limit} bytes", where=_path(url))
+        return Answer(response.status_code, response.headers, bytes(whole))
+
+    async def download(self, url: str, write: Callable[[], Callable[[bytes], None]], *, limit: int) -> None:
+        """Stream a file of at most ``limit`` bytes. ``write()`` begins anew and returns what takes each chunk.
+
+        Raises ``NotFoundError`` if it is not there, ``CorruptError`` if it is longer than it should be.
+        """
+
+        async def attempt() -> None:
+            patience = asyncio.timeout(8 * self._timeout + limit / _SLOWEST)
+            async with patience, self._open(url, {}, raw=True) as response:
+                if response.status_code != 200:
+                    raise self._status(response, url)
+                take, size = write(), 0
+                async for chunk in response.aiter_raw(_CHUNK):
+                    size += len(chunk)
+                    if size > limit:
+                        raise CorruptError(
+                            f"source {self.place.id!r} sent more than the {limit} bytes it stated", where=_path(url)
+                        )
+                    take(chunk)
+
+        await self._persist(url, attempt)
+
+    async def _persist(self, url: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        why = ""
+        for pause in (*_PAUSES, None):
+            try:
+                return await attempt()
+            except (_TransientError, httpx2.TransportError, TimeoutError) as error:
+                why = str(error) or type(error).__name__
+                slow = isinstance(error, (httpx2.TimeoutException, TimeoutError))
+            except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+                why = str(error) or type(error).__name__
+                break
+            if pause is None or slow:
+                break
+            await asyncio.sleep(pause)
+        raise UpstreamError(
+            f"source {self.place.id!r} does not answer as it should: {why}",
+            where=_path(url),
+            todo="try again later; what is already here goes on being served",
+        )
+
+    @asynccontextmanager
+    async def _open(self, url: str, headers: dict[str, str], *, raw: bool) -> AsyncIterator[httpx2.Response]:
+        sent = {**headers, "accept-encoding": "identity"} if raw else headers
+        for _ in range(_MOST_REDIRECTS + 1):
+            async with self._client.stream("GET", self.place.admit(url), headers=sent) as response:
+                if response.status_code in _REDIRECTS and "location" in response.headers:
+                    url = urljoin(url, response.headers["location"])
+                    continue
+                if response.status_code >= 500:
+                    message = f"it answers {response.status_code}"
+                    raise _TransientError(message)
+                yield response
+                return
+        raise UpstreamError(f"source {self.place.id!r} redirects in a circle", where=_path(url))
+
+    def _status(self, response: httpx2.Response | Answer, url: str) -> NotFoundError | UpstreamError:
+        if response.status_code in {404, 410}:
+            return NotFoundError(f"source {self.place.id!r} does not have this", where=_path(url))
+        return UpstreamError(f"source {self.place.id!r} answers {response.status_code}", where=_path(url))
+
+    def require(self, response: Answer, url: str, *statuses: int) -> Answer:
+        """Return ``response`` if its status is one of ``statuses``; raise what it means otherwise."""
+        if response.status_code in statuses:
+            return response
+        raise self._status(response, url)
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path

@@ -1,0 +1,71 @@
+"""Where a source is, and which hosts it may be read from."""
+
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from sekisho.allowlist import Source
+from sekisho.errors import BadInputError, UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A source's addresses. ``files`` are the bases that an artifact's ``path`` is looked for under, in order."""
+
+    id: str
+    index: str
+    files: tuple[str, ...]
+    hosts: frozenset[str]
+
+    def admit(self, url: str) -> str:
+        """Return ``url`` if its host is one of the source's; raise ``UpstreamError`` naming the host otherwise.
+
+        A step down from https to http is refused as well.
+        """
+        parts = _split(url)
+        downgrade = parts.scheme != "https" and self.index.startswith("https:")
+        if parts.scheme not in {"http", "https"} or downgrade or _host(parts) not in self.hosts or "@" in parts.netloc:
+            raise UpstreamError(
+                f"source {self.id!r} points to {parts.scheme}://{parts.hostname or ''}, which is not one of its hosts",
+                where=parts.path,
+                todo="if the host is right, list it under `file-hosts` in sources.yaml",
+            )
+        return url
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise BadInputError(f"not a URL: {error}") from error
+
+
+def _host(parts: SplitResult) -> str:
+    try:
+        port = parts.port
+    except ValueError:
+        return ""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    name = (parts.hostname or "").lower()
+    return name if port in {None, usual} else f"{name}:{port}"
+
+
+def _well_known() -> tuple[str, str]:
+    """Return (index, file host) of PyPI, as its own client libraries know them."""
+    from pip._internal.models.index import PyPI  # noqa: PLC0415 (costs 0.1 s, needed only for this preset)
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
+
+    return PYPI_SIMPLE_ENDPOINT, str(PyPI.file_storage_domain)
+
+
+def locate(source: Source) -> Place:
+    """Turn a source of ``sources.yaml`` into its addresses."""
+    index, host = _well_known() if source.preset == "pypi" else (source.url or "", "")
+    parts = _split(index)
+    file_hosts = tuple(name for name in (host, *source.file_hosts) if name)
+    own = _host(parts)
+    return Place(
+        id=source.id,
+        index=index.rstrip("/") + "/",
+        files=tuple(f"{parts.scheme}://{name}/" for name in (*file_hosts, parts.netloc)),
+        hosts=frozenset({own, *(name.lower() for name in file_hosts)}),
+    )

@@ -1,0 +1,124 @@
+"""The pages of a source: asked for, cached on disk and in memory, filtered."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sekisho.errors import NotFoundError, UpstreamError
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.flights import Flights
+from sekisho_proxy.negotiate import HTML, JSON
+from sekisho_proxy.upstream.fetcher import Fetcher
+from sekisho_proxy.upstream.listing import Listing, UpstreamFile, parse_listing
+
+_PAGE_LIMIT = 128 << 20
+_ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.1"
+_FRESH = 600.0
+_MOST_FILES = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A listing and since when (seconds of the epoch) it is known to be true. ``stale``: the upstream is down."""
+
+    listing: Listing
+    checked: float
+    stale: bool = False
+
+
+class Pages(Protocol):
+    """Something that knows the files of a project."""
+
+    async def page(self, project: str) -> Page:
+        """Return the page; raise ``NotFoundError`` or ``UpstreamError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    url: str
+    etag: str
+    content_type: str
+    checked: float
+    body: bytes
+
+    def dump(self) -> bytes:
+        head = [self.url, self.etag, self.content_type, self.checked]
+        return json.dumps(head).encode() + b"\n" + self.body
+
+    @classmethod
+    def load(cls, data: bytes) -> "_Raw":
+        head, _, body = data.partition(b"\n")
+        url, etag, content_type, checked = json.loads(head)
+        return cls(url, etag, content_type, checked, body)
+
+
+class CachedPages:
+    """Pages of one source, asked for again when older than ten minutes, and stale ones while it is down."""
+
+    def __init__(self, fetcher: Fetcher, disk: DiskCache, *, clock: Callable[[], float] = time.time) -> None:
+        self._fetcher = fetcher
+        self._disk = disk
+        self._clock = clock
+        self._flights = Flights()
+        self._known: dict[str, Page] = {}
+
+    async def page(self, project: str) -> Page:
+        """Return the page, from memory while it is fresh."""
+        page = self._known.get(project)
+        if page and self._clock() - page.checked < _FRESH:
+            return page
+        return await self._flights.once(project, lambda: self._refresh(project))
+
+    async def _refresh(self, project: str) -> Page:
+        data = await asyncio.to_thread(self._disk.get, self._key(project))
+        known = _Raw.load(data) if data else None
+        try:
+            if known and self._clock() - known.checked < _FRESH:
+                return self._remember(project, await self._parse(project, known))
+            fresh = await self._ask(project, known)
+        except UpstreamError:
+            if known is None:
+                raise
+            return await self._parse(project, known, stale=True)
+        self._disk.put(self._key(project), fresh.dump())
+        return self._remember(project, await self._parse(project, fresh))
+
+    async def _ask(self, project: str, known: _Raw | None) -> _Raw:
+        url = f"{self._fetcher.place.index}{project}/"
+        headers = {"accept": _ACCEPT}
+        if known and known.etag:
+            headers["if-none-match"] = known.etag
+        response = await self._fetcher.get(url, limit=_PAGE_LIMIT, headers=headers)
+        if response.status_code == 304 and known:
+            return _Raw(known.url, known.etag, known.content_type, self._clock(), known.body)
+        self._fetcher.require(response, url, 200)
+        kind = response.headers.get("content-type", "")
+        return _Raw(url, response.headers.get("etag", ""), kind, self._clock(), response.content)
+
+    async def _parse(self, project: str, raw: _Raw, *, stale: bool = False) -> Page:
+        place = self._fetcher.place.id
+        listing = await asyncio.to_thread(parse_listing, place, project, raw.url, raw.content_type, raw.body)
+        return Page(listing, raw.checked, stale)
+
+    def _remember(self, project: str, page: Page) -> Page:
+        self._known.pop(project, None)
+        self._known[project] = page
+        while sum(len(held.listing.files) for held in self._known.values()) > _MOST_FILES and len(self._known) > 1:
+            self._known.pop(next(iter(self._known)))
+        return page
+
+    def _key(self, project: str) -> str:
+        return f"page {self._fetcher.place.index} {project}"
+
+
+async def find_file(pages: Pages, project: str, path: str) -> tuple[Listing, UpstreamFile]:
+    """Look up one file by its (percent-decoded) path; raise ``NotFoundError`` if the page does not list it."""
+    page = await pages.page(project)
+    file = page.listing.by_path.get(path)
+    if file is None:
+        raise NotFoundError(f"source {page.listing.source!r} lists no such file of {project}", where=path)
+    return page.listing, file
