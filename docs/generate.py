@@ -1,0 +1,81 @@
+"""Write docs/reference from the code it describes: `make docs`. A test fails when the two differ."""
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from sekisho.cli.frame import cli
+from sekisho.policy.rules import Rule
+from sekisho.settings import Settings
+
+REFERENCE = Path(__file__).with_name("reference")
+
+
+def command_pages(command: click.Command, name: str) -> list[str]:
+    """Return a section for a command and for each of its sub-commands."""
+    context = click.Context(command, info_name=name, max_content_width=100)
+    sections = [f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            if found is not None:
+                sections += command_pages(found, f"{name} {child}")
+    return sections
+
+
+def cli_page() -> str:
+    """Return the reference of the command line."""
+    head = (
+        "# Command line\n\nMade from the commands themselves. Exit status: 0 done; 1 refused or failed, with what to do "
+        "now;\n2 wrong usage. Every command that prints a result takes `--json`.\n"
+    )
+    return "\n".join([head, *command_pages(cli, "sekisho")])
+
+
+def settings_page() -> str:
+    """Return the reference of the settings."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = str(field.get_default()).replace(str(Path.home()), "~")
+        shown = "" if field.get_default() is None else f"`{default}`"
+        rows.append(f"| `SEKISHO_{name.upper()}` | {shown} | {field.description} |")
+    head = (
+        "# Settings\n\nEach is a variable, or the same name in lower case without `SEKISHO_` in the TOML file that "
+        "`SEKISHO_CONFIG` names\n(default `sekisho.toml`). Variables win.\n\n| variable | default | meaning |\n|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+def policy_page() -> str:
+    """Return the reference of the rules."""
+    rows = []
+    for rule in get_args(get_args(Rule)[0]):
+        fields = {name: field for name, field in rule.model_fields.items() if name not in ("id", "check")}
+        checks = ", ".join(f"`{value}`" for value in get_args(rule.model_fields["check"].annotation))
+        keys = ", ".join(f"`{name}`" for name in sorted(fields))
+        rows.append(f"| {checks} | {' '.join((rule.__doc__ or '').split())} | {keys} |")
+    head = (
+        "# Policy\n\n`allowlists/policy.yaml` holds `version: 1`, optionally `ask` (where people ask for what was refused; "
+        "default is the\nportal), and `rules`. Every rule has an `id` of its own, a `check`, and `then`: what it answers "
+        "(`allow`, `review` or\n`deny`) when it applies. The gravest answer counts; a denial beats an approval, an approval "
+        "beats `review`; a rule that\nfails denies; what no rule objects to is approved by the policy.\n\n"
+        "| check | applies when | keys |\n|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+PAGES = {"cli.md": cli_page, "settings.md": settings_page, "policy.md": policy_page}
+
+
+def main() -> None:
+    """Write every page."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (REFERENCE / name).write_text(make())
+        sys.stdout.write(f"{REFERENCE / name}\n")
+
+
+if __name__ == "__main__":
+    main()
