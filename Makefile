@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 READY := .venv/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help setup demo test check unit integration e2e lock clean
+.PHONY: help setup demo test check unit integration e2e docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -20,7 +20,7 @@ setup: $(READY) ## install everything that the demo and the tests need
 	@sh deploy/setup.sh tools
 
 demo: setup ## from a request to a job in a closed zone (KEEP=1 leaves the portal and the proxy up)
-	@$(BIN)/python deploy/demo $(if $(KEEP),--keep)
+	@sh deploy/engine.sh run $(BIN)/python deploy/demo $(if $(KEEP),--keep)
 
 test: setup check unit integration e2e ## every check and every test
 	@echo "make test: all passed"
@@ -39,6 +39,9 @@ integration: setup ## real clients, a real engine, loopback only
 
 e2e: setup ## the demo itself, against PyPI
 	sh deploy/engine.sh run $(PYTEST) tests/e2e
+
+docs: $(READY) ## write docs/reference from the code
+	$(BIN)/python docs/generate.py
 
 lock: $(READY) ## lock the project's own requirements again (UPGRADE=--upgrade for newer ones)
 	UPGRADE="$(UPGRADE)" sh requirements/lock.sh

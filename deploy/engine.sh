@@ -15,8 +15,8 @@ start() {
         exit 1
     fi
     mkdir -p "$home"
-    dockerd --storage-driver=overlay2 --data-root "$home/data" --exec-root "$home/exec" --pidfile "$home/dockerd.pid" \
-        >"$home/log" 2>&1 &
+    # In a session of its own, so that Ctrl-C reaches the command first and the engine is stopped after it.
+    setsid dockerd --storage-driver=overlay2 --data-root "$home/data" >"$home/log" 2>&1 &
     engine=$!
     for _ in $(seq 60); do
         if answers; then

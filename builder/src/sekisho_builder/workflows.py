@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID
 
 from sekisho.errors import SekishoError
-from sekisho_builder.stages import Stages
+
+if TYPE_CHECKING:
+    from sekisho_builder.stages import Stages  # which import a container engine; the workflows only order them
 
 VERSION = "1"
 """Raised when the order of steps changes: a workflow is only resumed by the version that began it."""
@@ -20,7 +22,7 @@ _LOG = logging.getLogger("sekisho.builder")
 class Line(DBOSConfiguredInstance):
     """The two workflows over one set of stages."""
 
-    def __init__(self, stages: Stages, report: Callable[[str, str, dict[str, Any]], object]) -> None:
+    def __init__(self, stages: "Stages", report: Callable[[str, str, dict[str, Any]], object]) -> None:
         super().__init__("line")
         self._stages = stages
         self._report = report
@@ -58,7 +60,7 @@ class _Ended(Exception):  # noqa: N818 (the workflow ended; the ledger says why)
     pass
 
 
-def open_line(stages: Stages, report: Callable[[str, str, dict[str, Any]], object], folder: Path) -> Line:
+def open_line(stages: "Stages", report: Callable[[str, str, dict[str, Any]], object], folder: Path) -> Line:
     """Start the engine on an SQLite file in ``folder``; unfinished workflows go on at once."""
     folder.mkdir(parents=True, exist_ok=True)
     config: DBOSConfig = {

@@ -100,6 +100,10 @@ class PortalClient:
         """Return the sealed policy snapshot in force."""
         return dict(self._call("GET", "/api/policy/snapshot"))
 
+    def policy(self) -> dict[str, Any]:
+        """Return the policy in force: its revision, its sequence, what it refused."""
+        return dict(self._call("GET", "/api/policy"))
+
     def why(self, project: str, release: str | None, workspace: str) -> dict[str, Any]:
         """Return why a project is, or is not, to be had."""
         return dict(self._call("GET", f"/api/why/{project}", params={"release": release, "workspace": workspace}))

@@ -75,7 +75,7 @@ class DockerContainers:
         Raises ``MissingToolError`` without an engine, ``NotFoundError`` without the image, ``UpstreamError`` when
         time is up or the engine fails.
         """
-        with self._created(task) as container:
+        with self._created(task) as container, _explained(task.image):
             container.start()
             status = _wait(container, task)
             return ContainerResult(status=status, output=_tail(container))
@@ -84,7 +84,8 @@ class DockerContainers:
     def serve(self, task: ContainerTask) -> Iterator[Served]:
         """Start a container, yield it, and remove it at the end of the block. The task's ``timeout`` is unused."""
         with self._created(task) as container:
-            container.start()
+            with _explained(task.image):
+                container.start()
             yield Served(container)
 
     @contextmanager
@@ -143,7 +144,8 @@ class DockerContainers:
         name = f"sekisho-{uuid.uuid4().hex}"
         try:
             with _explained(task.image):
-                yield self._client.containers.create(task.image, name=name, **_arguments(task))
+                container = self._client.containers.create(task.image, name=name, **_arguments(task))
+            yield container
         finally:
             self._remove(name)
 

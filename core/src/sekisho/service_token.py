@@ -12,7 +12,7 @@ def read_or_create(path: Path) -> str:
     """Return the service token at ``path``; make one (mode 0600) if there is none."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(f".{os.getpid()}.tmp")
+        half = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
         half.touch(mode=0o600)
         half.write_text(f"skp_service_{secrets.token_urlsafe(32)}\n")
         try:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -87,7 +88,7 @@ class Signer:
             pem = Ed25519PrivateKey.generate().private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            half = path.with_suffix(f".{os.getpid()}.tmp")
+            half = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
             half.touch(mode=0o600)
             half.write_bytes(pem)
             try:

@@ -10,10 +10,15 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class DiskCache:
-    """A folder of values by key; a value that was half-written or changed is as good as absent."""
+    """A folder of values by key; one that was half-written or changed is as good as absent.
 
-    def __init__(self, root: Path) -> None:
+    ``memory`` is how many values are kept in memory as well.
+    """
+
+    def __init__(self, root: Path, *, memory: int = 0) -> None:
         self._root = root
+        self._memory = memory
+        self._known: dict[str, bytes] = {}
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -21,12 +26,17 @@ class DiskCache:
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or ``None``."""
+        if key in self._known:
+            return self._known[key]
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError:
             return None
         value = data[_DIGEST:]
-        return value if hashlib.sha256(value).digest() == data[:_DIGEST] else None
+        if hashlib.sha256(value).digest() != data[:_DIGEST]:
+            return None
+        self._remember(key, value)
+        return value
 
     def put(self, key: str, value: bytes) -> None:
         """Keep a value; readers see all of it or none."""
@@ -39,3 +49,10 @@ class DiskCache:
                 half.rename(path)
             finally:
                 half.unlink(missing_ok=True)
+        self._remember(key, value)
+
+    def _remember(self, key: str, value: bytes) -> None:
+        if self._memory:
+            while len(self._known) >= self._memory:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = value

@@ -1,7 +1,6 @@
-"""A layer on its way to disk: a tar inside a gzip of many members (RFC 1952, 2.2), hashed both ways as it is written."""
+"""A layer on its way to disk: a tar inside a gzip of many members (RFC 1952, 2.2), hashed both ways on its way."""
 
 import hashlib
-import io
 import tarfile
 import zlib
 from collections.abc import Iterable
@@ -132,8 +131,3 @@ class LayerFile:
 def _trailer(crc: int, size: int) -> bytes:
     """Return CRC32 and ISIZE, the size modulo 2^32 (RFC 1952, 2.3.1)."""
     return crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
-
-
-def read_tar(packed: BinaryIO) -> tarfile.TarFile:
-    """Open a layer's tar for reading, member by member."""
-    return tarfile.open(fileobj=io.BufferedReader(packed) if isinstance(packed, io.RawIOBase) else packed, mode="r|gz")

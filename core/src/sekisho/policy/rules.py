@@ -135,7 +135,12 @@ class NativeCode(_Rule):
 
 
 class Inspection(_Rule):
-    """The inspection found something; ``check`` names what (``docs/reference/policy.md`` lists them)."""
+    """What the inspection found in the archive.
+
+    ``record_mismatch``: RECORD does not list every file with its right hash; ``metadata_mismatch``: METADATA is not
+    what the file's name, or what resolution saw, says; ``archive_confusion``: two readers of the archive could see
+    different files, or it is a bomb; ``top_level_pth``: a ``.pth`` file would run with every start of Python.
+    """
 
     check: Literal["record_mismatch", "metadata_mismatch", "archive_confusion", "top_level_pth"]
 

@@ -1,6 +1,7 @@
 """The candidate mount: pages and metadata of what is not denied, for the builder's resolver. Never files."""
 
 import asyncio
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
@@ -24,7 +25,7 @@ from sekisho_proxy.upstream.source import Page, find_file
 from sekisho_proxy.upstream.sources import Upstreams
 
 _STALE: Headers = ((b"warning", b'110 - "Response is Stale"'),)
-_MOST_BUILT = 64
+_MOST_BUILT = 512
 
 
 class CandidateMount:
@@ -124,27 +125,40 @@ class CandidateMount:
 
 def _build(page: Page, request: Request) -> BuiltPage:
     """Build the page and, while off the event loop, the very form that is asked for."""
-    built = BuiltPage(candidate_page(page.listing), level=1, headers=_STALE if page.stale else ())
+    built = BuiltPage(CandidatePage(page.listing), level=1, headers=_STALE if page.stale else ())
     built.answer(request)
     return built
 
 
-def candidate_page(listing: Listing) -> ProjectPage:
-    """Put upstream's files on a page; every wheel has metadata, because it is read out of the wheel if need be."""
-    rows = tuple(
-        FileRow(
-            filename=file.filename,
-            url=f"../../files/{file.path}",
-            sha256=file.sha256,
-            size=file.size,
-            uploaded=file.uploaded,
-            yanked=file.yanked,
-            requires_python=file.requires_python,
-            metadata="" if file.is_wheel else None,
+class CandidatePage(NamedTuple):
+    """Upstream's files as a page; every wheel has metadata, because it is read out of the wheel if need be."""
+
+    listing: Listing
+
+    def to_json(self) -> bytes:
+        """Render the JSON form."""
+        return self._page().to_json()
+
+    def to_html(self) -> bytes:
+        """Render the HTML form."""
+        return self._page().to_html()
+
+    def _page(self) -> ProjectPage:
+        """Make the rows anew for each form: kept, they would cost more memory than the page."""
+        rows = tuple(
+            FileRow(
+                filename=file.filename,
+                url=f"../../files/{file.path}",
+                sha256=file.sha256,
+                size=file.size,
+                uploaded=file.uploaded,
+                yanked=file.yanked,
+                requires_python=file.requires_python,
+                metadata="" if file.is_wheel else None,
+            )
+            for file in self.listing.files
         )
-        for file in listing.files
-    )
-    return ProjectPage(listing.project, (), rows)
+        return ProjectPage(self.listing.project, self.listing.versions, rows)
 
 
 def _list_artifacts(listing: Listing) -> Reply:

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from sekisho.errors import BadInputError, NotFoundError
-from sekisho.model import Artifact, normalize_project
+from sekisho.model import Artifact, normalize_project, sha256_hex
 from sekisho.ports import Clock
 from sekisho_proxy.exchange import Reply, Request, Slice, not_allowed
 from sekisho_proxy.gate import Gate
@@ -57,7 +57,7 @@ class PipDoor:
         artifact = self._gate.pass_through(workspace, "pypi", bare, self._clock())
         if bare != path:
             return await self._metadata(request, artifact)
-        etag = f'"sha256:{artifact.sha256}"'
+        etag = f'"{artifact.sha256}"'
         shared = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
             return Reply(304, shared)
@@ -77,7 +77,7 @@ class PipDoor:
         if not artifact.filename.endswith(".whl"):
             raise NotFoundError("only wheels have metadata", where=artifact.path)
         data = await self._holdings.metadata(artifact)
-        etag = f'"metadata:{artifact.sha256}"'
+        etag = f'"{sha256_hex(data)}"'
         shared = (_BYTES, _KEEP, (b"etag", etag.encode()))
         if matches(request.header(b"if-none-match"), etag):
             return Reply(304, shared)

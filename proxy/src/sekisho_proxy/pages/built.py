@@ -34,7 +34,6 @@ class BuiltPage:
         self._value = value
         self._level = level
         self._headers = headers
-        self._forms: dict[bool, bytes] = {}
         self._replies: dict[tuple[str, bool], tuple[str, Reply, Reply]] = {}
 
     def answer(self, request: Request) -> Reply:
@@ -48,9 +47,7 @@ class BuiltPage:
 
     def _build(self, kind: str, packed: bool) -> tuple[str, Reply, Reply]:  # noqa: FBT001 (half of the key)
         is_json = kind == JSON
-        if is_json not in self._forms:
-            self._forms[is_json] = self._value.to_json() if is_json else self._value.to_html()
-        body = self._forms[is_json]
+        body = self._value.to_json() if is_json else self._value.to_html()
         packed_now = packed and len(body) > _WORTH_PACKING
         if packed_now:
             body = gzip.compress(body, self._level, mtime=0)

@@ -9,7 +9,9 @@ from html import escape
 from typing import Any, NamedTuple
 
 _META = {"api-version": "1.1"}
-_HEAD = '<!DOCTYPE html>\n<html><head><meta name="pypi:repository-version" content="1.1"><title>{title}</title></head>\n'
+_HEAD = (
+    '<!DOCTYPE html>\n<html><head><meta name="pypi:repository-version" content="1.1"><title>{title}</title></head>\n'
+)
 
 
 class FileRow(NamedTuple):

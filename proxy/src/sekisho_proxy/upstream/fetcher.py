@@ -36,7 +36,7 @@ def make_client(timeout: float) -> httpx2.AsyncClient:
     """Return the pooled client that all sources share."""
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(timeout),
-        limits=httpx2.Limits(max_connections=48, max_keepalive_connections=48, keepalive_expiry=30.0),
+        limits=httpx2.Limits(max_connections=24, max_keepalive_connections=24, keepalive_expiry=30.0),
         headers={"user-agent": "sekisho"},
         follow_redirects=False,
     )
@@ -54,9 +54,7 @@ class Fetcher:
         self.place = place
         self._timeout = timeout
 
-    async def get(
-        self, url: str, *, limit: int, headers: dict[str, str] | None = None, raw: bool = False
-    ) -> Answer:
+    async def get(self, url: str, *, limit: int, headers: dict[str, str] | None = None, raw: bool = False) -> Answer:
         """Return a whole answer of at most ``limit`` bytes; ``raw`` asks for the identity encoding.
 
         Any status under 500 is an answer. The body has been unpacked unless ``raw``.

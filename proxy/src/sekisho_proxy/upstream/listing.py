@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
+from sys import intern
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -13,7 +14,7 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Artifact
@@ -22,13 +23,13 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class UpstreamFile(NamedTuple):
-    """One file as the index lists it. ``size`` 0 means that the index does not say (HTML pages).
+    """One file as the index lists it. It is at ``base`` + ``path``. ``size`` 0 means that the index does not say (HTML pages).
 
     ``core_metadata`` is the METADATA's sha256, ``""`` where the index offers it without one, ``None`` where not at all.
     """
 
     filename: str
-    url: str
+    base: str
     path: str
     sha256: str
     size: int
@@ -36,6 +37,11 @@ class UpstreamFile(NamedTuple):
     yanked: str | None
     requires_python: str | None
     core_metadata: str | None
+
+    @property
+    def url(self) -> str:
+        """Return where the file is."""
+        return self.base + self.path
 
     @property
     def is_wheel(self) -> bool:
@@ -46,15 +52,22 @@ class UpstreamFile(NamedTuple):
 class Listing:
     """The files of one project."""
 
-    def __init__(self, source: str, project: str, files: tuple[UpstreamFile, ...]) -> None:
+    def __init__(
+        self, source: str, project: str, files: tuple[UpstreamFile, ...], versions: tuple[str, ...] = ()
+    ) -> None:
         self.source = source
         self.project = project
         self.files = files
+        self.versions = versions or tuple(self._releases())
+
+    def _releases(self) -> list[str]:
+        releases = (release_of(file.filename, self.project) for file in self.files)
+        return sorted({release for release in releases if release}, key=Version)
 
     @cached_property
     def by_path(self) -> Mapping[str, UpstreamFile]:
         """Return the files by percent-decoded path."""
-        return {unquote(file.path): file for file in self.files}
+        return {unquote(file.path) if "%" in file.path else file.path: file for file in self.files}
 
     def artifacts(self) -> Iterable[Artifact]:
         """Yield each file as an artifact, except those whose names state no release of this project."""
@@ -109,10 +122,11 @@ def parse_listing(source: str, project: str, url: str, content_type: str, body: 
     where = urlsplit(url).path
     try:
         if content_type.partition(";")[0].strip().endswith("json"):
-            rows = _from_json(json.loads(body), url)
+            page = json.loads(body)
+            rows, versions = _from_json(page, url), tuple(map(str, page.get("versions", ())))
         else:
-            rows = _from_html(project, body.decode(), url)
-        return Listing(source, project, tuple(row for row in rows if row))
+            rows, versions = _from_html(project, body.decode(), url), ()
+        return Listing(source, project, tuple(row for row in rows if row), versions)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptError(f"source {source!r} sent a page that cannot be read: {error}", where=where) from error
 
@@ -128,7 +142,7 @@ def _from_json(page: Any, base: str) -> list[UpstreamFile | None]:  # noqa: ANN4
         rows.append(
             _file(
                 filename=row["filename"],
-                url=urljoin(base, row["url"]),
+                url=row["url"] if row["url"].startswith("https://") else urljoin(base, row["url"]),
                 sha256=row["hashes"].get("sha256"),
                 size=row.get("size") or 0,
                 uploaded=row.get("upload-time"),
@@ -181,5 +195,6 @@ def _file(
         return None
     if decoded.rpartition("/")[2] != filename or any(part in {"", ".", ".."} for part in decoded.split("/")):
         return None
-    clean = url.partition("#")[0]
-    return UpstreamFile(filename, clean, path, sha256, int(size), uploaded, yanked, requires_python, metadata)
+    base = intern(f"{parts.scheme}://{parts.netloc}/")
+    needs = intern(requires_python) if requires_python else None
+    return UpstreamFile(filename, base, path, sha256, int(size), uploaded, yanked, needs, metadata)

@@ -73,12 +73,6 @@ class _Sparse(io.RawIOBase):
                 return part
         raise _MissingError(self._at, end)
 
-    def readinto(self, buffer: bytearray) -> int:
-        view = memoryview(buffer)
-        part = self.read(len(view))
-        view[: len(part)] = part
-        return len(part)
-
 
 async def fetch_metadata(fetcher: Fetcher, file: UpstreamFile) -> bytes:
     """Return the METADATA of an upstream wheel: the index's own copy (PEP 658), else read out of the wheel.

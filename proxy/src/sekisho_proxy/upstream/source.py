@@ -17,7 +17,7 @@ from sekisho_proxy.upstream.listing import Listing, UpstreamFile, parse_listing
 _PAGE_LIMIT = 128 << 20
 _ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.1"
 _FRESH = 600.0
-_MOST_FILES = 60_000
+_MOST_FILES = 150_000
 
 
 @dataclass(frozen=True, slots=True)

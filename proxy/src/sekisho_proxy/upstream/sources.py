@@ -87,4 +87,3 @@ async def _receive(fetcher: Fetcher, url: str, artifact: Artifact, store: BlobSt
                 where=artifact.path,
                 todo="nothing was kept; ask the source's operator, or look for tampering on the way",
             ) from error
-

@@ -1,0 +1,58 @@
+"""What an engine is told about an image: environment, user, labels, and where it comes from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sekisho.lock import Lock
+from sekisho.model import ImageDefinition
+from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_EPOCH = "1980-01-01T00:00:00Z"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def created(definition: ImageDefinition) -> str:
+    """Return the image's date: the cut-off of its packages, never the clock."""
+    moment = definition.resolve_before
+    return _EPOCH if moment is None else moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config (image-spec, config.md) without ``rootfs`` and ``history``.
+
+    The base's own environment, labels and command stay where the definition does not say otherwise.
+    """
+    told = base.get("config") or {}
+    environment = dict(row.partition("=")[::2] for row in told.get("Env") or ())
+    environment["PATH"] = f"{definition.prefix.rstrip('/')}/bin:{environment.get('PATH') or _PATH}"
+    environment["VIRTUAL_ENV"] = definition.prefix.rstrip("/")
+    environment |= definition.environment
+    labels = {**(told.get("Labels") or {}), **definition.labels}
+    inner: dict[str, Any] = {
+        "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
+        "User": definition.user,
+        "WorkingDir": definition.workdir,
+        "Cmd": told.get("Cmd") or ["python"],
+    }
+    inner |= {"Entrypoint": told["Entrypoint"]} if told.get("Entrypoint") else {}
+    inner |= {"Labels": labels} if labels else {}
+    return {
+        "created": created(definition),
+        "architecture": _ARCHITECTURES[definition.target.arch],
+        "os": definition.target.os,
+        "config": inner,
+    }
+
+
+def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[str, str]:
+    """Return the manifest's annotations (image-spec, annotations.md) and our own, the lock's digest."""
+    pairs = {
+        "org.opencontainers.image.created": created(definition),
+        "org.opencontainers.image.title": definition.name,
+        "org.opencontainers.image.description": definition.description,
+        "org.opencontainers.image.base.digest": f"sha256:{base.manifest_sha256}",
+        "org.opencontainers.image.base.name": definition.base.image or definition.base.debian or "",
+        LOCK_ANNOTATION: f"sha256:{lock.digest()}",
+    }
+    return {name: value for name, value in pairs.items() if value}

@@ -1,0 +1,145 @@
+"""One layer from some wheels: the work of one process. All that goes in and out can be pickled."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from sekisho.errors import BadInputError, CorruptError
+from sekisho.store import disk_errors, file_sha256
+from sekisho_builder.assemble.layer_file import LayerFile
+from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, parents, place, read_wheel, unpadded
+from sekisho_builder.assemble.wheel_archive import WheelArchive
+
+
+class Package(NamedTuple):
+    """One wheel as the lock names it. ``requested`` marks a direct requirement."""
+
+    project: str
+    release: str
+    sha256: str
+    requested: bool
+    path: Path
+
+
+class Owned(NamedTuple):
+    """Who put which bytes at a path. ``digest`` is RECORD's word for them."""
+
+    path: str
+    project: str
+    digest: str
+
+
+class BuiltLayer(NamedTuple):
+    """A layer on disk. ``digest``, ``size`` are the gzip's, ``diff_id`` and ``unpacked`` the tar's, in bytes."""
+
+    digest: str
+    diff_id: str
+    size: int
+    unpacked: int
+    owned: list[Owned]
+
+
+def build_layer(packages: list[Package], environment: Environment, target: Path) -> BuiltLayer:
+    """Write the layer of ``packages`` to ``target``, whole or not at all.
+
+    Raises ``CorruptError`` for a wheel that is not the locked bytes or belies its RECORD, ``BadInputError`` for one
+    that breaks its format or the house rules, and for two that put different bytes at one path.
+    """
+    half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with ExitStack() as stack, disk_errors(target), half.open("wb", buffering=1 << 20) as file:
+            wheels = [_open(stack, package) for package in packages]
+            placed = merge((wheel, place(wheel, environment, requested=p.requested)) for wheel, p in wheels)
+            layer = LayerFile(file)
+            for wheel, entry in placed:
+                _write(layer, wheel, entry)
+            layer.close()
+            file.flush()
+            os.fsync(file.fileno())
+        half.rename(target)
+    finally:
+        half.unlink(missing_ok=True)
+    owned = [Owned(entry.path, wheel.project, entry.listed.digest) for wheel, entry in placed]
+    return BuiltLayer(layer.digest, layer.diff_id, layer.size, layer.unpacked, owned)
+
+
+def _open(stack: ExitStack, package: Package) -> tuple[Wheel, Package]:
+    if file_sha256(package.path) != package.sha256:
+        raise CorruptError(
+            f"the wheel of {package.project} {package.release} is not the locked file",
+            where=str(package.path),
+            todo="delete it, and build again",
+        )
+    archive = stack.enter_context(WheelArchive(package.path))
+    return read_wheel(archive, project=package.project, release=package.release), package
+
+
+def merge(parts: Iterable[tuple[Wheel, list[Placed]]]) -> list[tuple[Wheel, Placed]]:
+    """Return every file of several wheels once, sorted by path; see ``refuse_clash`` for what two may share."""
+    files: dict[str, tuple[Wheel, Placed]] = {}
+    for wheel, placed in parts:
+        for entry in placed:
+            other = files.get(entry.path)
+            if other is None:
+                files[entry.path] = wheel, entry
+            else:
+                refuse_clash(
+                    Owned(entry.path, other[0].project, other[1].listed.digest),
+                    Owned(entry.path, wheel.project, entry.listed.digest),
+                )
+                if entry.mode > other[1].mode:
+                    files[entry.path] = other[0], other[1]._replace(mode=entry.mode)
+    return [files[path] for path in sorted(files)]
+
+
+def refuse_clash(first: Owned, second: Owned) -> None:
+    """Raise ``BadInputError`` naming both packages if they put different bytes at one path.
+
+    The same bytes are no clash: families such as a library and its slim edition share files, and whichever comes
+    last, the image is the same.
+    """
+    if first.digest != second.digest:
+        raise BadInputError(
+            f"{first.project} and {second.project} put different files at one path",
+            where=f"/{first.path}",
+            todo="drop one of the two packages, or take releases that agree",
+        )
+
+
+def refuse_covered(paths: dict[str, Owned]) -> None:
+    """Raise ``BadInputError`` if one package's file stands where another's folder must be."""
+    for path, owned in paths.items():
+        for above in parents(path):
+            if above in paths:
+                raise BadInputError(
+                    f"{paths[above].project} has a file where {owned.project} needs a folder", where=f"/{above}"
+                )
+
+
+def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
+    member = entry.member
+    if member is None:
+        layer.data(entry.path, entry.data, mode=entry.mode)
+        return
+    content = _checked(wheel, entry.listed, wheel.archive.pieces(member), member.name)
+    if member.method == 8:  # deflate (APPNOTE 4.4.5)
+        layer.spliced(entry.path, content, mode=entry.mode, size=member.size, crc=member.crc)
+    else:
+        layer.stored(entry.path, (plain for _, plain in content), mode=entry.mode, size=member.size)
+
+
+def _checked(
+    wheel: Wheel, listed: Listed, pieces: Iterator[tuple[bytes, bytes]], name: str
+) -> Iterator[tuple[bytes, bytes]]:
+    """Pass pieces on; raise ``CorruptError`` at the end if they are not what RECORD states."""
+    algorithm, _, value = listed.digest.partition("=")
+    found = hashlib.new(algorithm)
+    for packed, plain in pieces:
+        found.update(plain)
+        yield packed, plain
+    if unpadded(found.digest()) != value:
+        raise wheel.archive.corrupt("the member has not the hash that RECORD states", name)

@@ -1,0 +1,59 @@
+"""Scripts: entry points made into programs, and ``#!python`` made into an interpreter that exists."""
+
+import configparser
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+_SHEBANG = re.compile(rb"\A#!(python|pythonw)(?P<rest>[^\r\n]*)(?=\r?\n|\Z)")
+_ENTRY = re.compile(r"^(?P<module>\w+(\.\w+)*)\s*:\s*(?P<attribute>\w+(\.\w+)*)\s*(\[[^\]]*\])?\s*$")
+_NAME = re.compile(r"^[\w.+-][\w .+-]*$")
+_PROGRAM = """\
+#!/{prefix}/bin/python
+import sys
+
+from {module} import {first}
+
+if __name__ == "__main__":
+    sys.argv[0] = sys.argv[0].removesuffix(".exe")
+    sys.exit({attribute}())
+"""
+
+
+class _Refuses(Protocol):
+    def bad(self, what: str, member: str = "") -> Exception: ...
+
+
+def with_interpreter(content: bytes, prefix: str) -> bytes:
+    """Return a script with ``#!python`` replaced (PEP 427, "recommended installer features").
+
+    Any other script is returned as it is, the same object. ``prefix`` has no leading slash.
+    """
+    found = _SHEBANG.match(content)
+    if found is None:
+        return content
+    return b"#!/%s/bin/python%s" % (prefix.encode(), found["rest"]) + content[found.end() :]
+
+
+def console_scripts(text: bytes, prefix: str, wheel: _Refuses, where: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (file name, program) for each console and GUI entry point, sorted by name."""
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[method-assign,assignment]  # names keep their case
+    try:
+        parser.read_string(text.decode())
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise wheel.bad(f"entry_points.txt cannot be read: {error}", where) from error
+    groups = [parser[group] for group in ("console_scripts", "gui_scripts") if parser.has_section(group)]
+    for name, value in sorted(pair for group in groups for pair in group.items()):
+        entry = _ENTRY.fullmatch(value.strip())
+        if entry is None or not _NAME.fullmatch(name):
+            raise wheel.bad(f"the entry point {name[:80]!r} is not `name = module:attribute`", where)
+        yield (
+            name,
+            _PROGRAM.format(
+                prefix=prefix,
+                module=entry["module"],
+                first=entry["attribute"].partition(".")[0],
+                attribute=entry["attribute"],
+            ).encode(),
+        )

@@ -1,0 +1,28 @@
+"""Gate ``imports``: every top-level module imports, apart from those that the definition excuses with a reason.
+
+Which modules a distribution has is read from its RECORD in the image; the rule is ``probes.imports.modules``.
+"""
+
+from sekisho_builder.gates.subject import Answer, Subject, probe
+
+_EACH = 60
+_ALL = 1800
+
+
+def imports(subject: Subject) -> Answer:
+    """Import them all; a module that was excused and imports after all, or is not there, is reported, not failed."""
+    results = probe(subject, "imports", subject.site, str(_EACH), isolated=False, timeout=_ALL)
+    excused = {entry.module: entry.reason for entry in subject.definition.may_not_import}
+    broken = {module: (owner, error) for module, (owner, error) in results.items() if error}
+    faults = [
+        f"{module} ({owner}): {error.splitlines()[0] if error.splitlines() else error}"
+        for module, (owner, error) in sorted(broken.items())
+        if module not in excused
+    ]
+    notes = [f"{module} does not import, as expected: {excused[module]}" for module in sorted(broken.keys() & excused)]
+    notes += [
+        f"{module} {'imports after all' if module in results else 'is not in the image'}: drop it from may-not-import"
+        for module in sorted(excused.keys() - broken.keys())
+    ]
+    summary = f"{len(results) - len(broken)} of {len(results)} modules import"
+    return Answer(not faults, (summary, *faults[:20], *notes))

@@ -1,0 +1,4 @@
+"""Programs that run inside a container, under the image's own Python and nothing but its standard library.
+
+Their source is handed to ``python -c``; the last line that they print is their answer, as JSON after a mark.
+"""

@@ -1,0 +1,141 @@
+"""Imports every top-level module of a site-packages folder, and survives those that hang, crash or exit.
+
+One worker imports them all, one after another. When it dies or falls silent, the module it was at is tried once more
+alone, and a new worker goes on with the rest. Prints {module: [distribution, error or ""]}.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import distributions
+
+WORKER = """
+import importlib, json, os, sys
+answer = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+for module in sys.stdin:
+    module = module.strip()
+    try:
+        importlib.import_module(module)
+        error = ""
+    except BaseException as caught:
+        error = f"{type(caught).__name__}: {caught}"[:300]
+    answer.write(json.dumps([module, error]) + "\\n")
+"""
+DEEPEST = 3
+TESTS = {"test", "tests", "testing", "conftest", "benchmarks", "docs", "examples"}
+
+
+def modules(paths: list[str]) -> list[str]:
+    """Return the modules to import for a distribution, from the paths that its RECORD lists.
+
+    A file or package at the top is one; a folder without ``__init__`` is a namespace, and its packages count instead,
+    to a depth of three. Names that begin with ``_`` and test folders are left out, unless there is nothing else.
+    """
+    names: dict[str, bool] = {}
+    files = [path.split("/") for path in paths]
+    packages = {tuple(parts[:-1]) for parts in files if parts[-1].split(".")[0] == "__init__"}
+    for parts in files:
+        stem = stem_of(parts[-1])
+        if stem is None or parts[0] == ".." or not all(part.isidentifier() for part in (*parts[:-1], stem)):
+            continue
+        for depth in range(1, len(parts)):
+            if tuple(parts[:depth]) in packages:
+                names.setdefault(".".join(parts[:depth]), True)
+                break
+        else:
+            if len(parts) <= DEEPEST and stem != "__init__":
+                names.setdefault(".".join((*parts[:-1], stem)), True)
+    public = [name for name in names if not any(p.startswith("_") or p in TESTS for p in name.split("."))]
+    return sorted(public or names)
+
+
+def stem_of(name: str) -> str | None:
+    """Return a module file's name without its suffix, or nothing for any other file."""
+    for suffix in (".py", *EXTENSION_SUFFIXES, ".so"):
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return None
+
+
+class Worker:
+    """A Python that imports what it is told, one module a line."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self._read = b""
+
+    def ask(self, module: str, seconds: float) -> tuple[str, bool]:
+        """Return (error or "", whether the worker is still usable)."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            return "no pipe", False
+        with contextlib.suppress(OSError):
+            stdin.write(module.encode() + b"\n")
+            stdin.flush()
+        end = time.monotonic() + seconds
+        while b"\n" not in self._read:
+            if not select.select([stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+                return f"no end after {seconds:.0f} seconds", False
+            piece = os.read(stdout.fileno(), 1 << 16)
+            if not piece:
+                return f"the process ended with status {self._process.wait(10)}", False
+            self._read += piece
+        line, _, self._read = self._read.partition(b"\n")
+        return str(json.loads(line)[1]), True
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def alone(module: str, seconds: float) -> str:
+    """Import a module in a process of its own and return the error or ""."""
+    worker = Worker()
+    try:
+        return worker.ask(module, seconds)[0]
+    finally:
+        worker.stop()
+
+
+def try_all(names: list[str], seconds: float) -> Iterator[tuple[str, str]]:
+    """Yield (module, error or ""); a module that fails among the others gets a second chance alone."""
+    worker = Worker()
+    try:
+        for name in names:
+            error, usable = worker.ask(name, seconds)
+            if error:
+                error = alone(name, seconds)
+            if not usable:
+                worker.stop()
+                worker = Worker()
+            yield name, error
+    finally:
+        worker.stop()
+
+
+def main(site: str, seconds: float) -> None:
+    """Import everything in ``site``, each module within ``seconds``."""
+    owner: dict[str, str] = {}
+    for distribution in distributions(path=[site]):
+        record = csv.reader(io.StringIO(distribution.read_text("RECORD") or ""))
+        paths = [row[0] for row in record if row and ".dist-info/" not in row[0]]
+        for module in modules(paths):
+            owner.setdefault(module, distribution.metadata["Name"] or "")
+    results = {module: [owner[module], error] for module, error in try_all(sorted(owner), seconds)}
+    print("\nsekisho-answer:" + json.dumps(results))  # noqa: T201 (its way to answer)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))

@@ -1,0 +1,64 @@
+"""Run the gates over an image."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from sekisho.errors import MissingToolError, SekishoError
+from sekisho.lock import Lock
+from sekisho.model import GateReport, GateResult, ImageDefinition
+from sekisho.ports import Containers
+from sekisho_builder.gates.imports import imports
+from sekisho_builder.gates.installed_set import installed_set
+from sekisho_builder.gates.not_root import not_root
+from sekisho_builder.gates.pip_check import pip_check
+from sekisho_builder.gates.subject import Gate, Subject
+from sekisho_builder.gates.target import target
+
+GATES: Mapping[str, Gate] = MappingProxyType(
+    {"target": target, "installed-set": installed_set, "pip-check": pip_check, "not-root": not_root, "imports": imports}
+)
+"""Every gate by its name, in the order in which they run."""
+
+
+def run_gates(
+    definition: ImageDefinition,
+    lock: Lock,
+    image: str,
+    containers: Containers,
+    *,
+    manifest: str,
+    now: datetime,
+    gates: Mapping[str, Gate] = GATES,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> GateReport:
+    """Run all gates, also after one has failed, and report.
+
+    ``image`` is the engine's name for the image, ``manifest`` the sha256 of its manifest. A missing engine or tool
+    raises ``MissingToolError``: that says nothing of the image.
+    """
+    subject = Subject(definition, lock, image, containers)
+    results = []
+    for number, (name, gate) in enumerate(gates.items()):
+        progress(number, len(gates))
+        results.append(_run(name, gate, subject))
+    progress(len(gates), len(gates))
+    return GateReport(image=manifest, lock=lock.digest(), gates=tuple(results), at=now)
+
+
+def _run(name: str, gate: Gate, subject: Subject) -> GateResult:
+    started = time.monotonic()
+    try:
+        answer = gate(subject)
+        passed, evidence = answer.passed, answer.evidence
+    except MissingToolError:
+        raise
+    except SekishoError as error:
+        passed, evidence = False, (error.what,)
+    return GateResult(
+        gate=name,
+        status="passed" if passed else "failed",
+        evidence=evidence,
+        milliseconds=round(1000 * (time.monotonic() - started)),
+    )

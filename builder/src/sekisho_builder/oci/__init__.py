@@ -1,0 +1,7 @@
+"""Images as the OCI writes them down: layouts on disk, archives for an engine, and registries."""
+
+from sekisho_builder.oci.docker_archive import to_docker_archive
+from sekisho_builder.oci.layout import Layout
+from sekisho_builder.oci.registry import Pushed, pull, push
+
+__all__ = ["Layout", "Pushed", "pull", "push", "to_docker_archive"]

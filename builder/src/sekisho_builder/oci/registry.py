@@ -1,0 +1,167 @@
+"""Push an image to a registry, and pull one by digest."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from sekisho.errors import BadInputError, CorruptError
+from sekisho.model import ImageReference, Record, sha256_hex
+from sekisho.store import disk_errors, write_atomically
+from sekisho_builder.oci.connection import Connection, split_reference
+from sekisho_builder.oci.credentials import docker_credentials
+from sekisho_builder.oci.layout import INDEX, MANIFEST, Descriptor, Layout, seal_layout
+from sekisho_builder.oci.upload import send_blob
+
+_PARALLEL = 3
+_DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+_ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER_MANIFEST}, {_DOCKER_INDEX}"
+_LARGEST_MANIFEST = 4 << 20
+
+Connect = Callable[[str, str], Connection]
+"""Opens (registry, repository)."""
+
+
+def connect(registry: str, repository: str) -> Connection:
+    """Open a registry with the credentials that ``docker login`` left, if any."""
+    return Connection(registry, repository, docker_credentials(registry))
+
+
+class Pushed(Record):
+    """An image in a registry: blobs that were ``sent``, and those that were ``skipped`` since it had them."""
+
+    reference: ImageReference
+    sent: int
+    skipped: int
+    sent_bytes: int
+
+
+def push(
+    layout: Layout,
+    registry: str,
+    repository: str,
+    tag: str,
+    *,
+    mount_from: tuple[str, ...] = (),
+    connect: Connect = connect,
+) -> Pushed:
+    """Push an image and read its manifest back.
+
+    ``mount_from`` are repositories of the same registry that may hold some of the blobs. Raises ``UpstreamError`` or
+    ``RefusedError`` naming registry and repository; what was sent before stays there and is skipped the next time.
+    """
+    manifest = layout.manifest_sha256
+    lock = layout.lock
+    if lock is None:
+        raise BadInputError("the image does not say which lock it was made from", where=str(layout.folder))
+    connection = connect(registry, repository)
+    try:
+        sent = _send_blobs(connection, layout, mount_from)
+        _put_manifest(connection, layout, tag)
+    finally:
+        connection.close()
+    reference = ImageReference(
+        registry=registry, repository=repository, manifest=manifest, tag=tag, lock=lock, size=layout.size
+    )
+    blobs = 1 + len({row.sha256 for row in layout.layers})
+    return Pushed(reference=reference, sent=len(sent), skipped=blobs - len(sent), sent_bytes=sum(b.size for b in sent))
+
+
+def _send_blobs(connection: Connection, layout: Layout, mount_from: tuple[str, ...]) -> list[Descriptor]:
+    """Send what is missing, several at a time; return what was sent."""
+    digest = f"sha256:{layout.manifest_sha256}"
+    if connection.ask("HEAD", f"manifests/{digest}", expect={200, 404}, headers={"Accept": _ACCEPT}).status_code == 200:
+        return []
+    blobs = {row.sha256: row for row in (*layout.layers, layout.config_descriptor)}
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        jobs = {
+            row: pool.submit(send_blob, connection, row, layout.blob(row.sha256), mount_from=mount_from)
+            for row in sorted(blobs.values(), key=lambda row: -row.size)
+        }
+        try:
+            return [row for row, job in jobs.items() if job.result() == "sent"]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _put_manifest(connection: Connection, layout: Layout, tag: str) -> None:
+    sha256 = layout.manifest_sha256
+    data = layout.blob(sha256).read_bytes()
+    media_type = str(layout.manifest["mediaType"])
+    connection.ask("PUT", f"manifests/{tag}", expect={201}, headers={"Content-Type": media_type}, content=data)
+    kept = connection.ask("GET", f"manifests/sha256:{sha256}", expect={200}, headers={"Accept": _ACCEPT}).content
+    if sha256_hex(kept) != sha256:
+        raise CorruptError(
+            f"the registry keeps another manifest than sha256:{sha256}",
+            where=f"{connection.registry}/{connection.repository}",
+            todo="a registry that rewrites manifests cannot be used; see its settings",
+        )
+
+
+def pull(reference: str, out: Path, *, architecture: str = "amd64", connect: Connect = connect) -> Layout:
+    """Pull ``host/name@sha256:…`` into ``out``, every blob verified; of an index, take Linux on ``architecture``."""
+    registry, repository, sha256 = split_reference(reference)
+    connection = connect(registry, repository)
+    try:
+        found = _get_manifest(connection, sha256)
+        value = json.loads(found[1])
+        if found[0].media_type in {INDEX, _DOCKER_INDEX}:
+            found = _get_manifest(connection, _choose(value, architecture, reference))
+            value = json.loads(found[1])
+        layout = Layout(out)
+        rows = {
+            r.sha256: r for r in (Descriptor.parse(v, where=reference) for v in (value["config"], *value["layers"]))
+        }
+        layout.blob("").mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            list(pool.map(lambda row: _get_blob(connection, row, layout.blob(row.sha256)), rows.values()))
+    finally:
+        connection.close()
+    write_atomically(layout.blob(found[0].sha256), found[1])
+    seal_layout(out, found[0])
+    return layout
+
+
+def _get_manifest(connection: Connection, sha256: str) -> tuple[Descriptor, bytes]:
+    answer = connection.ask("GET", f"manifests/sha256:{sha256}", expect={200}, headers={"Accept": _ACCEPT})
+    data = answer.content
+    if sha256_hex(data) != sha256 or len(data) > _LARGEST_MANIFEST:
+        raise CorruptError(f"the registry's manifest is not sha256:{sha256}", where=connection.registry)
+    media_type = str(json.loads(data).get("mediaType") or answer.headers.get("Content-Type", MANIFEST))
+    return Descriptor(media_type, sha256, len(data)), data
+
+
+def _choose(index: Any, architecture: str, reference: str) -> str:  # noqa: ANN401 (JSON from outside)
+    for row in index.get("manifests", ()):
+        platform = row.get("platform", {})
+        if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
+            return Descriptor.parse(row, where=reference).sha256
+    raise BadInputError(f"the image is not made for Linux on {architecture}", where=reference)
+
+
+def _get_blob(connection: Connection, blob: Descriptor, path: Path) -> None:
+    found = hashlib.sha256()
+    size = 0
+    with (
+        connection.stream("GET", f"blobs/sha256:{blob.sha256}", expect={200}) as answer,
+        disk_errors(path),
+        path.open("wb") as file,
+    ):
+        try:
+            for piece in answer.iter_raw():
+                size += len(piece)
+                if size > blob.size:
+                    break
+                found.update(piece)
+                file.write(piece)
+        except httpx2.TransportError as error:
+            raise CorruptError(f"blob sha256:{blob.sha256} broke off: {error}", where=connection.registry) from error
+    if found.hexdigest() != blob.sha256:
+        path.unlink()
+        raise CorruptError(f"the registry's blob is not sha256:{blob.sha256}", where=connection.registry)

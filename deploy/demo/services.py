@@ -1,0 +1,134 @@
+"""The processes that the demo starts: each ends with the demo, whatever happens to it, unless it is kept."""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+from place import Place, sekisho
+
+_PR_SET_PDEATHSIG = 1
+_MARKS = ("sekisho", "docker-registry")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Services:
+    """Child processes, ended in reverse order. Their ids are on disk, so that a later run can end kept ones."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._file = place.home / "processes.json"
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, command: list[str], environment: dict[str, str], *, keep: bool = False) -> int:
+        """Start a process with its output in ``logs/<name>.log``; return its id."""
+        self._place.logs.mkdir(parents=True, exist_ok=True)
+        with (self._place.logs / f"{name}.log").open("wb") as log:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=None if keep else _die_with_parent,  # noqa: PLW1509 (no threads yet, one system call)
+            )
+        self._children.append(child)
+        self._file.write_text(json.dumps([child.pid for child in self._children]))
+        return child.pid
+
+    def check(self, name: str) -> None:
+        """Raise if a process has ended by itself, with the end of its log."""
+        for child in self._children:
+            if child.poll() is not None:
+                log = (self._place.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
+                raise ChildProcessError(f"{name} ended with status {child.returncode}: {' | '.join(log[-4:])}")
+
+    def stop(self) -> None:
+        """End every child that is still there, newest first."""
+        for child in reversed(self._children):
+            _end(child.pid, lambda child=child: child.poll() is not None)  # type: ignore[misc]
+        self._file.unlink(missing_ok=True)
+
+    def stop_kept(self) -> int:
+        """End what an earlier run left or kept; return how many processes that were."""
+        try:
+            pids = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return 0
+        mine = [pid for pid in pids if _is_mine(pid)]
+        for pid in reversed(mine):
+            _end(pid, lambda pid=pid: not _is_mine(pid))  # type: ignore[misc]
+        self._file.unlink(missing_ok=True)
+        return len(mine)
+
+
+def _is_mine(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return False
+    return state != "Z" and any(mark in command for mark in _MARKS)
+
+
+def _end(pid: int, gone: Callable[[], bool]) -> None:
+    for number, seconds in ((signal.SIGTERM, 8.0), (signal.SIGKILL, 2.0)):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if gone():
+                return
+            time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Tell whether something answers 200 at ``url``."""
+    try:
+        return httpx2.get(url, timeout=2).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def free_port(wanted: int) -> int:
+    """Return ``wanted`` if nothing listens there, or else any free port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return wanted
+
+
+def registry_command(place: Place) -> list[str]:
+    """Write the registry's configuration and return the command that serves it on loopback."""
+    folder = place.home / "registry"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{place.registry}"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return ["docker-registry", "serve", str(folder / "config.json")]
+
+
+def up_command() -> list[str]:
+    """Return the command that starts portal, proxy and builder in one process."""
+    return [sekisho(), "up"]

@@ -1,0 +1,133 @@
+"""Import: a bundle is verified to its last byte before the first one is written."""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sekisho.errors import CorruptError, RefusedError
+from sekisho.model import Moment, Record, Sha256
+from sekisho.policy import open_snapshot
+from sekisho.settings import Settings
+from sekisho.signing import Envelope, Trust
+from sekisho.store import BlobStore, chunks, write_atomically
+from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest
+from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
+
+
+class LastImport(Record):
+    """``imported.json``: what came over last. ``bundle`` is the manifest's digest, ``snapshot`` the sealed file's."""
+
+    sequence: int
+    bundle: Sha256
+    snapshot: Sha256
+    at: Moment
+
+
+class Imported(Record):
+    """What an import did, sizes in bytes."""
+
+    sequence: int
+    new: int = 0
+    here: int = 0
+    bytes: int = 0
+    already: bool = False
+
+
+def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = None) -> Imported:
+    """Verify ``bundle`` and take over its blobs, then its policy.
+
+    Raises ``CorruptError`` for anything that is not as signed, ``RefusedError`` for a bundle that has expired or
+    would take this replica back; either way nothing was written.
+    """
+    at = now or utc_now()
+    folder = data_folder(settings)
+    trust = Trust.load(settings.trust_file)
+    manifest = open_manifest(bundle, trust)
+    with _alone(folder):
+        last = _last(folder)
+        _check_order(manifest, last, at, bundle)
+        if last and last.bundle == manifest.digest() and _complete(folder, manifest):
+            return Imported(sequence=manifest.sequence, here=len(manifest.blobs), already=True)
+        sealed = _verify(bundle, manifest, trust)
+        store = BlobStore(folder / "blobs")
+        new = [entry for entry in manifest.blobs if not store.has(entry.sha256)]
+        for entry in new:
+            store.add(chunks(blob_path(bundle, entry.sha256)), expected=entry.sha256)
+        write_atomically(snapshot_file(settings), sealed)
+        record = LastImport(
+            sequence=manifest.sequence, bundle=manifest.digest(), snapshot=manifest.snapshot.sha256, at=at
+        )
+        write_atomically(folder / "imported.json", record.canonical())
+    return Imported(
+        sequence=manifest.sequence,
+        new=len(new),
+        here=len(manifest.blobs) - len(new),
+        bytes=sum(entry.size for entry in new),
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "import.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _last(folder: Path) -> LastImport | None:
+    path = folder / "imported.json"
+    return LastImport.parse_json(path.read_bytes(), where=str(path)) if path.exists() else None
+
+
+def _check_order(manifest: Manifest, last: LastImport | None, now: datetime, bundle: Path) -> None:
+    if manifest.expires <= now:
+        raise RefusedError(
+            f"the bundle expired at {manifest.expires:%Y-%m-%d %H:%M} UTC",
+            where=str(bundle),
+            todo="export a new one in the open zone",
+        )
+    if last and manifest.sequence < last.sequence:
+        raise RefusedError(
+            f"the bundle's policy {manifest.sequence} is older than {last.sequence}, which is in force here (replay)",
+            where=str(bundle),
+            todo="import the newest bundle only",
+        )
+    if last and manifest.sequence == last.sequence and manifest.snapshot.sha256 != last.snapshot:
+        raise RefusedError(
+            f"the bundle's policy {manifest.sequence} is another one than the policy of that number in force here",
+            where=str(bundle),
+            todo="find out who signed two policies with one number before you import either",
+        )
+
+
+def _complete(folder: Path, manifest: Manifest) -> bool:
+    store = BlobStore(folder / "blobs")
+    return (folder / "snapshot.json").is_file() and all(store.has(entry.sha256) for entry in manifest.blobs)
+
+
+def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> bytes:
+    """Check every file of the bundle and return the sealed snapshot."""
+    path = bundle / SNAPSHOT
+    _check_file(path, manifest.snapshot)
+    sealed = path.read_bytes()
+    if hashlib.sha256(sealed).hexdigest() != manifest.snapshot.sha256:
+        raise CorruptError("the bundle's snapshot changed while it was read", where=str(path))
+    snapshot = open_snapshot(Envelope.parse_json(sealed, where=str(path)), trust)
+    if snapshot.sequence != manifest.sequence:
+        raise CorruptError("manifest and snapshot have different numbers", where=str(path))
+    for entry in manifest.blobs:
+        _check_file(blob_path(bundle, entry.sha256), entry)
+    return sealed
+
+
+def _check_file(path: Path, entry: FileEntry) -> None:
+    if path.is_symlink() or not path.is_file():
+        raise CorruptError("a file of the bundle is missing", where=str(path), todo="copy the whole bundle again")
+    if path.stat().st_size != entry.size:
+        raise CorruptError("a file of the bundle has another size than signed", where=str(path))
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+            raise CorruptError("a file of the bundle is not what was signed", where=str(path))

@@ -1,0 +1,147 @@
+"""Export: the snapshot in force and every file that it admits, signed, into a folder."""
+
+import asyncio
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from sekisho.errors import ConflictError, NotFoundError
+from sekisho.keys import open_signer
+from sekisho.model import Artifact, Record, sha256_hex
+from sekisho.policy import Door, Snapshot
+from sekisho.settings import Settings
+from sekisho.signing import BUNDLE_TYPE
+from sekisho.store import disk_errors, write_atomically
+from sekisho_proxy.bundle.manifest import MANIFEST, SNAPSHOT, VALID_FOR, FileEntry, Manifest, blob_path
+from sekisho_proxy.compose import open_store, snapshot_file, utc_now
+from sekisho_proxy.holdings import Holdings
+
+_AT_ONCE = 4
+
+
+class Exported(Record):
+    """What an export put together, sizes in bytes."""
+
+    folder: str
+    sequence: int
+    blobs: int
+    bytes: int
+    expires: str
+
+
+async def export_bundle(settings: Settings, target: Path, *, now: datetime | None = None) -> Exported:
+    """Write a bundle to ``target``, which becomes visible when it is complete and not before.
+
+    Files that no client has asked for yet are fetched first. An older bundle at ``target`` is replaced; anything
+    else there is refused.
+    """
+    at = now or utc_now()
+    place, half = _prepare(target)
+    signer = open_signer(settings, "export")
+    async with open_store(settings) as store:
+        snapshot = store.held.present()
+        sealed = await asyncio.to_thread(snapshot_file(settings).read_bytes)
+        artifacts = admitted(snapshot, at)
+        await _gather(store.holdings, artifacts)
+        try:
+            with disk_errors(half):
+                entries = await asyncio.to_thread(_copy, store.holdings, artifacts, half)
+                manifest = Manifest(
+                    sequence=snapshot.sequence,
+                    created=at,
+                    expires=at + VALID_FOR,
+                    snapshot=FileEntry(sha256=sha256_hex(sealed), size=len(sealed)),
+                    blobs=entries,
+                )
+                write_atomically(half / SNAPSHOT, sealed)
+                envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())
+                write_atomically(half / MANIFEST, envelope.model_dump_json().encode())
+                _put_in_place(half, place)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+    return Exported(
+        folder=str(target),
+        sequence=manifest.sequence,
+        blobs=len(entries),
+        bytes=sum(entry.size for entry in entries),
+        expires=manifest.expires.isoformat(),
+    )
+
+
+def admitted(snapshot: Snapshot, now: datetime) -> list[Artifact]:
+    """Return every artifact that some workspace may have now, each once, sorted by sha256."""
+    workspaces = {name for signed in snapshot.approvals for name in signed.approval.scope}
+    found: dict[str, Artifact] = {}
+    for workspace in sorted(workspaces):
+        door = Door(snapshot, workspace)
+        for sha256 in door.hashes(now):
+            artifact = door.admits(sha256, now)
+            if artifact:
+                found[sha256] = artifact
+    return [found[sha256] for sha256 in sorted(found)]
+
+
+def _prepare(target: Path) -> tuple[Path, Path]:
+    """Return where the bundle goes and where it is put together, if ``target`` may be written."""
+    _check_target(target)
+    place = target.absolute()
+    return place, place.with_name(f".{place.name}.{uuid.uuid4().hex}")
+
+
+def _check_target(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise NotFoundError("the folder to export into does not exist", where=str(target.absolute().parent))
+    if target.exists() and not (target / MANIFEST).is_file() and not (target.is_dir() and not any(target.iterdir())):
+        raise ConflictError(
+            "there is something here that is no bundle", where=str(target), todo="name a new folder with --to"
+        )
+
+
+async def _gather(holdings: Holdings, artifacts: Iterable[Artifact]) -> None:
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def bring(artifact: Artifact) -> None:
+        async with slots:
+            await holdings.ensure(artifact)
+
+    tasks = [asyncio.create_task(bring(artifact)) for artifact in artifacts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _copy(holdings: Holdings, artifacts: Iterable[Artifact], half: Path) -> tuple[FileEntry, ...]:
+    half.mkdir()
+    entries = []
+    for artifact in artifacts:
+        source, copy = holdings.blobs.path(artifact.sha256), blob_path(half, artifact.sha256)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, copy)
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
+                raise
+            shutil.copyfile(source, copy)
+        entries.append(FileEntry(sha256=artifact.sha256, size=copy.stat().st_size))
+    return tuple(entries)
+
+
+def _put_in_place(half: Path, target: Path) -> None:
+    """Rename ``half`` to ``target``; an older bundle steps aside first and is then removed."""
+    if not target.exists():
+        half.rename(target)
+        return
+    aside = half.with_name(f"{half.name}.old")
+    target.rename(aside)
+    try:
+        half.rename(target)
+    except OSError:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

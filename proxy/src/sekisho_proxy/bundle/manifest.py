@@ -1,0 +1,51 @@
+"""What a bundle says of itself."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from sekisho.errors import BadInputError, CorruptError
+from sekisho.model import Moment, Record, Sha256
+from sekisho.signing import BUNDLE_TYPE, Envelope, Trust
+
+MANIFEST = "manifest.json"
+SNAPSHOT = "snapshot.json"
+VALID_FOR = timedelta(days=30)
+_LARGEST_MANIFEST = 256 << 20
+
+
+class FileEntry(Record):
+    """One file of a bundle, size in bytes."""
+
+    sha256: Sha256
+    size: int
+
+
+class Manifest(Record):
+    """The signed payload of ``manifest.json``. ``sequence`` is the snapshot's; a replica never goes back."""
+
+    sequence: int
+    created: Moment
+    expires: Moment
+    snapshot: FileEntry
+    blobs: tuple[FileEntry, ...]
+
+
+def blob_path(bundle: Path, sha256: str) -> Path:
+    """Return where a bundle keeps a blob."""
+    return bundle / "blobs" / "sha256" / sha256[:2] / sha256
+
+
+def open_manifest(bundle: Path, trust: Trust) -> Manifest:
+    """Read and verify a bundle's manifest; raise ``CorruptError`` if nobody trusted signed it."""
+    path = bundle / MANIFEST
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _LARGEST_MANIFEST:
+        raise BadInputError("this is not a bundle", where=str(path), todo="name the folder that `sekisho export` made")
+    try:
+        envelope = Envelope.parse_json(path.read_bytes(), where=str(path))
+        return Manifest.parse_json(trust.open("bundle", BUNDLE_TYPE, envelope), where=str(path))
+    except BadInputError as error:
+        raise CorruptError(f"the bundle's manifest cannot be read: {error.what}", where=str(path)) from error
+    except CorruptError as error:
+        raise CorruptError(
+            f"the bundle's manifest: {error.what}", where=str(path), todo="export again; trust the exporter's key"
+        ) from error

@@ -1,0 +1,107 @@
+"""The whole proxy as one expression: every part, built once from the settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sekisho import service_token
+from sekisho.ports import Clock
+from sekisho.settings import Settings
+from sekisho_proxy.asgi import App, Handler
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.doors.candidates import CandidateMount
+from sekisho_proxy.doors.pip import PipDoor
+from sekisho_proxy.doors.status import Status
+from sekisho_proxy.follow import DiskFollower, Held, PortalFollower
+from sekisho_proxy.gate import Gate
+from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.inspect.pool import Inspectors
+from sekisho_proxy.pages.book import Book
+from sekisho_proxy.quarantine import Quarantine
+from sekisho_proxy.routes import Routes
+from sekisho_proxy.upstream.fetcher import make_client
+from sekisho_proxy.upstream.sources import Upstreams
+
+
+def utc_now() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)
+
+
+def data_folder(settings: Settings) -> Path:
+    """Return the folder of the proxy's state."""
+    return settings.data / "proxy"
+
+
+def snapshot_file(settings: Settings) -> Path:
+    """Return the file of the sealed snapshot in force."""
+    return data_folder(settings) / "snapshot.json"
+
+
+class Store(NamedTuple):
+    """The policy in force and the bytes under it, without any door."""
+
+    held: Held
+    holdings: Holdings
+    upstreams: Upstreams | None
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Store]:
+    """Open policy and bytes; on a replica there is no upstream at all."""
+    folder = data_folder(settings)
+    held = Held(snapshot_file(settings), settings.trust_file, clock)
+    async with AsyncExitStack() as stack:
+        upstreams = None
+        if not settings.replica:
+            client = await stack.enter_async_context(make_client(settings.upstream_timeout))
+            upstreams = Upstreams(client, DiskCache(folder / "pages"), timeout=settings.upstream_timeout)
+        holdings = Holdings(folder, held.present, upstreams)
+        stack.push_async_callback(holdings.close)
+        await held.load()
+        yield Store(held, holdings, upstreams)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[App]:
+    """Open the proxy and follow the policy until the context is left."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings, clock))
+        store.holdings.sweep()
+        gate = Gate(store.held, settings.portal)
+        book = Book(store.held, gate, store.holdings, replica=settings.replica)
+        status = Status(store.held)
+        handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "api"), status)
+        handlers["w"] = PipDoor(gate, book, store.holdings, clock)
+        if store.upstreams is None:
+            follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
+        else:
+            token = service_token.read_or_create(settings.service_token_file)
+            handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
+            client = await stack.enter_async_context(make_client(settings.upstream_timeout))
+            follower = PortalFollower(store.held, client, settings.portal, token, clock)
+        task = asyncio.create_task(follower.run())
+        stack.push_async_callback(_end, task)
+        yield App(Routes(handlers))
+
+
+def _open_side_doors(
+    settings: Settings, store: Store, upstreams: Upstreams, token: str, clock: Clock, stack: AsyncExitStack
+) -> dict[str, Handler]:
+    """Build what only the builder may enter; a replica has neither."""
+    folder = data_folder(settings)
+    known = DiskCache(folder / "candidates", memory=1000)
+    candidates = CandidateMount(store.held, upstreams, store.holdings, known, token, clock)
+    quarantine = Quarantine(store.holdings, Inspectors(), DiskCache(folder / "facts"), token)
+    stack.push_async_callback(candidates.close)
+    stack.push_async_callback(quarantine.close)
+    return {"candidates": candidates, "quarantine": quarantine}
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

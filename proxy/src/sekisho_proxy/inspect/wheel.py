@@ -1,0 +1,110 @@
+"""The inspection, top to bottom: a wheel of unknown intent becomes facts."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from sekisho.errors import CorruptError
+from sekisho.model import Facts, Finding, Record
+from sekisho_proxy.inspect.contents import Contents, check_bomb, check_record, read_contents
+from sekisho_proxy.inspect.layout import ConfusingError, check_layout
+from sekisho_proxy.inspect.metadata import dist_info, stated, wheel_identity
+from sekisho_proxy.inspect.modules import importable
+
+INSPECTOR_VERSION = "1"
+"""Part of the key under which facts are remembered; a change here inspects everything again."""
+
+_MOST_DETAILS = 5
+
+
+class Job(Record):
+    """One file to inspect. ``core_metadata`` is the METADATA's sha256 if the index stated one."""
+
+    path: str
+    filename: str
+    sha256: str
+    core_metadata: str | None = None
+
+
+def inspect_file(job: Job) -> Facts:
+    """Inspect a verified file. Of what is not a wheel only the size is known: it is never opened here."""
+    path = Path(job.path)
+    size = path.stat().st_size
+    if not job.filename.endswith(".whl"):
+        return Facts(sha256=job.sha256, size=size)
+    with path.open("rb") as file:
+        try:
+            return _inspect_wheel(file, job, size)
+        except ConfusingError as error:
+            return Facts(sha256=job.sha256, size=size, findings=(_finding("archive_confusion", str(error)),))
+
+
+def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
+    members = check_layout(file)
+    check_bomb(members)
+    names = [member.name.decode("utf-8", "surrogateescape") for member in members]
+    try:
+        folder = dist_info(names, job.filename)
+    except CorruptError as error:
+        return Facts(sha256=job.sha256, size=size, findings=(_finding("metadata_mismatch", error.what),))
+    keep = frozenset({f"{folder}/METADATA", f"{folder}/RECORD"})
+    contents = read_contents(file, keep)
+    metadata = contents.kept.get(f"{folder}/METADATA", b"")
+    said = stated(metadata)
+    findings = [
+        *_details("record_mismatch", check_record(contents, folder)),
+        *_details("metadata_mismatch", _compare(said, metadata, job)),
+        *_details("top_level_pth", _startup_files(contents)),
+    ]
+    known = ("license_expression", "license_hint", "requires_python", "requires")
+    return Facts(
+        sha256=job.sha256,
+        size=size,
+        files=len(contents.sizes),
+        unpacked=sum(contents.sizes.values()),
+        metadata_sha256=hashlib.sha256(metadata).hexdigest() if metadata else None,
+        native=contents.native,
+        top_level=importable(contents.sizes),
+        findings=tuple(findings),
+        **{key: said[key] for key in known},
+    )
+
+
+def _compare(said: dict[str, Any], metadata: bytes, job: Job) -> list[str]:
+    if not metadata:
+        return ["there is no METADATA"]
+    wrong = []
+    name, version = wheel_identity(job.filename)
+    if canonicalize_name(said["name"] or "") != name:
+        wrong.append(f"METADATA names {said['name']!r}, the file {name!r}")
+    try:
+        same = Version(said["version"] or "") == version
+    except InvalidVersion:
+        same = False
+    if not same:
+        wrong.append(f"METADATA states version {said['version']!r}, the file {version}")
+    if job.core_metadata and hashlib.sha256(metadata).hexdigest() != job.core_metadata:
+        wrong.append("METADATA is not the one that the index offers")
+    return wrong
+
+
+def _startup_files(contents: Contents) -> list[str]:
+    """Return the ``.pth`` files that Python would run at every start."""
+    return [name for name in contents.sizes if name.endswith(".pth") and _at_top(name)]
+
+
+def _at_top(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 1 or (len(parts) == 3 and parts[0].endswith(".data") and parts[1] in {"purelib", "platlib"})
+
+
+def _details(code: str, details: list[str]) -> list[Finding]:
+    more = [f"and {len(details) - _MOST_DETAILS} more"] if len(details) > _MOST_DETAILS else []
+    return [_finding(code, detail) for detail in (*details[:_MOST_DETAILS], *more)]
+
+
+def _finding(code: str, detail: str) -> Finding:
+    return Finding(code=code, detail=detail[:500].encode("utf-8", "replace").decode())

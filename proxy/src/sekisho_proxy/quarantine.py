@@ -1,0 +1,110 @@
+"""The quarantine: candidates fetched, verified and inspected, for the builder to judge. Nothing here is ever served."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+
+from pydantic import Field
+
+from sekisho.errors import SekishoError
+from sekisho.model import Artifact, Facts, Record, canonical_json, sha256_hex
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.doors.service_only import require_service
+from sekisho_proxy.exchange import Reply, Request, not_allowed
+from sekisho_proxy.flights import Flights
+from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.inspect.pool import Inspectors
+from sekisho_proxy.inspect.wheel import INSPECTOR_VERSION, Job
+
+_LOG = logging.getLogger("sekisho.proxy")
+_AT_ONCE = 8
+_BODY_LIMIT = 64 << 20
+_NDJSON = ((b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store"))
+
+
+class Intake(Record):
+    """The body of ``POST /quarantine``."""
+
+    artifacts: tuple[Artifact, ...] = Field(max_length=20_000)
+
+
+class Quarantine:
+    """Serves ``POST /quarantine``: one line of JSON per artifact, as each is done."""
+
+    def __init__(self, holdings: Holdings, inspectors: Inspectors, facts: DiskCache, token: str) -> None:
+        self._holdings = holdings
+        self._inspectors = inspectors
+        self._facts = facts
+        self._token = token
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._flights = Flights()
+
+    async def close(self) -> None:
+        """Stop what is under way, and the inspectors."""
+        await self._flights.cancel()
+        await self._inspectors.close()
+
+    async def __call__(self, request: Request) -> Reply:
+        """Start the work and answer with its stream of results."""
+        require_service(request, self._token)
+        if request.method != "POST":
+            return not_allowed(b"POST")
+        intake = Intake.parse_json(await request.body(limit=_BODY_LIMIT), where="body of POST /quarantine")
+        return Reply(200, _NDJSON, self._lines(intake.artifacts))
+
+    async def _lines(self, artifacts: tuple[Artifact, ...]) -> AsyncIterator[bytes]:
+        tasks = [asyncio.create_task(self._line(artifact)) for artifact in artifacts]
+        try:
+            for done in asyncio.as_completed(tasks):
+                yield json.dumps(await done).encode() + b"\n"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _line(self, artifact: Artifact) -> dict[str, object]:
+        try:
+            facts, cached = await self.learn(artifact)
+        except SekishoError as error:
+            return {"sha256": artifact.sha256, "problem": error.diagnostics()}
+        except Exception as error:  # noqa: BLE001 (one file's fault must not cost the others their line)
+            _LOG.error("the quarantine failed on %s", artifact.filename, exc_info=error)
+            problem = SekishoError("the quarantine failed unexpectedly", where=artifact.filename)
+            return {"sha256": artifact.sha256, "problem": problem.diagnostics()}
+        return {"sha256": artifact.sha256, "facts": facts.plain(), "cached": cached}
+
+    async def learn(self, artifact: Artifact) -> tuple[Facts, bool]:
+        """Return what is known of an artifact, and whether that was known before."""
+        key = _key(artifact)
+        known = self._facts.get(key)
+        if known is not None:
+            return Facts.parse_json(known, where="remembered facts"), True
+        facts = await self._flights.once(key, lambda: self._inspect(artifact, key))
+        return facts, False
+
+    async def _inspect(self, artifact: Artifact, key: str) -> Facts:
+        async with self._slots:
+            path = await self._holdings.isolate(artifact)
+        for _ in range(2):
+            job = Job(
+                path=str(path.absolute()),
+                filename=artifact.filename,
+                sha256=artifact.sha256,
+                core_metadata=artifact.index.get("core-metadata") or None,
+            )
+            try:
+                facts = await self._inspectors.inspect(job)
+                break
+            except SekishoError:
+                path = await self._holdings.isolate(artifact)  # it may have been approved, and moved, meanwhile
+                if str(path.absolute()) == job.path:
+                    raise
+        self._facts.put(key, facts.canonical())
+        return facts
+
+
+def _key(artifact: Artifact) -> str:
+    """Return what facts depend on: bytes, name, what the index stated, and the inspector."""
+    parts = [artifact.sha256, artifact.filename, artifact.index.get("core-metadata"), INSPECTOR_VERSION]
+    return sha256_hex(canonical_json(parts))

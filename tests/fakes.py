@@ -1,0 +1,91 @@
+"""One fake for each port of ``sekisho.ports``, implementing it."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sekisho.errors import BadInputError, ConflictError
+from sekisho.ports import Blobs, ContainerResult, Containers, ContainerTask, Tree
+from tests.records import NOW
+
+
+class FakeClock:
+    """``Clock``: moves only when told, and by ``tick`` each time that somebody looks."""
+
+    def __init__(self, now: datetime = NOW, *, tick: timedelta = timedelta(0)) -> None:
+        self.now = now
+        self.tick = tick
+
+    def __call__(self) -> datetime:
+        self.now += self.tick
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+def _succeed(task: ContainerTask) -> ContainerResult:
+    return ContainerResult(status=0, output="")
+
+
+class FakeContainers(Containers):
+    """An engine that remembers its tasks and answers as ``behave`` says."""
+
+    def __init__(self, behave: Callable[[ContainerTask], ContainerResult] = _succeed) -> None:
+        self.behave = behave
+        self.tasks: list[ContainerTask] = []
+        self.loaded: list[bytes] = []
+
+    def run(self, task: ContainerTask) -> ContainerResult:
+        self.tasks.append(task)
+        return self.behave(task)
+
+    def pull(self, reference: str) -> str:
+        if "@sha256:" not in reference:
+            raise BadInputError(f"{reference!r} names an image by tag")
+        return reference.partition("@")[2]
+
+    def load(self, archive: Path) -> str:
+        self.loaded.append(archive.read_bytes())
+        return f"sha256:{hashlib.sha256(self.loaded[-1]).hexdigest()}"
+
+
+class FakeBlobs(Blobs):
+    """Blobs in one flat folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.path(sha256).write_bytes(data)
+        return sha256
+
+    def has(self, sha256: str) -> bool:
+        return self.path(sha256).exists()
+
+    def path(self, sha256: str) -> Path:
+        return self.folder / sha256
+
+
+class FakeTree(Tree):
+    """A tree in memory. ``write`` is a person's commit; revisions are counted."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.commits: list[tuple[str, dict[str, str]]] = [("first", dict(files))]
+
+    def write(self, changes: Mapping[str, str], message: str = "by hand") -> str:
+        self.commits.append((message, {**self.commits[-1][1], **changes}))
+        return self.revision()
+
+    def revision(self) -> str:
+        return f"{len(self.commits):040d}"
+
+    def read(self) -> tuple[str, Mapping[str, str]]:
+        return self.revision(), dict(self.commits[-1][1])
+
+    def commit(self, changes: Mapping[str, str], *, base: str, message: str, trailers: Sequence[str]) -> str:
+        if base != self.revision():
+            raise ConflictError("the allowlists tree was committed to at the same time")
+        return self.write(changes, "\n".join((message, *trailers)))

@@ -1,0 +1,97 @@
+"""Small records, made in one line. What a test does not care about has a default here."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sekisho.allowlist import SignedApproval, Source, sign_approval
+from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Request, Target
+from sekisho.policy import Policy, Snapshot
+from sekisho.signing import Signer, Trust
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+TARGET = Target(python="3.11.2", glibc="2.36")
+SIGNER = Signer.generate()
+TRUST = Trust(SIGNER.trusted("portal", "approval", "snapshot"))
+NO_RULE_APPLIES: Mapping[str, Any] = {"id": "yanked", "check": "yanked"}
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def artifact(project: str = "numpy", release: str = "2.1.0", **more: Any) -> Artifact:
+    filename = more.pop("filename", f"{project.replace('-', '_')}-{release}-py3-none-any.whl")
+    values = {
+        "source": "pypi",
+        "project": project,
+        "release": release,
+        "filename": filename,
+        "path": f"packages/{filename}",
+        "sha256": sha(filename),
+        "size": 1000,
+        "uploaded": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return Artifact(**(values | more))
+
+
+def facts(of: Artifact, **more: Any) -> Facts:
+    return Facts(**({"sha256": of.sha256, "size": of.size, "license_expression": "MIT"} | more))
+
+
+def by_hash(*found: Facts) -> dict[str, Facts]:
+    return {one.sha256: one for one in found}
+
+
+def request(*requirements: str, **more: Any) -> Request:
+    values = {"requester": "rita", "requirements": requirements or ("numpy",), "target": TARGET, "at": NOW}
+    return Request(**(values | more))
+
+
+def closure(*artifacts: Artifact, edges: Iterable[tuple[str, str]] = (), **more: Any) -> Closure:
+    values = {
+        "request": request().digest(),
+        "target": TARGET,
+        "direct": tuple(one.project for one in artifacts[:1]),
+        "resolver": "uv 0",
+        "artifacts": artifacts,
+        "edges": tuple(Edge(project=above, needs=below) for above, below in edges),
+    }
+    return Closure(**(values | more))
+
+
+def approval(*artifacts: Artifact, **more: Any) -> Approval:
+    values = {
+        "id": "a1",
+        "request": "r1",
+        "closure": sha("closure"),
+        "policy": sha("policy"),
+        "requested_by": "rita",
+        "approved_by": "anna",
+        "reason": "needed",
+        "scope": ("everyone",),
+        "at": NOW,
+        "artifacts": artifacts or (artifact(),),
+    }
+    return Approval(**(values | more))
+
+
+def signed(*artifacts: Artifact, signer: Signer = SIGNER, **more: Any) -> SignedApproval:
+    return sign_approval(approval(*artifacts, **more), signer)
+
+
+def policy(*rules: Mapping[str, Any]) -> Policy:
+    return Policy.parse({"version": 1, "rules": list(rules) or [NO_RULE_APPLIES]}, where="policy.yaml")
+
+
+def snapshot(*approvals: SignedApproval, rules: Iterable[Mapping[str, Any]] = (), **more: Any) -> Snapshot:
+    values = {
+        "revision": "0" * 40,
+        "sequence": 1,
+        "made": NOW,
+        "policy": policy(*rules),
+        "sources": (Source(id="pypi", preset="pypi"),),
+        "approvals": approvals,
+    }
+    return Snapshot(**(values | more))
