@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from sekisho.allowlist import SignedApproval, Source, sign_approval
 from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Request, Target
 from sekisho.policy import Policy, Snapshot
@@ -12,7 +14,7 @@ from sekisho.signing import Signer, Trust
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TARGET = Target(python="3.11.2", glibc="2.36")
-SIGNER = Signer.generate()
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 TRUST = Trust(SIGNER.trusted("portal", "approval", "snapshot"))
 NO_RULE_APPLIES: Mapping[str, Any] = {"id": "yanked", "check": "yanked"}
 

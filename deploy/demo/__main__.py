@@ -67,8 +67,7 @@ def main() -> int:
         status = 130
     finally:
         write_report(place, show, began)
-        if not kept:
-            services.stop()
+        services.stop(*(("sekisho",) if kept else ()))
     if len(show.steps) == len(NAMES):
         show.table()
     show.console.print(f"report: {place.report}")

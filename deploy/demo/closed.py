@@ -1,10 +1,12 @@
-"""The closed zone: a container network with no route out, a replica as its only peer, and clients in containers."""
+"""The closed zone: a network namespace without any interface but loopback, in which a replica is the only peer.
+
+A container without network holds the namespace open; the replica's process and the clients' containers join it.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import docker
 import pip as installed_pip
 import uv
 from place import Place, sekisho
@@ -12,7 +14,8 @@ from place import Place, sekisho
 from sekisho.containers import DockerContainers
 from sekisho.ports import ContainerResult, ContainerTask, Mount
 
-PORT = 8471
+HOST, PORT = "127.0.0.1", 8480
+_SCRATCH = "/tmp"  # noqa: S108 (inside the container)
 _PEERS = """
 import json, pathlib, socket, sys
 rows = [row.split() for row in pathlib.Path("/proc/net/route").read_text().splitlines()[1:]]
@@ -22,10 +25,13 @@ def reaches(host, port):
     except OSError as error:
         return f"no: {error}"
     return "yes"
+host, replica, proxy, portal = sys.argv[1:]
 print(json.dumps({
-    "default_routes": [row for row in rows if row[1] == "00000000"],
-    "replica": reaches(sys.argv[1], sys.argv[2]),
-    "open_proxy": reaches(sys.argv[3], sys.argv[4]),
+    "routes": rows,
+    "interfaces": [name for _, name in socket.if_nameindex()],
+    "replica": reaches(host, replica),
+    "open_proxy": reaches(host, proxy),
+    "portal": reaches(host, portal),
 }))
 """
 
@@ -35,12 +41,12 @@ def replica_command(pid: int) -> list[str]:
     return ["nsenter", f"--net=/proc/{pid}/ns/net", sekisho(), "proxy", "serve"]
 
 
-def replica_environment(place: Place, address: str) -> dict[str, str]:
+def replica_environment(place: Place) -> dict[str, str]:
     """Return the replica's settings: no upstream, the closed zone's own data, the people's door it names."""
     return place.environment(
         "closed",
         SEKISHO_REPLICA="true",
-        SEKISHO_PROXY_HOST=address,
+        SEKISHO_PROXY_HOST=HOST,
         SEKISHO_PROXY_PORT=str(PORT),
         SEKISHO_PORTAL_URL=f"http://127.0.0.1:{place.portal}",
     )
@@ -56,30 +62,30 @@ def hand_over_trust(place: Place) -> None:
 class Clients:
     """pip and uv in containers of the closed zone, configured with one index and nothing else."""
 
-    def __init__(self, containers: DockerContainers, image: str, network: str, address: str) -> None:
+    def __init__(self, containers: DockerContainers, image: str, keeper: str) -> None:
         self._containers = containers
         self._image = image
-        self._network = network
-        self._address = address
-        self._index = f"http://{address}:{PORT}/w/everyone/pypi/simple/"
+        self._network = f"container:{keeper}"
+        self._index = f"http://{HOST}:{PORT}/w/everyone/pypi/simple/"
 
-    def peers(self, gateway: str, open_proxy: int) -> dict[str, Any]:
-        """Return what a container of the zone can reach."""
-        arguments = (self._address, str(PORT), gateway, str(open_proxy))
+    def peers(self, place: Place) -> dict[str, Any]:
+        """Return what a container of the zone has and can reach."""
+        arguments = (HOST, str(PORT), str(place.proxy), str(place.portal))
         done = self._run(("python", "-c", _PEERS, *arguments))
         return dict(json.loads(done.output))
 
     def pip(self, requirement: str) -> ContainerResult:
         """Run ``pip install`` of one requirement."""
         return self._run(
-            ("python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--target", "/tmp/pip",
-             "--index-url", self._index, "--trusted-host", self._address, requirement)
+            ("python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check",
+             "--target", f"{_SCRATCH}/pip",
+             "--index-url", self._index, requirement)
         )  # fmt: skip
 
     def uv(self, requirement: str) -> ContainerResult:
         """Run ``uv pip install`` of one requirement."""
         return self._run(
-            ("/tools/uv", "pip", "install", "--no-cache", "--target", "/tmp/uv", "--python", "/opt/venv/bin/python",
+            ("/tools/uv", "pip", "install", "--no-cache", "--target", f"{_SCRATCH}/uv", "--python", "/opt/venv/bin/python",
              "--default-index", self._index, requirement)
         )  # fmt: skip
 
@@ -88,7 +94,7 @@ class Clients:
             Mount(outside=str(Path(installed_pip.__file__).parent), inside="/tools/pip"),
             Mount(outside=uv.find_uv_bin(), inside="/tools/uv"),
         )
-        environment = {"PYTHONPATH": "/tools", "PIP_CONFIG_FILE": "/dev/null", "HOME": "/tmp"}
+        environment = {"PYTHONPATH": "/tools", "PIP_CONFIG_FILE": "/dev/null", "HOME": _SCRATCH}
         return self._containers.run(
             ContainerTask(
                 image=self._image,
@@ -101,11 +107,6 @@ class Clients:
         )
 
 
-def gateway_of(network: str) -> str:
-    """Return the host's own address in a container network."""
-    return str(docker.from_env().networks.get(network).attrs["IPAM"]["Config"][0]["Gateway"])
-
-
-def keeper_task(image: str, network: str) -> ContainerTask:
-    """Return the container that holds the zone's network open for the replica."""
-    return ContainerTask(image=image, command=("sleep", "3600"), network=network)
+def keeper_task(image: str) -> ContainerTask:
+    """Return the container that holds the zone's network open for the replica and the clients."""
+    return ContainerTask(image=image, command=("sleep", "3600"))

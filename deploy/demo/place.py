@@ -40,7 +40,6 @@ class Place(NamedTuple):
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SEKISHO_")}
         return {
             **kept,
-            "SEKISHO_CONFIG": str(self.home / "none.toml"),
             "SEKISHO_DATA": str(self.home / zone),
             "SEKISHO_ALLOWLISTS": str(self.tree / "allowlists"),
             "SEKISHO_IMAGES": str(self.tree / "images"),
@@ -65,7 +64,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def lay_tree(place: Place) -> str:
-    """Copy what the clone has into the demo's own repository, keeping the approvals that are there; return its revision."""
+    """Copy what the clone has into the demo's own repository, beside the approvals there; return its revision."""
     place.tree.mkdir(parents=True, exist_ok=True)
     if not (place.tree / ".git").exists():
         _git(place.tree, "init", "--quiet")
@@ -82,9 +81,20 @@ def lay_tree(place: Place) -> str:
 
 
 def run_json(environment: dict[str, str], *arguments: str, expect: int = 0) -> Any:  # noqa: ANN401 (any JSON value)
-    """Run ``sekisho … --json`` and return its result; raise ``CommandError`` for an unexpected status."""
+    """Run ``sekisho … --json`` and return its result; raise ``CommandError`` for an unexpected status.
+
+    It runs in the zone's own folder, where no ``sekisho.toml`` of the user can change anything.
+    """
+    folder = Path(environment["SEKISHO_DATA"])
+    folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [sekisho(), *arguments, "--json"], capture_output=True, text=True, check=False, env=environment, timeout=900
+        [sekisho(), *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=900,
+        cwd=folder,
     )
     if done.returncode != expect:
         raise CommandError(arguments, done)

@@ -27,10 +27,10 @@ class Services:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._file = place.home / "processes.json"
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, command: list[str], environment: dict[str, str], *, keep: bool = False) -> int:
-        """Start a process with its output in ``logs/<name>.log``; return its id."""
+    def start(self, name: str, command: list[str], environment: dict[str, str], *, keep: bool = False) -> None:
+        """Start a process with its output in ``logs/<name>.log``; only one to ``keep`` outlives the demo."""
         self._place.logs.mkdir(parents=True, exist_ok=True)
         with (self._place.logs / f"{name}.log").open("wb") as log:
             child = subprocess.Popen(
@@ -39,25 +39,41 @@ class Services:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
+                cwd=self._place.home,
                 start_new_session=True,
                 preexec_fn=None if keep else _die_with_parent,  # noqa: PLW1509 (no threads yet, one system call)
             )
-        self._children.append(child)
-        self._file.write_text(json.dumps([child.pid for child in self._children]))
-        return child.pid
+        self._children[name] = child
+        self._remember()
 
-    def check(self, name: str) -> None:
-        """Raise if a process has ended by itself, with the end of its log."""
-        for child in self._children:
-            if child.poll() is not None:
+    def _remember(self) -> None:
+        self._file.write_text(json.dumps([child.pid for child in self._children.values()]))
+
+    def check(self) -> None:
+        """Raise if a process has failed, with the end of its log."""
+        for name, child in self._children.items():
+            if child.poll():
                 log = (self._place.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
                 raise ChildProcessError(f"{name} ended with status {child.returncode}: {' | '.join(log[-4:])}")
 
-    def stop(self) -> None:
-        """End every child that is still there, newest first."""
-        for child in reversed(self._children):
+    def ended(self, name: str) -> bool:
+        """Tell whether a process has done its work; raise if it failed."""
+        self.check()
+        return self._children[name].poll() == 0
+
+    def said(self, name: str) -> str:
+        """Return what a process has printed."""
+        return (self._place.logs / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, *keep: str) -> None:
+        """End every child that is still there, newest first, except those to ``keep``."""
+        for name in reversed([name for name in self._children if name not in keep]):
+            child = self._children.pop(name)
             _end(child.pid, lambda child=child: child.poll() is not None)  # type: ignore[misc]
-        self._file.unlink(missing_ok=True)
+        if self._children:
+            self._remember()
+        else:
+            self._file.unlink(missing_ok=True)
 
     def stop_kept(self) -> int:
         """End what an earlier run left or kept; return how many processes that were."""

@@ -1,12 +1,14 @@
 """The ten steps, each through the same commands and APIs that a person uses."""
 
 import json
+import shutil
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import closed
-from place import IMAGE, CommandError, Place, lay_tree, run_json
+from place import IMAGE, CommandError, Place, lay_tree, run_json, sekisho
 from services import Services, answers, registry_command, up_command
 from show import Show, Step
 
@@ -50,7 +52,7 @@ class Demo:
 
     def status(self) -> dict[str, Any]:
         """Return where the request stands; raise if it failed or a service ended."""
-        self.services.check("sekisho")
+        self.services.check()
         with PortalClient(f"http://127.0.0.1:{self.place.portal}", self.tokens[REQUESTER]) as portal:
             status = portal.status(self.request)
         if status["state"] in ("failed", "refused", "denied"):
@@ -79,26 +81,34 @@ class Demo:
         """Lay the tree, start registry, portal, proxy and builder, begin the base image, issue two tokens."""
         with self.show.step("Start the registry, the portal, the proxy and the builder on loopback") as step:
             place = self.place
+            self.containers.sweep()
             step.details["tree"] = lay_tree(place)
             environment = place.environment("open")
+            self.services.start("base", [sekisho(), "builder", "base", IMAGE, "--json"], environment)
             self.services.start("registry", registry_command(place), environment)
             self.services.start("sekisho", up_command(), environment, keep=self.keep)
             portal, proxy = f"http://127.0.0.1:{place.portal}", f"http://127.0.0.1:{place.proxy}"
 
             def up() -> bool:
-                self.services.check("sekisho")
-                return answers(f"{portal}/readyz") and answers(f"{proxy}/readyz")
+                self.services.check()
+                return all(answers(f"{url}/readyz") for url in (portal, proxy))
 
+            self._issue_tokens(environment)  # while the services are starting
             step.wait(up, seconds=60, what="starting the services")
             step.wait(
                 lambda: answers(f"http://127.0.0.1:{place.registry}/v2/"), seconds=20, what="starting the registry"
             )
-            for name, role in ((REQUESTER, "requester"), (APPROVER, "approver")):
-                run_json(environment, "token", "revoke", name)
-                self.tokens[name] = run_json(environment, "token", "issue", name, "--role", role)["token"]
             self._keep_session(portal, proxy)
             step.details |= {"portal": portal, "proxy": proxy, "registry": f"127.0.0.1:{place.registry}"}
             step.details["summary"] = f"portal {portal}, proxy {proxy}, registry 127.0.0.1:{place.registry}"
+
+    def _issue_tokens(self, environment: dict[str, str]) -> None:
+        def issue(name: str, role: str) -> tuple[str, str]:
+            run_json(environment, "token", "revoke", name)
+            return name, run_json(environment, "token", "issue", name, "--role", role)["token"]
+
+        with ThreadPoolExecutor() as pool:
+            self.tokens = dict(pool.map(issue, (REQUESTER, APPROVER), ("requester", "approver")))
 
     def _keep_session(self, portal: str, proxy: str) -> None:
         """Keep the links and the tokens where only this user reads them; KEEP=1 points there."""
@@ -145,6 +155,7 @@ class Demo:
         with self.show.step(f"{REQUESTER} may not approve; {APPROVER} does") as step:
             step.details["refusal"] = self._refused_attempt()
             step.say(f"{REQUESTER} tries: {step.details['refusal']}", "red")
+            step.wait(lambda: self.services.ended("base"), seconds=300, what="preparing the base image")
             status = self.status()
             if status["state"] == "waiting":
                 reason = "reviewed the exceptions; fits the churn model"
@@ -234,6 +245,7 @@ class Demo:
             environment = self.place.environment("closed")
             scripts = self.place.tree / "images" / IMAGE / "verify"
             out = self.place.home / "outputs"
+            shutil.rmtree(out, ignore_errors=True)
             pulled = run_json(environment, "stage", "pull", self.image)
             began = time.monotonic()
             trained = run_json(
@@ -262,21 +274,17 @@ class Demo:
             closed.hand_over_trust(place)
             imported = run_json(place.environment("closed"), "import", str(bundle))
             step.details |= {"exported": exported, "imported": imported}
-            with self.containers.network("closed") as network:
-                keeper = closed.keeper_task(self.image, network)
-                with self.containers.serve(keeper) as zone:
-                    self._meet(step, network, zone.address, zone.pid)
+            with self.containers.serve(closed.keeper_task(self.image)) as zone:
+                self.services.start("replica", closed.replica_command(zone.pid), closed.replica_environment(place))
+                self._meet(step, closed.Clients(self.containers, self.image, zone.id))
 
-    def _meet(self, step: Step, network: str, address: str, pid: int) -> None:
-        self.services.start("replica", closed.replica_command(pid), closed.replica_environment(self.place, address))
-        clients = closed.Clients(self.containers, self.image, network, address)
-        gateway = closed.gateway_of(network)
+    def _meet(self, step: Step, clients: closed.Clients) -> None:
         peers = step.wait(
-            lambda: (found := clients.peers(gateway, self.place.proxy))["replica"] == "yes" and found,
+            lambda: (found := clients.peers(self.place))["replica"] == "yes" and found,
             seconds=60,
             what="starting the replica",
         )
-        if peers["default_routes"] or peers["open_proxy"] == "yes":
+        if peers["routes"] or peers["interfaces"] != ["lo"] or "yes" in (peers["open_proxy"], peers["portal"]):
             raise CommandError(("replica",), _done(f"the closed zone is not closed: {peers}"))
         step.details["peers"] = peers
         told: dict[str, str] = {}
@@ -293,7 +301,9 @@ class Demo:
             step.say(f"{name} install {UNAPPROVED}: {_refusal(told[name])}", "red")
         step.details["refusals"] = told
         blobs = step.details["imported"]
-        step.details["summary"] = f"{blobs['new']} blobs new, {blobs['known']} known; pip and uv served and refused"
+        step.details["summary"] = (
+            f"{blobs['new']} blobs new, {blobs['here']} here before; pip and uv served and refused"
+        )
 
     def print_links(self) -> None:
         """Say where the kept services are and how to log in."""

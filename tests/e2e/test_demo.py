@@ -94,7 +94,8 @@ def test_the_next_run_goes_on_and_shows_all_ten_steps(home):
     assert ran["metrics"]
     assert ran["training_prediction"] == ran["server_prediction"]
     met = steps["replica"]["details"]
-    assert met["peers"]["default_routes"] == []
+    assert met["peers"]["routes"] == []
+    assert met["peers"]["interfaces"] == ["lo"]
     assert met["peers"]["open_proxy"].startswith("no")
     for client in ("pip", "uv"):
         assert "not-approved" in met["refusals"][client] or "not.approved" in met["refusals"][client]

@@ -7,6 +7,7 @@ import click
 from sekisho.cli.frame import emit, json_option
 from sekisho.cli.operate import serve as serve_services
 from sekisho.settings import load_settings
+from sekisho.store import write_atomically
 
 
 @click.group()
@@ -33,9 +34,12 @@ def base(image: str, *, as_json: bool) -> None:
     from sekisho_builder.stages import read_definition  # noqa: PLC0415
 
     settings = load_settings()
-    found = open_base(read_definition(settings.images, image), settings.images, settings)
-    emit(
-        found.plain(),
-        as_json=as_json,
-        text=lambda: f"base sha256:{found.manifest} ({'reused' if found.reused else 'built'})",
-    )
+    definition = read_definition(settings.images, image)
+    found = open_base(definition, settings.images, settings)
+    lines = [f"base sha256:{found.manifest} ({'reused' if found.reused else 'made'})"]
+    if found.relocked is not None and definition.base.debian is not None:
+        path = settings.images / definition.base.debian / "packages.lock"
+        write_atomically(path, found.relocked.encode())
+        lines.append(f"{path}: locked anew, since the mirror no longer had what it asked for; review and commit it")
+    result = {"manifest": found.manifest, "reused": found.reused, "relocked": found.relocked is not None}
+    emit(result, as_json=as_json, text=lambda: "\n".join(lines))

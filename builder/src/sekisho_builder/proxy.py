@@ -47,9 +47,9 @@ class Proxy:
     def _silent(self, error: httpx2.TransportError) -> UpstreamError:
         return UpstreamError(f"the proxy does not answer: {error}", where=self.url, todo="start it with `sekisho up`")
 
-    def artifacts(self, source: str, project: str) -> tuple[Artifact, ...]:
-        """Return every file of a project that the policy does not deny outright."""
-        rows = self._get(f"/candidates/{source}/artifacts/{project}").json()
+    def artifacts(self, source: str, project: str, release: str) -> tuple[Artifact, ...]:
+        """Return every file of a release that the policy does not deny outright."""
+        rows = self._get(f"/candidates/{source}/artifacts/{project}/{quote(release, safe='')}").json()
         return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {project}") for row in rows)
 
     def with_metadata(self, artifact: Artifact) -> Artifact:

@@ -62,7 +62,7 @@ def resolve(request: Request, proxy: Proxy, source: str, told: Callable[[int, in
     ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
 
     def choose(pin: Pin) -> Artifact:
-        files = [a for a in proxy.artifacts(source, pin.project) if a.release == pin.release]
+        files = proxy.artifacts(source, pin.project, pin.release)
         return proxy.with_metadata(best_wheel(pin, files, ranks, request))
 
     artifacts: list[Artifact] = []

@@ -14,8 +14,8 @@ from sekisho.allowlist import load_yaml
 from sekisho.client import PortalClient
 from sekisho.containers import DockerContainers
 from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from sekisho.lock import Lock, make_lock
-from sekisho.model import Artifact, Closure, GateReport, ImageDefinition, Request
+from sekisho.lock import Lock, lock_digest, make_lock
+from sekisho.model import Artifact, Closure, GateReport, ImageDefinition, Request, sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Envelope, Trust
@@ -135,14 +135,18 @@ class Stages:
             out=self.layout(definition.name),
             progress=self._teller(request_id, "assemble"),
         )
-        body: dict[str, Any] = {**made.plain(), "fetched": fetched, "base": base.plain()}
+        body: dict[str, Any] = {
+            **made.model_dump(mode="json"),
+            "fetched": fetched,
+            "base": base.model_dump(mode="json"),
+        }
         self._portal.report(request_id, "assembled", {"assembly": body})
         return made.manifest
 
     def gate(self, request_id: str, manifest: str) -> None:
-        """Image → gate report; raise ``RefusedError`` naming the gates that failed. A report is reused by digest."""
+        """Image → gate report; raise ``RefusedError`` naming the gates that failed. A report of the same image and definition is reused."""
         lock, definition = self._locked(request_id)
-        kept = self._folder / "gates" / f"{manifest}.json"
+        kept = self._folder / "gates" / f"{sha256_hex(f'{manifest} {definition.digest()}'.encode())}.json"
         reused = kept.exists()
         if reused:
             report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
@@ -178,7 +182,7 @@ class Stages:
             Layout(self.layout(definition.name)),
             self._settings.registry,
             f"{self._settings.repository_prefix}{definition.name}",
-            tag=lock.digest()[:12],
+            tag=lock_digest(lock)[:12],
         )
         body = {**pushed.reference.plain(), "sent": pushed.sent, "skipped": pushed.skipped}
         self._portal.report(request_id, "delivered", {"image": body})

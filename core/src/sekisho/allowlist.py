@@ -84,7 +84,7 @@ def load_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 (YAML is any JSO
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise BadInputError(f"not valid YAML: {error.problem}", where=f"{where}, line {line}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # PyYAML's constructors raise the latter
         raise BadInputError(f"not valid YAML: {error}", where=where) from error
 
 
@@ -165,7 +165,7 @@ def parse_tree(files: Mapping[str, str], *, trust: Trust) -> Allowlist:
 def add_approvals(files: Mapping[str, str], new: Iterable[SignedApproval]) -> dict[str, str]:
     """Return the texts that change when ``new`` approvals enter the tree ``files``.
 
-    An approval that is already there (same id and project) is not written twice, so a decision can be replayed.
+    An approval that is already there (same project and signature) is not written twice, so a decision can be replayed.
     """
     changed: dict[str, str] = {}
     for signed in new:
@@ -173,9 +173,10 @@ def add_approvals(files: Mapping[str, str], new: Iterable[SignedApproval]) -> di
         path = project_path(first.kind, first.project)
         text = changed.get(path, files.get(path, ""))
         project, rows = _entries(text, path) if text else (first.project, [])
-        if any(isinstance(row, dict) and row.get("id") == signed.approval.id for row in rows):
+        signature = signed.signature.plain()
+        if any(isinstance(row, dict) and row.get("signature") == signature for row in rows):
             continue
-        rows.append({**signed.approval.plain(), "signature": signed.signature.plain()})
+        rows.append({**signed.approval.plain(), "signature": signature})
         changed[path] = dump_yaml({"project": project, "approvals": rows})
     return changed
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx2
 
-from sekisho.errors import SekishoError, UpstreamError, from_diagnostics
+from sekisho.errors import BadInputError, SekishoError, UpstreamError, from_diagnostics
 
 _LONG_POLL = 25
 
@@ -30,8 +30,13 @@ class PortalClient:
 
     def __init__(self, url: str, token: str | None, *, timeout: float = 30.0) -> None:
         self.url = url
+        if token and not (token.isascii() and token.isprintable()):
+            raise BadInputError("the token holds characters that no token has", where="SEKISHO_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
+        try:
+            self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
+        except httpx2.InvalidURL as error:
+            raise BadInputError(f"{url!r} is not an address: {error}", where="SEKISHO_PORTAL_URL") from error
 
     def __enter__(self) -> Self:
         return self

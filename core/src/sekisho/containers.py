@@ -5,6 +5,7 @@ the label ``sekisho=1``; ``sweep`` removes what a killed process left.
 """
 
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -137,6 +138,7 @@ class DockerContainers:
     def _client(self) -> "DockerClient":
         if self._connected is None:
             self._connected = _connect(self._host)
+            weakref.finalize(self, self._connected.close)
         return self._connected
 
     @contextmanager
@@ -166,12 +168,13 @@ def _connect(host: str | None) -> "DockerClient":
         raise MissingToolError(
             "the docker SDK for Python is not installed", todo="install sekisho[containers]"
         ) from error
+    client = None
     try:
-        client = (
-            docker.DockerClient(base_url=host, timeout=_API_TIMEOUT) if host else docker.from_env(timeout=_API_TIMEOUT)
-        )
+        client = docker.DockerClient(host, timeout=_API_TIMEOUT) if host else docker.from_env(timeout=_API_TIMEOUT)
         client.ping()
     except (docker.errors.DockerException, OSError) as error:
+        if client is not None:
+            client.close()
         raise MissingToolError(
             f"no Docker engine answers: {error}",
             where=host or "DOCKER_HOST, or the default socket",

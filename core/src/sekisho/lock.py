@@ -4,16 +4,18 @@ One internal record, a writer for each format. The requirements file is what pip
 ``--require-hashes``: one hash per project, the approved one.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
 from sekisho.errors import BadInputError, RefusedError
-from sekisho.model import Approval, Artifact, Closure, Record, Sha256, Slug, Target
+from sekisho.model import Approval, Artifact, Closure, Record, Sha256, Slug, Target, sha256_hex
 
 LOCK_FILE = "requirements.lock"
 """The name of a lock beside its image definition."""
 
 _HEADER = "# sekisho-lock: "
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Lock(Record):
@@ -31,9 +33,10 @@ class Lock(Record):
 def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, workspace: str, now: datetime) -> Lock:
     """Turn a closure into a lock; raise ``RefusedError`` naming what no approval in force covers."""
     covered: dict[str, str] = {}
-    for approval in approvals:
+    for approval in sorted(approvals, key=lambda approval: (approval.at, approval.id)):  # the oldest is named
         if approval.admits(workspace, now):
-            covered.update({artifact.sha256: approval.id for artifact in approval.artifacts})
+            for artifact in approval.artifacts:
+                covered.setdefault(artifact.sha256, approval.id)
     missing = [artifact.name for artifact in closure.artifacts if artifact.sha256 not in covered]
     if missing:
         raise RefusedError(
@@ -53,17 +56,24 @@ def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, wor
 
 
 def to_requirements(lock: Lock) -> str:
-    """Write a lock as hash-pinned requirements. Its header names target and closure, never a host."""
+    """Write a lock as hash-pinned requirements. Its header names the target and what was asked for, never a host."""
     lines = [
         f"{_HEADER}{lock.name}",
         f"# target: {lock.target}",
-        f"# closure: sha256:{lock.closure}",
         f"# requirements: {', '.join(lock.direct)}",
     ]
     for artifact in lock.artifacts:
         lines.append(f"{artifact.project}=={artifact.release} \\")
         lines.append(f"    --hash=sha256:{artifact.sha256}")
     return "\n".join(lines) + "\n"
+
+
+def lock_digest(lock: Lock) -> str:
+    """Return the sha256 of the lock as a file.
+
+    It depends on what is locked and on nothing else: not on who asked, who approved, or when. Images carry it.
+    """
+    return sha256_hex(to_requirements(lock).encode())
 
 
 def pins(text: str, *, where: str) -> dict[str, tuple[str, str]]:
@@ -77,7 +87,7 @@ def pins(text: str, *, where: str) -> dict[str, tuple[str, str]]:
         project, equals, rest = stripped.partition("==")
         _, follow = next(lines, (0, ""))
         prefix, hash_is, sha256 = follow.strip().partition("--hash=sha256:")
-        if not equals or prefix or not hash_is or not rest.endswith(" \\"):
+        if not equals or prefix or not hash_is or not rest.endswith(" \\") or not _SHA256.fullmatch(sha256):
             raise BadInputError(
                 "not a line of a lock: `name==release \\` and `--hash=…`", where=f"{where}, line {number}"
             )

@@ -76,10 +76,14 @@ class Blobs(Protocol):
 class Tree(Protocol):
     """The allowlists tree under version control."""
 
+    def revision(self) -> str:
+        """Return the id of the newest commit."""
+        ...
+
     def read(self) -> tuple[str, Mapping[str, str]]:
         """Return (revision, {relative path: text}) of the newest commit."""
         ...
 
-    def commit(self, changes: Mapping[str, str], *, message: str, trailers: Sequence[str]) -> str:
-        """Write ``changes``, commit them in one commit, and return its revision."""
+    def commit(self, changes: Mapping[str, str], *, base: str, message: str, trailers: Sequence[str]) -> str:
+        """Commit ``changes`` on top of ``base``, return the revision; ``ConflictError`` if ``base`` is not newest."""
         ...

@@ -57,8 +57,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("SEKISHO_CONFIG", "sekisho.toml")))
-        return init_settings, env_settings, toml
+        named = os.environ.get("SEKISHO_CONFIG")
+        path = Path(named or "sekisho.toml")
+        if named and not path.is_file():
+            raise BadInputError("there is no such file", where=f"SEKISHO_CONFIG={named}")
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+        except ValueError as error:
+            raise BadInputError(f"not valid TOML: {error}", where=str(path)) from error
 
     @property
     def database_url(self) -> str:

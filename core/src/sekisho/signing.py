@@ -166,7 +166,10 @@ class Trust:
             raise CorruptError(f"signed by an unknown key {signature.keyid[:16]}")
         if purpose not in key.purposes:
             raise CorruptError(f"key {key.name!r} is not trusted to sign a {purpose}")
-        public = Ed25519PublicKey.from_public_bytes(_decode(key.public, "public key"))
+        try:
+            public = Ed25519PublicKey.from_public_bytes(_decode(key.public, "public key"))
+        except ValueError as error:
+            raise CorruptError(f"key {key.name!r} is not an Ed25519 public key") from error
         try:
             public.verify(_decode(signature.sig, "signature"), pre_authentication(payload_type, payload))
         except InvalidSignature as error:

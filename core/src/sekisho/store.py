@@ -142,9 +142,10 @@ class BlobStore:
     def adopt(self, source: Path, sha256: str) -> None:
         """Take over a verified file of the same file system by renaming it."""
         target = self.path(sha256)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
-        flush_folder(target.parent)
+        with disk_errors(self.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+            flush_folder(target.parent)
 
     def read(self, sha256: str) -> bytes:
         """Return a small blob; raise ``NotFoundError`` if it is not here."""

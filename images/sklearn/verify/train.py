@@ -27,9 +27,7 @@ def main() -> None:
         mlflow.set_tracking_uri(f"sqlite:///{output.absolute()}/mlflow.db")
     regularisation = float(os.environ.get("REGULARISATION", "1.0"))
     features, labels = load_breast_cancer(return_X_y=True, as_frame=True)
-    seen, unseen, known, wanted = train_test_split(
-        features, labels, test_size=0.25, random_state=SEED, stratify=labels
-    )
+    seen, unseen, known, wanted = train_test_split(features, labels, test_size=0.25, random_state=SEED, stratify=labels)
     mlflow.set_experiment("verify")
     with mlflow.start_run() as run:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=regularisation, max_iter=1000))

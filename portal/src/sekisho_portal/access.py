@@ -44,5 +44,5 @@ def form_key(request: Request) -> str:
 
 def check_form(request: Request, key: str) -> None:
     """Raise ``RefusedError`` unless the form came from one of our own pages."""
-    if not hmac.compare_digest(form_key(request), key):
+    if not hmac.compare_digest(form_key(request).encode(), key.encode()):
         raise RefusedError("the form is not from this page", todo="reload the page and send it again")

@@ -104,8 +104,9 @@ def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> APIRouter:
         if told.kind == "progress" and who.has("service"):
             progress[request_id] = told.body
             return {"id": request_id}
+        standing = desk.report(who, request_id, told.kind, told.body)
         progress.pop(request_id, None)
-        return {"id": request_id, "state": desk.report(who, request_id, told.kind, told.body).state}
+        return {"id": request_id, "state": standing.state}
 
     @api.get("/requests/{request_id}/records")
     def records(who: Who, request_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 import sekisho_portal
-from sekisho.errors import BadInputError, SekishoError
+from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.tokens import Tokens
 from sekisho_portal import api, pages
 from sekisho_portal.access import visitor
@@ -47,7 +47,11 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> FastAPI:
         _LOG.exception("unexpected error on %s", request.url.path, exc_info=error)
         return answer(request, SekishoError("something went wrong inside the portal", todo="see the portal's log"))
 
+    async def absent(request: Request, _error: Exception) -> Response:
+        return answer(request, NotFoundError("there is nothing at this address", where=request.url.path))
+
     app.add_exception_handler(SekishoError, known)
+    app.add_exception_handler(404, absent)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
 

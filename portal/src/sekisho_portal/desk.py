@@ -6,6 +6,7 @@ trailer, and the ledger row that says it was applied. ``reconcile`` finishes wha
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +24,22 @@ from sekisho_portal.tree import GitTree
 POLICY = "policy"
 """The actor of what the policy decides by itself."""
 
-_REPORTS = ("resolved", "inspected", "locked", "assembled", "gated", "delivered", "failed")
+_REPORTS = {
+    "resolved": {"closure"},
+    "inspected": {"facts"},
+    "locked": {"lock"},
+    "assembled": {"assembly"},
+    "gated": {"gates"},
+    "delivered": {"image"},
+    "failed": {"stage", "problem"},
+}
+"""What a stage can report, and what its report holds at least."""
+
+_JUDGED = {"waiting", "refused", "denied", "approved", "locked", "assembled", "gated", "delivered"}
+"""States that a stage of ``propose`` no longer changes. After a crash it runs again, and reports again."""
+
+_CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried")
+_COMMIT_TRIES = 5
 _WORK = ("requested", "retried", "approved")
 
 
@@ -43,7 +59,7 @@ class Desk:
         self._tree = tree
         self._snapshots = snapshots
         self._signer = signer
-        self._clock = clock
+        self.clock = clock
         self._url = url
         self._deciding = threading.Lock()
 
@@ -54,7 +70,7 @@ class Desk:
         _require(who, "requester")
         if unknown := set(body) - {"workspace", "requirements", "target", "image", "resolve_before", "reason", "kind"}:
             raise BadInputError(f"unknown keys in the request: {', '.join(sorted(unknown))}", where="request")
-        request = Request.parse({**body, "requester": who.name, "at": self._clock()}, where="request")
+        request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
         row = self.ledger.append(
             "requested", f"r{request.digest()[:12]}", actor=who.name, body={"request": request.plain()}
         )
@@ -82,10 +98,16 @@ class Desk:
     # People decide.
 
     def approve(self, who: Identity, request_id: str, *, reason: str, expires: datetime | None) -> Standing:
-        """Approve a closure. The requester of it is refused, whatever roles they have."""
+        """Approve a closure. The requester of it is refused, whatever roles they have.
+
+        An approval that could not be committed, because the disk was full, is finished as it was first given.
+        """
         with self._deciding:
             standing = self._may_decide(who, request_id, "approve")
-            if expires is not None and expires <= self._clock():
+            if standing.state == "approving":
+                self._apply(standing, standing.last["approval-intended"])
+                return self.standing(request_id)
+            if expires is not None and expires <= self.clock():
                 raise BadInputError(
                     "the approval would have expired already", where="expires", todo="name a later time"
                 )
@@ -130,7 +152,7 @@ class Desk:
                 "attempt-refused", request_id, actor=who.name, body={"action": action, "why": problem.what}
             )
             raise problem
-        if standing.state != "waiting":
+        if standing.state != "waiting" and (standing.state, action) != ("approving", "approve"):
             raise ConflictError(f"request {request_id} does not wait for a decision, it is {standing.state}")
         return standing
 
@@ -141,12 +163,16 @@ class Desk:
         _require(who, "service")
         if kind not in _REPORTS:
             raise BadInputError(f"no stage reports {kind!r}", where="report")
+        if missing := _REPORTS[kind] - set(body):
+            raise BadInputError(f"a report of {kind!r} without {', '.join(sorted(missing))}", where="report")
         with self._deciding:
             standing = self.standing(request_id)
+            if standing.state in _JUDGED and _proposes(kind, body):
+                return standing
             if kind == "resolved":
                 self._check_resolved(standing, body)
             if kind == "inspected":
-                _ = [Facts.parse(value, where="report") for value in body["facts"]]
+                _check_inspected(body["facts"])
             self.ledger.append(kind, request_id, actor=who.name, body=body)
             if kind == "inspected":
                 self._conclude(self.standing(request_id))
@@ -157,7 +183,7 @@ class Desk:
         return self.ledger.entries(after=after, kinds=_WORK)
 
     def _check_resolved(self, standing: Standing, body: dict[str, Any]) -> None:
-        closure = Closure.parse(body.get("closure"), where="report")
+        closure = Closure.parse(body["closure"], where="report")
         if closure.request != standing.request.digest():
             raise BadInputError("the closure answers another request", where=f"request {standing.id}")
         projects = [artifact.project for artifact in closure.artifacts]
@@ -168,7 +194,7 @@ class Desk:
         closure = standing.closure()
         if closure is None:
             raise ConflictError(f"request {standing.id} is not resolved yet")
-        now = self._clock()
+        now = self.clock()
         snapshot = self._snapshots.current()
         approved = Door(snapshot, standing.request.workspace).hashes(now)
         return judge(closure, standing.facts(), snapshot.policy, approved=approved, now=now), approved
@@ -205,18 +231,25 @@ class Desk:
         signed = self._sign(standing, intent)
         revision = self._tree.find(trailer) if signed else self._tree.revision()
         if revision is None:
-            _, files = self._tree.read()
             message = f"Approve {len(signed)} projects for {standing.request.workspace} ({standing.id})"
-            changes = add_approvals(files, signed)
-            revision = (
-                self._tree.commit(changes, message=message, trailers=[trailer]) if changes else self._tree.revision()
-            )
+            revision = self._commit(signed, message, trailer)
         self._snapshots.refresh()
         body = {**intent.body, "id": f"a{intent.seq}", "revision": revision, "artifacts": len(intent.body["artifacts"])}
         self.ledger.append("approved", standing.id, actor=intent.actor, body=body)
 
+    def _commit(self, signed: Sequence[SignedApproval], message: str, trailer: str) -> str:
+        """Commit approvals on top of whatever people have committed meanwhile."""
+        for _ in range(_COMMIT_TRIES):
+            base, files = self._tree.read()
+            changes = add_approvals(files, signed)
+            if not changes:
+                return base
+            with suppress(ConflictError):
+                return self._tree.commit(changes, base=base, message=message, trailers=[trailer])
+        raise ConflictError("the allowlists tree is committed to all the time", todo="approve again")
+
     def _sign(self, standing: Standing, intent: Entry) -> list[SignedApproval]:
-        closure = standing.closure()
+        closure = Standing([row for row in standing.rows if row.seq < intent.seq]).closure()
         if closure is None:
             raise ConflictError(f"request {standing.id} is not resolved yet")
         wanted = set(intent.body["artifacts"])
@@ -251,15 +284,32 @@ class Desk:
         left = [intent for intent in intents if f"a{intent.seq}" not in applied]
         for intent in left:
             self._apply(self.standing(intent.subject), intent)
-        unjudged = self._interrupted(self.ledger.entries(kinds=("inspected", "judged", "failed", "retried")))
+        unjudged = self._interrupted(self.ledger.entries(kinds=_CONCLUDED))
         for request_id in unjudged:
             self._conclude(self.standing(request_id))
         return len(left) + len(unjudged)
 
     @staticmethod
     def _interrupted(rows: Sequence[Entry]) -> list[str]:
-        newest = {row.subject: row.kind for row in rows}
-        return [subject for subject, kind in newest.items() if kind == "inspected"]
+        """Return the requests that were inspected and not judged, or that the policy allowed without approving."""
+        newest = {row.subject: row for row in rows}
+        allowed = str(Outcome.ALLOW)
+        return [
+            subject
+            for subject, row in newest.items()
+            if row.kind == "inspected" or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
+        ]
+
+
+def _proposes(kind: str, body: dict[str, Any]) -> bool:
+    return kind in {"resolved", "inspected"} or (kind == "failed" and body["stage"] in {"resolve", "inspect"})
+
+
+def _check_inspected(facts: object) -> None:
+    if not isinstance(facts, list):
+        raise BadInputError("`facts` is not a list", where="report")
+    for value in facts:
+        Facts.parse(value, where="report")
 
 
 def _require(who: Identity, *roles: Role) -> None:

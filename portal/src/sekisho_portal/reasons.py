@@ -1,9 +1,8 @@
 """Why a package is, or is not, to be had: who asked, who approved, which rule, since when."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from sekisho.model import normalize_release
+from sekisho.model import normalize_release, purl
 from sekisho.policy import Door
 from sekisho_portal.desk import Desk
 from sekisho_portal.snapshots import Snapshots
@@ -12,7 +11,7 @@ from sekisho_portal.snapshots import Snapshots
 def explain(desk: Desk, snapshots: Snapshots, project: str, release: str | None, workspace: str) -> dict[str, Any]:
     """Return the answer with its ``lines`` for a person; ``available`` says whether anything is to be had."""
     snapshot = snapshots.current()
-    now = datetime.now(UTC)
+    now = desk.clock()
     door = Door(snapshot, workspace)
     wanted = normalize_release("pypi", release) if release else None
     files = [a for a in door.artifacts("pypi", project, now) if wanted in (None, a.release)]
@@ -38,10 +37,11 @@ def explain(desk: Desk, snapshots: Snapshots, project: str, release: str | None,
     lines = [f"{sentence} (rule {rule})"]
     if others:
         lines.append(f"  approved instead: {', '.join(sorted({a.release for a in others}))}")
+    named = f"{purl('pypi', project, wanted)}?" if wanted else purl("pypi", project, "")
     for standing in desk.all():
         judgement = standing.judgement()
         for verdict in judgement.verdicts if judgement else ():
-            if verdict.purl.startswith(f"pkg:pypi/{project}@{wanted or ''}"):
+            if verdict.purl.startswith(named):
                 why = "; ".join(f"{r.rule}: {r.evidence}" for r in verdict.reasons)
                 lines.append(
                     f"  {standing.request.requester} asked ({desk.link(standing.id)}, {standing.state}): {why}"

@@ -1,6 +1,7 @@
 """Start the portal: open its state, finish what a crash cut short, serve, and watch the tree for commits."""
 
 import asyncio
+import logging
 import socket
 from datetime import UTC, datetime
 
@@ -19,6 +20,7 @@ from sekisho_portal.desk import Desk
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.tree import GitTree
 
+_LOG = logging.getLogger("sekisho.portal")
 _WATCH = 0.5
 """Seconds between two looks at the tree: a merged pull request is in force within one second."""
 
@@ -91,4 +93,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 async def _watch(snapshots: Snapshots) -> None:
     while True:
         await asyncio.sleep(_WATCH)
-        await asyncio.to_thread(snapshots.refresh)
+        try:
+            await asyncio.to_thread(snapshots.refresh)
+        except Exception:  # noqa: BLE001 (whatever it is, the next look may succeed)
+            _LOG.exception("the allowlists tree could not be read; the policy in force stays")

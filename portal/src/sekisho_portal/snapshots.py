@@ -1,6 +1,5 @@
 """Each commit of the allowlists tree, compiled into a signed snapshot. A bad tree keeps the old one, loudly."""
 
-import json
 import logging
 import threading
 from collections.abc import Callable
@@ -11,9 +10,9 @@ from sekisho.allowlist import parse_sources, parse_tree
 from sekisho.errors import NotFoundError, SekishoError
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
+from sekisho.ports import Tree
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.store import write_atomically
-from sekisho_portal.tree import GitTree
 
 _LOG = logging.getLogger("sekisho.portal")
 
@@ -23,7 +22,7 @@ class Snapshots:
 
     def __init__(
         self,
-        tree: GitTree,
+        tree: Tree,
         signer: Signer,
         trust: Callable[[], Trust],
         *,
@@ -43,7 +42,7 @@ class Snapshots:
         self._bad_revision = self._compiled_revision = ""
         self.problem: dict[str, str] | None = None
         if path.exists():
-            sealed = Envelope.parse(json.loads(path.read_bytes()), where=str(path))
+            sealed = Envelope.parse_json(path.read_bytes(), where=str(path))
             self._snapshot, self._sealed = open_snapshot(sealed, trust()), sealed
 
     def current(self) -> Snapshot:
@@ -64,6 +63,8 @@ class Snapshots:
         """Compile the newest commit if it is not in force yet; tell whether the snapshot changed."""
         with self._lock:
             revision = self._tree.revision()
+            if revision == self._compiled_revision:
+                self.problem, self._bad_revision = None, ""
             if revision in (self._bad_revision, self._compiled_revision):
                 return False
             try:
@@ -73,13 +74,13 @@ class Snapshots:
                 self.problem = {**error.diagnostics(), "revision": revision}
                 _LOG.error("policy %s refused, the old one stays: %s", revision[:12], error)
                 return False
-            self._compiled_revision = revision
+            self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
             if self._snapshot and snapshot.model_copy(update={"made": self._snapshot.made}) == self._snapshot:
                 return False
             snapshot = snapshot.model_copy(update={"sequence": self._snapshot.sequence + 1 if self._snapshot else 1})
             sealed = seal_snapshot(snapshot, self._signer)
             write_atomically(self._path, sealed.canonical())
-            self._snapshot, self._sealed, self.problem, self._bad_revision = snapshot, sealed, None, ""
+            self._snapshot, self._sealed = snapshot, sealed
             for entry in snapshot.refused:
                 _LOG.warning("an entry of the tree admits nothing: %s: %s", entry.where, entry.why)
             return True

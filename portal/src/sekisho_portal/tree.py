@@ -4,6 +4,7 @@ Only what is committed counts. A commit is built beside the index and becomes vi
 branch, so a crash leaves either the old tree or the new one, and a person's concurrent push is never overwritten.
 """
 
+import logging
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from sekisho.errors import ConflictError, MissingToolError, NotFoundError, SekishoError
 
+_LOG = logging.getLogger("sekisho.portal")
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Sekisho portal",
     "GIT_AUTHOR_EMAIL": "portal@sekisho.invalid",
@@ -59,12 +61,11 @@ class GitTree:
             answer = answer[size + 1 :]
         return revision, texts
 
-    def commit(self, changes: Mapping[str, str], *, message: str, trailers: Sequence[str]) -> str:
-        """Commit ``changes`` and return the revision; raise ``ConflictError`` if somebody else committed too."""
-        old = self.revision()
+    def commit(self, changes: Mapping[str, str], *, base: str, message: str, trailers: Sequence[str]) -> str:
+        """Commit ``changes``, made from revision ``base``; raise ``ConflictError`` if somebody else committed since."""
         with tempfile.TemporaryDirectory(prefix="sekisho-index-") as scratch:
             index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-            self._git("read-tree", old, extra=index)
+            self._git("read-tree", base, extra=index)
             rows = []
             for path, text in changes.items():
                 blob = self._git("hash-object", "-w", "--stdin", stdin=text)
@@ -72,12 +73,17 @@ class GitTree:
             self._git("update-index", "--add", "--index-info", stdin="".join(rows), extra=index)
             content = self._git("write-tree", extra=index).strip()
         text = "\n\n".join((message, "\n".join(trailers)))
-        new = self._git("commit-tree", content, "-p", old, stdin=text, extra=_IDENTITY).strip()
+        new = self._git("commit-tree", content, "-p", base, stdin=text, extra=_IDENTITY).strip()
         try:
-            self._git("update-ref", "-m", message, "HEAD", new, old)
+            self._git("update-ref", "-m", message, "HEAD", new, base)
         except SekishoError as error:
+            if self.revision() == base:
+                raise
             raise ConflictError("the allowlists tree was committed to at the same time", todo="try again") from error
-        self._git("checkout", "--quiet", "HEAD", "--", *changes)
+        try:
+            self._git("checkout", "--quiet", "HEAD", "--", *changes)
+        except SekishoError as error:  # only what is committed counts; the files are for people to look at
+            _LOG.warning("the commit stands, but the work tree does not show it: %s", error)
         return new
 
     def find(self, trailer: str) -> str | None:

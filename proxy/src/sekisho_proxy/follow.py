@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from sekisho.errors import ConflictError, SekishoError, UpstreamError
+from sekisho.errors import ConflictError, UpstreamError
 from sekisho.model import sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
@@ -39,13 +39,17 @@ class Stale:
 
 
 class Held:
-    """The snapshot in force. ``turn`` counts the swaps, so that caches know when to forget."""
+    """The snapshot in force, opened and as it was sealed.
+
+    ``turn`` counts the swaps, so that caches know when to forget.
+    """
 
     def __init__(self, file: Path, trust: Path, clock: Clock) -> None:
         self._file = file
         self._trust = trust
         self._clock = clock
         self.snapshot: Snapshot | None = None
+        self.sealed = b""
         self.turn = 0
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
@@ -71,12 +75,12 @@ class Held:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays."""
         try:
             snapshot = await asyncio.to_thread(self._verify, data, store=store)
-        except SekishoError as error:
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
                 self.refused = Stale(self._clock(), str(error))
             return False
-        self.snapshot = snapshot
+        self.snapshot, self.sealed = snapshot, data
         self.turn += 1
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
@@ -122,7 +126,7 @@ class PortalFollower:
         after = held.snapshot.sequence if held.snapshot else -1
         try:
             data = await self._ask(after)
-        except (httpx2.HTTPError, httpx2.StreamError, UpstreamError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, UpstreamError, OSError) as error:
             why = str(error) or type(error).__name__
             if held.unreachable is None:
                 _LOG.warning("the portal cannot be reached, the policy in force stays: %s", why)

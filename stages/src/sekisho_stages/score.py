@@ -76,7 +76,7 @@ def wait_until_healthy(server: Served, *, timeout: float = 120.0) -> float:
 
 
 def score(server: Served, sample: dict[str, Any], *, healthy_after: float) -> ScoringResult:
-    """Post the sample's input to ``/score`` and put the answer beside the recorded prediction."""
+    """Post the sample's input to ``/score``; it answers ``{"prediction": …}``, put beside the recorded one."""
     body = json.dumps(sample["input"])
     done = server.exec(("python", "-c", _ASK, f"http://127.0.0.1:{PORT}/score", body))
     if done.status != 0:
@@ -84,7 +84,7 @@ def score(server: Served, sample: dict[str, Any], *, healthy_after: float) -> Sc
             f"the scoring server refused the sample: {last_words(done.output)}\n{server.output()[-2000:]}"
         )
     try:
-        predicted = json.loads(done.output)
-    except ValueError as error:
-        raise RefusedError(f"the scoring server's answer is not JSON: {done.output[:200]!r}") from error
+        predicted = json.loads(done.output)["prediction"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError(f"the scoring server's answer has no prediction: {done.output[:200]!r}") from error
     return ScoringResult(expected=sample["prediction"], predicted=predicted, seconds_to_healthy=healthy_after)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sekisho.errors import RefusedError
+from sekisho.errors import ConflictError, RefusedError
 from sekisho.model import Record
 from sekisho.ports import Containers, ContainerTask, Mount
 
@@ -23,6 +23,8 @@ def train(containers: Containers, image: str, script: Path, out: Path, *, timeou
     The job runs as the image's own user without network and without credentials. Raises ``RefusedError`` with the
     job's last words when it fails, and names the file when it leaves none.
     """
+    if out.exists() and any(out.iterdir()):
+        raise ConflictError("the folder for results is not empty", where=str(out), todo="name an empty or a new folder")
     out.mkdir(parents=True, exist_ok=True)
     out.chmod(0o777)  # the image's user is not this machine's
     task = ContainerTask(

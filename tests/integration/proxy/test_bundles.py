@@ -124,6 +124,9 @@ def test_an_older_policy_is_a_replay(house, approved, bundle, tmp_path):
     assert import_bundle(replica.settings, tmp_path / "newer").new == 1
     with pytest.raises(RefusedError, match="replay"):
         import_bundle(replica.settings, bundle)
+    (replica.settings.data / "proxy" / "imported.json").unlink()
+    with pytest.raises(RefusedError, match="replay"):
+        import_bundle(replica.settings, bundle)
 
 
 def test_two_policies_of_one_number_are_refused(house, approved, bundle, tmp_path):

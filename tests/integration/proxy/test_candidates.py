@@ -16,7 +16,7 @@ JSON = "application/vnd.pypi.simple.v1+json"
 def test_only_with_the_service_token(house):
     house.settle()
     with house.open() as client:
-        for path in ("/candidates/fake/simple/alpha/", "/candidates/fake/artifacts/alpha", "/candidates/fake/files/x"):
+        for path in ("/candidates/fake/simple/alpha/", "/candidates/fake/artifacts/alpha/1.2", "/candidates/fake/files/x"):
             assert client.get(path).status_code == 401
             assert client.get(path).headers["www-authenticate"].startswith("Basic")
             assert client.get(path, auth=("__token__", "wrong")).status_code == 401
@@ -42,7 +42,7 @@ def test_pages_files_and_artifacts(house, upstream):
         assert client.get(f"/candidates/fake/files/{alpha.path}").status_code == 403
         assert client.get("/candidates/fake/simple/nope/").status_code == 404
         assert client.get("/candidates/other/simple/alpha/").status_code == 404
-        [artifact] = client.get("/candidates/fake/artifacts/alpha").json()
+        [artifact] = client.get("/candidates/fake/artifacts/alpha/1.2").json()
         assert artifact == alpha.artifact().plain()
         assert not upstream.paths(f"/{alpha.path}")
 

@@ -66,7 +66,7 @@ def test_a_file_becomes_an_artifact():
             "core-metadata": {"sha256": "1" * 64},
         },
     )
-    [artifact] = held.artifacts()
+    [artifact] = held.artifacts("1.0")
     assert (artifact.release, artifact.path, artifact.size, artifact.yanked) == (
         "1.0",
         "x/a-1.0-py3-none-any.whl",
@@ -94,7 +94,7 @@ def test_what_cannot_be_verified_is_left_out(changes):
 
 def test_a_file_of_another_project_is_no_artifact():
     name = "b-1.0-py3-none-any.whl"
-    assert list(listing(filename=name, url=f"https://files.example/{name}").artifacts()) == []
+    assert list(listing(filename=name, url=f"https://files.example/{name}").artifacts("1.0")) == []
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, SekishoError
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Record, Sha256
 from sekisho_builder.assemble.image_config import annotations, image_config
@@ -173,8 +174,12 @@ def _build(
                 running[pool.submit(build_layer, packages, environment, kept.path(step.key))] = step
             for future in as_completed(running):
                 yield running[future], future.result()
+        except BrokenProcessPool as error:
+            raise SekishoError(
+                "a process that was packing layers died", todo="see that memory is free, and run the same command again"
+            ) from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
@@ -183,7 +188,7 @@ def _bytes(steps: Iterable[_Step]) -> int:
 
 
 def _packages(artifacts: list[Artifact], direct: set[str], wheels: Wheels) -> list[Package]:
-    return [Package(a.project, a.release, a.sha256, a.project in direct, wheels(a)) for a in artifacts]
+    return [Package(a.project, a.release, a.filename, a.sha256, a.project in direct, wheels(a)) for a in artifacts]
 
 
 def _base_layers(base: Layout) -> list[Layer]:

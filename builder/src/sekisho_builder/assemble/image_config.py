@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sekisho.lock import Lock
+from sekisho.lock import Lock, lock_digest
 from sekisho.model import ImageDefinition
 from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
 
@@ -53,6 +53,6 @@ def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[s
         "org.opencontainers.image.description": definition.description,
         "org.opencontainers.image.base.digest": f"sha256:{base.manifest_sha256}",
         "org.opencontainers.image.base.name": definition.base.image or definition.base.debian or "",
-        LOCK_ANNOTATION: f"sha256:{lock.digest()}",
+        LOCK_ANNOTATION: f"sha256:{lock_digest(lock)}",
     }
     return {name: value for name, value in pairs.items() if value}

@@ -1,16 +1,14 @@
 """One layer from some wheels: the work of one process. All that goes in and out can be pickled."""
 
 import hashlib
-import os
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.store import disk_errors, file_sha256
-from sekisho_builder.assemble.layer_file import LayerFile
+from sekisho.store import file_sha256
+from sekisho_builder.assemble.layer_file import LayerFile, new_layer
 from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, parents, place, read_wheel, unpadded
 from sekisho_builder.assemble.wheel_archive import WheelArchive
 
@@ -20,6 +18,7 @@ class Package(NamedTuple):
 
     project: str
     release: str
+    filename: str
     sha256: str
     requested: bool
     path: Path
@@ -49,20 +48,12 @@ def build_layer(packages: list[Package], environment: Environment, target: Path)
     Raises ``CorruptError`` for a wheel that is not the locked bytes or belies its RECORD, ``BadInputError`` for one
     that breaks its format or the house rules, and for two that put different bytes at one path.
     """
-    half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with ExitStack() as stack, disk_errors(target), half.open("wb", buffering=1 << 20) as file:
-            wheels = [_open(stack, package) for package in packages]
-            placed = merge((wheel, place(wheel, environment, requested=p.requested)) for wheel, p in wheels)
-            layer = LayerFile(file)
-            for wheel, entry in placed:
-                _write(layer, wheel, entry)
-            layer.close()
-            file.flush()
-            os.fsync(file.fileno())
-        half.rename(target)
-    finally:
-        half.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        wheels = [_open(stack, package) for package in packages]
+        placed = merge((wheel, place(wheel, environment, requested=p.requested)) for wheel, p in wheels)
+        layer = stack.enter_context(new_layer(target))
+        for wheel, entry in placed:
+            _write(layer, wheel, entry)
     owned = [Owned(entry.path, wheel.project, entry.listed.digest) for wheel, entry in placed]
     return BuiltLayer(layer.digest, layer.diff_id, layer.size, layer.unpacked, owned)
 
@@ -74,7 +65,7 @@ def _open(stack: ExitStack, package: Package) -> tuple[Wheel, Package]:
             where=str(package.path),
             todo="delete it, and build again",
         )
-    archive = stack.enter_context(WheelArchive(package.path))
+    archive = stack.enter_context(WheelArchive(package.path, package.filename))
     return read_wheel(archive, project=package.project, release=package.release), package
 
 

@@ -1,11 +1,16 @@
 """A layer on its way to disk: a tar inside a gzip of many members (RFC 1952, 2.2), hashed both ways on its way."""
 
 import hashlib
+import os
 import tarfile
+import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
+from sekisho.store import disk_errors
 from sekisho_builder.assemble.deflate import pack
 
 MTIME = 315532800
@@ -126,6 +131,22 @@ class LayerFile:
         self._file.write(data)
         self._outer.update(data)
         self.size += len(data)
+
+
+@contextmanager
+def new_layer(target: Path) -> Iterator[LayerFile]:
+    """Yield a layer to fill; afterwards it is at ``target``, whole and on the disk, or nothing is."""
+    half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with disk_errors(target), half.open("wb", buffering=1 << 20) as file:
+            layer = LayerFile(file)
+            yield layer
+            layer.close()
+            file.flush()
+            os.fsync(file.fileno())
+        half.rename(target)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _trailer(crc: int, size: int) -> bytes:

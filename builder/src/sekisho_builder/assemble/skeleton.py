@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sekisho.model import ImageDefinition
 from sekisho_builder.assemble.layer import BuiltLayer, Owned
-from sekisho_builder.assemble.layer_file import LayerFile
+from sekisho_builder.assemble.layer_file import new_layer
 
 BASE_PYTHON = "/usr/bin/python3"
 """The base's interpreter; the gate ``target`` checks that it is the one that the definition states."""
@@ -22,8 +22,7 @@ def build_skeleton(definition: ImageDefinition, target: Path) -> BuiltLayer:
         f"bin/python{minor}": "python",
         "lib64": "lib",
     }
-    with target.open("wb") as file:
-        layer = LayerFile(file)
+    with new_layer(target) as layer:
         for path in ("bin", "include", f"lib/python{minor}/site-packages"):
             layer.folder(f"{prefix}/{path}")
         for path, to in links.items():
@@ -31,7 +30,6 @@ def build_skeleton(definition: ImageDefinition, target: Path) -> BuiltLayer:
         layer.data(f"{prefix}/pyvenv.cfg", config.encode(), mode=0o644)
         if definition.workdir.strip("/"):
             layer.folder(definition.workdir.strip("/"), uid=int(uid), gid=int(gid or uid))
-        layer.close()
     paths = [*links, "pyvenv.cfg"]
     owned = [Owned(f"{prefix}/{path}", "the virtual environment", "") for path in paths]
     return BuiltLayer(layer.digest, layer.diff_id, layer.size, layer.unpacked, owned)

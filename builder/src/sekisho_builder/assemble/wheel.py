@@ -72,15 +72,15 @@ def read_wheel(archive: WheelArchive, *, project: str, release: str) -> Wheel:
     if version.strip().partition(".")[0] != "1":
         raise archive.bad(f"wheel version {version!r} is not 1.x", f"{info}/WHEEL")
     metadata = HeaderParser().parsestr(archive.read(f"{info}/METADATA").decode(errors="replace"))
-    stated = _identity(archive, metadata["Name"] or "", metadata["Version"] or "")
-    if stated != _identity(archive, project, release):
-        raise archive.bad(f"the wheel is {stated[0]} {stated[1]}, not {project} {release}", f"{info}/METADATA")
+    name, stated = str(metadata["Name"] or "").strip(), str(metadata["Version"] or "").strip()
+    if _identity(archive, name, stated) != _identity(archive, project, release):
+        raise archive.bad(f"the wheel is {name[:80]} {stated[:80]}, not {project} {release}", f"{info}/METADATA")
     return Wheel(archive, project, release, info, _record(archive, info))
 
 
 def _identity(archive: WheelArchive, name: str, version: str) -> tuple[str, str]:
     try:
-        return canonicalize_name(name.strip(), validate=True), canonicalize_version(version.strip())
+        return canonicalize_name(name, validate=True), canonicalize_version(version)
     except InvalidName as error:
         raise archive.bad(f"{name[:80]!r} is no project name") from error
 
@@ -161,11 +161,13 @@ def _scheme(wheel: Wheel, environment: Environment, scheme: str, rest: str) -> s
 
 
 def _script(wheel: Wheel, member: Member, path: str, environment: Environment) -> Placed:
-    """Place a script, its ``#!python`` replaced by the environment's interpreter."""
+    """Place a script, its ``#!python`` replaced by the environment's interpreter. Programs may be large: peek first."""
+    listed = Listed(wheel.record[member.name].digest, member.size)
+    head = next(wheel.archive.pieces(member), (b"", b""))[1]
+    if with_interpreter(head, environment.prefix) is head:
+        return Placed(path, 0o755, listed, member)
     content = wheel.archive.read(member.name)
     changed = with_interpreter(content, environment.prefix)
-    if changed is content:
-        return Placed(path, 0o755, Listed(wheel.record[member.name].digest, member.size), member)
     verify(wheel, member.name, content)
     return Placed(path, 0o755, listing(changed), data=changed)
 

@@ -37,10 +37,11 @@ class Member(NamedTuple):
 
 
 class WheelArchive:
-    """An open wheel. ``members`` are its files (folders left out) by name."""
+    """An open wheel. ``members`` are its files (folders left out) by name; ``title`` is what errors call it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, title: str) -> None:
         self.path = path
+        self.title = title
         self._file = path.open("rb")
         try:
             self.members = self._read_directory()
@@ -152,7 +153,7 @@ class WheelArchive:
             raise self.bad("the member's name holds a zero byte", row.filename)
         check_name(row.filename.removesuffix("/"), self)
         kind = stat.S_IFMT(row.external_attr >> 16)
-        if kind not in {0, stat.S_IFREG, stat.S_IFDIR} or row.is_dir() != (kind == stat.S_IFDIR or row.is_dir()):
+        if kind not in {0, stat.S_IFREG, stat.S_IFDIR} or (kind == stat.S_IFDIR and not row.is_dir()):
             raise self.bad("the member is a link or a special file", row.filename)
         if row.flag_bits & _ENCRYPTED:
             raise self.bad("the member is encrypted", row.filename)
@@ -182,7 +183,7 @@ class WheelArchive:
         return row.header_offset + _LOCAL_SIZE + name_size + extra_size
 
     def _where(self, member: str) -> str:
-        return f"{self.path.name}: {member}" if member else self.path.name
+        return f"{self.title}: {member}" if member else self.title
 
 
 def check_name(name: str, archive: WheelArchive) -> None:

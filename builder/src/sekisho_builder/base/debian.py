@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from sekisho.errors import MissingToolError, UpstreamError
@@ -41,13 +42,21 @@ _SIDE_FILES = (
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "TMPDIR")
 
 
-def build_root(recipe: Recipe, versions: Versions, mirror: str | None, target: Path) -> Versions:
+def build_root(
+    recipe: Recipe,
+    versions: Versions,
+    mirror: str | None,
+    target: Path,
+    find: Callable[[str], str | None] = shutil.which,
+) -> Versions:
     """Write the root as a tar to ``target`` and return the versions that are really in it.
 
     Every version of ``versions`` that the mirror still has is taken; for one that it has dropped, apt takes the
-    newest. Raises ``MissingToolError`` without mmdebstrap or without root, ``UpstreamError`` if it fails.
+    newest. ``find`` looks for a program.
+
+    Raises ``MissingToolError`` without mmdebstrap or without root, ``UpstreamError`` if it fails.
     """
-    if shutil.which("mmdebstrap") is None:
+    if find("mmdebstrap") is None:
         raise MissingToolError("mmdebstrap is not installed", todo="install Debian's package mmdebstrap")
     if os.geteuid() != 0:
         raise MissingToolError("building a base image needs root", todo="run this as root, or name a base by digest")

@@ -17,7 +17,7 @@ from sekisho.store import chunks, disk_errors
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.recipe import Recipe, Versions, base_key, read_recipe, read_versions
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, write_layout
-from sekisho_builder.oci.registry import pull
+from sekisho_builder.oci.registry import Connect, connect, pull
 
 _LEVEL = 6
 _CREATED = "1980-01-01T00:00:00Z"
@@ -44,7 +44,14 @@ class Base(Record):
         return Layout(self.folder)
 
 
-def open_base(definition: ImageDefinition, images: Path, settings: Settings, *, build: BuildRoot = build_root) -> Base:
+def open_base(
+    definition: ImageDefinition,
+    images: Path,
+    settings: Settings,
+    *,
+    build: BuildRoot = build_root,
+    connect: Connect = connect,
+) -> Base:
     """Return the base of ``definition``, made or pulled if the cache does not have it.
 
     An image by digest goes first; where its registry does not answer, the Debian recipe takes its place if there is
@@ -54,7 +61,7 @@ def open_base(definition: ImageDefinition, images: Path, settings: Settings, *, 
     wanted = definition.base
     if wanted.image is not None:
         try:
-            return _pulled(wanted.image, settings.base_cache)
+            return _pulled(wanted.image, settings.base_cache, connect)
         except UpstreamError:
             if wanted.debian is None:
                 raise
@@ -63,13 +70,13 @@ def open_base(definition: ImageDefinition, images: Path, settings: Settings, *, 
     return _built(definition, images / wanted.debian, settings, build)
 
 
-def _pulled(reference: str, cache: Path) -> Base:
+def _pulled(reference: str, cache: Path, connect: Connect) -> Base:
     sha256 = reference.rpartition("@sha256:")[2]
     folder = cache / sha256
     if _is_whole(folder):
         return Base(manifest=Layout(folder).manifest_sha256, reused=True, folder=folder)
     with _beside(folder) as half:
-        pull(reference, half / "layout")
+        pull(reference, half / "layout", connect=connect)
         _keep(half / "layout", folder)
     return Base(manifest=Layout(folder).manifest_sha256, reused=False, folder=folder)
 

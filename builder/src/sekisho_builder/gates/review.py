@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from sekisho.errors import MissingToolError, SekishoError
-from sekisho.lock import Lock
+from sekisho.lock import Lock, lock_digest
 from sekisho.model import GateReport, GateResult, ImageDefinition
 from sekisho.ports import Containers
 from sekisho_builder.gates.imports import imports
@@ -44,7 +44,7 @@ def run_gates(
         progress(number, len(gates))
         results.append(_run(name, gate, subject))
     progress(len(gates), len(gates))
-    return GateReport(image=manifest, lock=lock.digest(), gates=tuple(results), at=now)
+    return GateReport(image=manifest, lock=lock_digest(lock), gates=tuple(results), at=now)
 
 
 def _run(name: str, gate: Gate, subject: Subject) -> GateResult:

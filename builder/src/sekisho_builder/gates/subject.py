@@ -78,4 +78,7 @@ def probe(subject: Subject, name: str, *arguments: str, isolated: bool = True, t
     if result.status or not answers:
         last = " | ".join(line for line in lines[-3:] if line.strip())[:500]
         raise SekishoError(f"the probe {name} ended with status {result.status}: {last or 'it printed nothing'}")
-    return json.loads(answers[-1])
+    try:
+        return json.loads(answers[-1])
+    except ValueError as error:
+        raise SekishoError(f"the probe {name} did not answer in JSON") from error

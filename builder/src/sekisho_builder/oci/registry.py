@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from sekisho.errors import BadInputError, CorruptError
+from sekisho.errors import BadInputError, CorruptError, UpstreamError
 from sekisho.model import ImageReference, Record, sha256_hex
 from sekisho.store import disk_errors, write_atomically
 from sekisho_builder.oci.connection import Connection, split_reference
@@ -18,6 +18,7 @@ from sekisho_builder.oci.layout import INDEX, MANIFEST, Descriptor, Layout, seal
 from sekisho_builder.oci.upload import send_blob
 
 _PARALLEL = 3
+_READS = 3
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 _ACCEPT = f"{MANIFEST}, {INDEX}, {_DOCKER_MANIFEST}, {_DOCKER_INDEX}"
@@ -59,12 +60,9 @@ def push(
     lock = layout.lock
     if lock is None:
         raise BadInputError("the image does not say which lock it was made from", where=str(layout.folder))
-    connection = connect(registry, repository)
-    try:
+    with connect(registry, repository) as connection:
         sent = _send_blobs(connection, layout, mount_from)
         _put_manifest(connection, layout, tag)
-    finally:
-        connection.close()
     reference = ImageReference(
         registry=registry, repository=repository, manifest=manifest, tag=tag, lock=lock, size=layout.size
     )
@@ -107,24 +105,18 @@ def _put_manifest(connection: Connection, layout: Layout, tag: str) -> None:
 def pull(reference: str, out: Path, *, architecture: str = "amd64", connect: Connect = connect) -> Layout:
     """Pull ``host/name@sha256:…`` into ``out``, every blob verified; of an index, take Linux on ``architecture``."""
     registry, repository, sha256 = split_reference(reference)
-    connection = connect(registry, repository)
-    try:
-        found = _get_manifest(connection, sha256)
-        value = json.loads(found[1])
-        if found[0].media_type in {INDEX, _DOCKER_INDEX}:
-            found = _get_manifest(connection, _choose(value, architecture, reference))
-            value = json.loads(found[1])
-        layout = Layout(out)
-        rows = {
-            r.sha256: r for r in (Descriptor.parse(v, where=reference) for v in (value["config"], *value["layers"]))
-        }
+    layout = Layout(out)
+    with connect(registry, repository) as connection:
+        found, data = _get_manifest(connection, sha256)
+        if found.media_type in {INDEX, _DOCKER_INDEX}:
+            found, data = _get_manifest(connection, _choose(json.loads(data), architecture, reference))
+        value = json.loads(data)
+        blobs = {Descriptor.parse(row, where=reference) for row in (value.get("config"), *value.get("layers", ()))}
         layout.blob("").mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            list(pool.map(lambda row: _get_blob(connection, row, layout.blob(row.sha256)), rows.values()))
-    finally:
-        connection.close()
-    write_atomically(layout.blob(found[0].sha256), found[1])
-    seal_layout(out, found[0])
+            list(pool.map(lambda blob: _get_blob(connection, blob, layout.blob(blob.sha256)), blobs))
+    write_atomically(layout.blob(found.sha256), data)
+    seal_layout(out, found)
     return layout
 
 
@@ -146,6 +138,18 @@ def _choose(index: Any, architecture: str, reference: str) -> str:  # noqa: ANN4
 
 
 def _get_blob(connection: Connection, blob: Descriptor, path: Path) -> None:
+    """Read a blob into ``path``; one that breaks off is read again."""
+    for attempt in range(1, _READS + 1):
+        try:
+            _read_blob(connection, blob, path)
+        except UpstreamError:
+            if attempt == _READS:
+                raise
+        else:
+            return
+
+
+def _read_blob(connection: Connection, blob: Descriptor, path: Path) -> None:
     found = hashlib.sha256()
     size = 0
     with (
@@ -161,7 +165,7 @@ def _get_blob(connection: Connection, blob: Descriptor, path: Path) -> None:
                 found.update(piece)
                 file.write(piece)
         except httpx2.TransportError as error:
-            raise CorruptError(f"blob sha256:{blob.sha256} broke off: {error}", where=connection.registry) from error
+            raise UpstreamError(f"blob sha256:{blob.sha256} broke off: {error}", where=connection.registry) from error
     if found.hexdigest() != blob.sha256:
         path.unlink()
         raise CorruptError(f"the registry's blob is not sha256:{blob.sha256}", where=connection.registry)

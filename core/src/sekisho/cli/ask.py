@@ -124,6 +124,16 @@ def raise_problem(status: dict[str, Any]) -> None:
             where=f"request {status['id']}, {status['failed_stage']}: {problem.get('where', '')}".rstrip(": "),
             todo=problem.get("todo") or "mend the cause, then `sekisho status --retry " + status["id"] + "`",
         )
+    if status["state"] == "refused":
+        denied = [row["purl"].partition("?")[0] for row in status["verdicts"] if row["outcome"] == "deny"]
+        raise RefusedError(
+            f"the policy denies {', '.join(denied[:5])}",
+            where=f"request {status['id']}",
+            todo=f"see why with `sekisho status {status['id']}`, and ask again without it",
+        )
+    if status["state"] == "denied":
+        said = status["denied"]
+        raise RefusedError(f"{said['by']} denied it: {said['reason']}", where=f"request {status['id']}")
 
 
 @click.command()

@@ -29,7 +29,7 @@ def lock(image: str, *, commit: bool, as_json: bool) -> None:
                 todo=f"ask with `sekisho request --image {image}`, have it approved, and run this again",
             )
         found = Lock.parse(portal.status(rows[0]["id"])["lock"], where=f"lock of request {rows[0]['id']}")
-    if found.direct != definition.requirements:
+    if (found.direct, found.target) != (definition.requirements, definition.target):
         raise ConflictError(
             f"images/{image}/image.yaml has changed since request {rows[0]['id']} was made",
             todo=f"ask again with `sekisho request --image {image}`",

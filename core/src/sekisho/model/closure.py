@@ -1,16 +1,20 @@
 """A closure: the artifacts that a request needs, one file per project and target, edges kept."""
 
+import re
+from collections import deque
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from sekisho.model.base import Moment, Record, Sha256
-from sekisho.model.identity import Kind, ProjectName, Slug, purl
+from sekisho.model.identity import Kind, ProjectName, Slug, normalize_project, purl
 from sekisho.model.target import Target
 
 UpstreamPath = Annotated[str, StringConstraints(pattern=r"^[^\s\\?#\x00-\x1f/][^\s\\?#\x00-\x1f]*$", max_length=1000)]
 """Where a source keeps a file, below its file host and without it, so that records name no host."""
+
+_LEADING_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Artifact(Record):
@@ -67,18 +71,17 @@ class Closure(Record):
 
     def why(self, project: str) -> tuple[str, ...]:
         """Return one shortest chain of projects from a direct requirement to ``project``, or nothing."""
+        asked = {normalize_project("pypi", found[0]) for text in self.direct if (found := _LEADING_NAME.match(text))}
         needed_by: dict[str, list[str]] = {}
         for edge in self.edges:
             needed_by.setdefault(edge.needs, []).append(edge.project)
-        frontier: list[tuple[str, ...]] = [(project,)]
+        frontier: deque[tuple[str, ...]] = deque([(project,)])
         seen = {project}
-        best: tuple[str, ...] = ()
         while frontier:
-            chain = frontier.pop(0)
-            above = [name for name in needed_by.get(chain[0], ()) if name not in seen]
-            if not needed_by.get(chain[0]):
+            chain = frontier.popleft()
+            if chain[0] in asked:
                 return chain
-            best = best or chain
+            above = [name for name in needed_by.get(chain[0], ()) if name not in seen]
             seen.update(above)
             frontier.extend((name, *chain) for name in above)
-        return best
+        return ()

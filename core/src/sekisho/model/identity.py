@@ -31,7 +31,7 @@ def normalize_project(kind: Kind, name: str) -> str:
     Raises ``BadInputError`` for a name that its kind does not allow.
     """
     pattern = _PYPI_NAME if kind == "pypi" else _OTHER_NAME
-    if len(name) > 200 or not pattern.fullmatch(name) or ".." in name.split("/"):
+    if len(name) > 200 or not pattern.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise BadInputError(f"{name[:80]!r} is not a valid {kind} project name", todo="check the spelling")
     return canonicalize_name(name) if kind == "pypi" else name
 

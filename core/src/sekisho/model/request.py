@@ -29,8 +29,14 @@ class Request(Record):
     @field_validator("requirements")
     @classmethod
     def _name_projects(cls, requirements: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what names no project of a source: a direct URL, a VCS address, a path, an option."""
+        """Refuse what names no project of a source: a direct URL, a VCS address, a path, an option.
+
+        A resolver reads requirements line by line, so none may hold a line break, as a marker's string can.
+        """
         for text in requirements:
+            if not text.isprintable():
+                message = f"{text[:80]!r} holds a character that cannot be printed"
+                raise ValueError(message)
             try:
                 wanted = Requirement(text)
             except InvalidRequirement as error:

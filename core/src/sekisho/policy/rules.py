@@ -5,10 +5,12 @@ are pure: time comes in as ``now``.
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Literal, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import Field, field_validator
+from packaging.version import InvalidVersion, Version
+from pydantic import Field, PlainSerializer, field_validator
 
 from sekisho.allowlist import HttpUrl, load_yaml
 from sekisho.errors import BadInputError
@@ -35,6 +37,18 @@ class _Rule(Record):
         raise NotImplementedError
 
 
+_requirement = cache(Requirement)
+"""Doors ask for denials on every request, and policies are few."""
+
+
+def _within(entry: Requirement, artifact: Artifact) -> bool:
+    """Tell whether the release may be one that ``entry`` names; one that cannot be compared may be any."""
+    try:
+        return entry.specifier.contains(Version(artifact.release), prereleases=True)
+    except InvalidVersion:
+        return True
+
+
 class Denied(_Rule):
     """Names and releases that nobody may have: PEP 508 requirements, as in ``foo`` or ``foo<1.2``."""
 
@@ -56,13 +70,9 @@ class Denied(_Rule):
 
     def look(self, case: Case) -> Reason | None:
         """Answer for the first entry that names the artifact's project and release."""
-        if case.artifact.kind != self.kind:
-            return None
-        for text in self.projects:
-            entry = Requirement(text)
-            if normalize_project(self.kind, entry.name) == case.artifact.project and entry.specifier.contains(
-                case.artifact.release, prereleases=True
-            ):
+        for text in self.projects if case.artifact.kind == self.kind else ():
+            entry = _requirement(text)
+            if normalize_project(self.kind, entry.name) == case.artifact.project and _within(entry, case.artifact):
                 return self.reason(f"the policy denies {text}")
         return None
 
@@ -86,7 +96,7 @@ class License(_Rule):
     """The licence must be one of ``allow`` (SPDX ids); unknown is not allowed."""
 
     check: Literal["license"]
-    allow: Annotated[frozenset[str], Field(min_length=1)]
+    allow: Annotated[frozenset[str], Field(min_length=1), PlainSerializer(sorted, return_type=list[str])]
 
     def look(self, case: Case) -> Reason | None:
         """Answer when the stated licence is unknown or not among those allowed."""

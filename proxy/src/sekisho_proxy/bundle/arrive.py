@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sekisho.errors import CorruptError, RefusedError
+from sekisho.errors import CorruptError, RefusedError, SekishoError
 from sekisho.model import Moment, Record, Sha256
 from sekisho.policy import open_snapshot
 from sekisho.settings import Settings
@@ -51,6 +51,7 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
         _check_order(manifest, last, at, bundle)
         if last and last.bundle == manifest.digest() and _complete(folder, manifest):
             return Imported(sequence=manifest.sequence, here=len(manifest.blobs), already=True)
+        _check_in_force(snapshot_file(settings), manifest, trust)
         sealed = _verify(bundle, manifest, trust)
         store = BlobStore(folder / "blobs")
         new = [entry for entry in manifest.blobs if not store.has(entry.sha256)]
@@ -100,6 +101,20 @@ def _check_order(manifest: Manifest, last: LastImport | None, now: datetime, bun
             f"the bundle's policy {manifest.sequence} is another one than the policy of that number in force here",
             where=str(bundle),
             todo="find out who signed two policies with one number before you import either",
+        )
+
+
+def _check_in_force(file: Path, manifest: Manifest, trust: Trust) -> None:
+    """Refuse to go behind the policy on the disk as well, in case the record of the last import was lost."""
+    try:
+        present = open_snapshot(Envelope.parse_json(file.read_bytes(), where=str(file)), trust).sequence
+    except (FileNotFoundError, SekishoError):
+        return
+    if manifest.sequence < present:
+        raise RefusedError(
+            f"the bundle's policy {manifest.sequence} is older than {present}, which is in force here (replay)",
+            where=str(file),
+            todo="import the newest bundle only",
         )
 
 

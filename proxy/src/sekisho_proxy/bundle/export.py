@@ -17,7 +17,7 @@ from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE
 from sekisho.store import disk_errors, write_atomically
 from sekisho_proxy.bundle.manifest import MANIFEST, SNAPSHOT, VALID_FOR, FileEntry, Manifest, blob_path
-from sekisho_proxy.compose import open_store, snapshot_file, utc_now
+from sekisho_proxy.compose import open_store, utc_now
 from sekisho_proxy.holdings import Holdings
 
 _AT_ONCE = 4
@@ -44,7 +44,7 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
     signer = open_signer(settings, "export")
     async with open_store(settings) as store:
         snapshot = store.held.present()
-        sealed = await asyncio.to_thread(snapshot_file(settings).read_bytes)
+        sealed = store.held.sealed
         artifacts = admitted(snapshot, at)
         await _gather(store.holdings, artifacts)
         try:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from packaging.utils import canonicalize_name
 
 from sekisho.errors import NotFoundError, RefusedError
-from sekisho.model import normalize_project
+from sekisho.model import normalize_project, normalize_release
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
 from sekisho_proxy.disk_cache import DiskCache
@@ -90,9 +90,11 @@ class CandidateMount:
             self._built.pop(next(iter(self._built)))
         self._built[key] = page, self._held.turn, built
 
-    async def _artifacts(self, snapshot: Snapshot, source: str, name: str) -> Reply:
-        page = await self._upstreams.pages(snapshot, source).page(normalize_project("pypi", name))
-        return await asyncio.to_thread(_list_artifacts, page.listing)
+    async def _artifacts(self, snapshot: Snapshot, source: str, tail: str) -> Reply:
+        name, _, release = tail.partition("/")
+        page = await self._upstreams.undenied(snapshot, source, self._clock).page(normalize_project("pypi", name))
+        found = page.listing.artifacts(normalize_release("pypi", release))
+        return json_reply([artifact.plain() for artifact in found])
 
     async def _metadata(self, snapshot: Snapshot, source: str, path: str) -> Reply:
         project = canonicalize_name(path.rpartition("/")[2].partition("-")[0])
@@ -159,7 +161,3 @@ class CandidatePage(NamedTuple):
             for file in self.listing.files
         )
         return ProjectPage(self.listing.project, self.listing.versions, rows)
-
-
-def _list_artifacts(listing: Listing) -> Reply:
-    return json_reply([artifact.plain() for artifact in listing.artifacts()])

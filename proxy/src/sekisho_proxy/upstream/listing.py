@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from sys import intern
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
@@ -23,8 +23,9 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class UpstreamFile(NamedTuple):
-    """One file as the index lists it. It is at ``base`` + ``path``. ``size`` 0 means that the index does not say (HTML pages).
+    """One file as the index lists it, at ``base`` + ``path``.
 
+    ``size`` 0 means that the index does not say (HTML pages).
     ``core_metadata`` is the METADATA's sha256, ``""`` where the index offers it without one, ``None`` where not at all.
     """
 
@@ -69,11 +70,10 @@ class Listing:
         """Return the files by percent-decoded path."""
         return {unquote(file.path) if "%" in file.path else file.path: file for file in self.files}
 
-    def artifacts(self) -> Iterable[Artifact]:
-        """Yield each file as an artifact, except those whose names state no release of this project."""
+    def artifacts(self, release: str) -> Iterable[Artifact]:
+        """Yield each file of one release as an artifact."""
         for file in self.files:
-            artifact = self.artifact(file)
-            if artifact:
+            if _spells(file.filename, release) and (artifact := self.artifact(file)) and artifact.release == release:
                 yield artifact
 
     def artifact(self, file: UpstreamFile) -> Artifact | None:
@@ -100,6 +100,21 @@ class Listing:
             )
         except BadInputError:
             return None
+
+
+def _spells(filename: str, release: str) -> bool:
+    """Tell whether a file's name may state ``release``: a quick look, before its name is parsed in full."""
+    if filename.endswith(".whl"):
+        return _canonical(filename.split("-", 2)[1]) == release if "-" in filename else False
+    return True
+
+
+@lru_cache(maxsize=1 << 16)
+def _canonical(version: str) -> str | None:
+    try:
+        return str(Version(version.replace("_", "-")))
+    except InvalidVersion:
+        return None
 
 
 def release_of(filename: str, project: str) -> str | None:

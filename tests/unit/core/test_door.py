@@ -1,0 +1,102 @@
+from datetime import timedelta
+
+import pytest
+
+from sekisho.policy import Door
+from tests.records import NOW, artifact, signed, snapshot
+
+NUMPY, SIX = artifact(), artifact("six", "1.17.0")
+SOON = NOW + timedelta(hours=1)
+NO_NUMPY = {"id": "no-numpy", "check": "denied", "projects": ["numpy<3"]}
+
+
+def _door(*approvals, rules=(), workspace="everyone"):
+    return Door(snapshot(*approvals, rules=rules), workspace)
+
+
+def test_only_what_was_approved_is_admitted():
+    door = _door(signed(NUMPY))
+    assert door.admits(NUMPY.sha256, NOW) == NUMPY
+    assert door.admits(SIX.sha256, NOW) is None
+
+
+def test_an_approval_holds_in_its_workspaces_only():
+    approval = signed(NUMPY, scope=("team-a", "team-b"))
+    assert _door(approval, workspace="team-b").admits(NUMPY.sha256, NOW)
+    assert _door(approval, workspace="everyone").admits(NUMPY.sha256, NOW) is None
+    assert _door(approval, workspace="team-c").artifacts("pypi", "numpy", NOW) == ()
+
+
+def test_an_approval_for_everyone_does_not_open_a_workspaces_own_door():
+    assert _door(signed(NUMPY, scope=("everyone",)), workspace="team-a").admits(NUMPY.sha256, NOW) is None
+
+
+def test_an_approval_without_a_scope_admits_nothing():
+    assert _door(signed(NUMPY, scope=())).hashes(NOW) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("now", "open_"),
+    [(SOON - timedelta(microseconds=1), True), (SOON, False), (SOON + timedelta(microseconds=1), False)],
+)
+def test_an_approval_ends_at_its_expiry_and_not_a_moment_later(now, open_):
+    door = _door(signed(NUMPY, expires=SOON))
+    assert (door.admits(NUMPY.sha256, now) is not None) is open_
+    assert bool(door.artifacts("pypi", "numpy", now)) is open_
+    assert bool(door.hashes(now)) is open_
+    assert bool(door.projects("pypi", now)) is open_
+
+
+def test_a_second_approval_keeps_the_door_open_when_the_first_expires():
+    door = _door(signed(NUMPY, expires=SOON), signed(NUMPY, id="a2", expires=SOON + timedelta(days=1)))
+    assert door.admits(NUMPY.sha256, SOON) == NUMPY
+
+
+def test_a_hard_denial_beats_an_approval():
+    door = _door(signed(NUMPY), signed(SIX), rules=[NO_NUMPY])
+    assert door.admits(NUMPY.sha256, NOW) is None
+    assert door.artifacts("pypi", "numpy", NOW) == ()
+    assert door.hashes(NOW) == {SIX.sha256}
+    assert door.projects("pypi", NOW) == ("six",)
+
+
+def test_other_rules_do_not_close_a_door_that_an_approver_opened():
+    assert _door(signed(artifact(yanked="broken")), rules=[{"id": "y", "check": "yanked", "then": "deny"}]).hashes(NOW)
+
+
+def test_a_project_lists_each_file_once_in_the_order_of_names():
+    other = artifact(filename="numpy-2.1.0-cp311-cp311-linux_x86_64.whl")
+    door = _door(signed(NUMPY, other), signed(NUMPY, id="a2"))
+    assert door.artifacts("pypi", "numpy", NOW) == (other, NUMPY)
+
+
+def test_kinds_do_not_mix():
+    door = _door(signed(artifact("numpy", kind="conda")))
+    assert door.artifacts("pypi", "numpy", NOW) == ()
+    assert door.projects("conda", NOW) == ("numpy",)
+
+
+def test_the_next_expiry_is_the_first_one_that_is_still_to_come():
+    ends = [NOW - timedelta(days=1), SOON + timedelta(days=1), SOON, None]
+    door = _door(*(signed(NUMPY, id=f"a{number}", expires=end) for number, end in enumerate(ends)))
+    assert door.next_expiry("pypi", "numpy", NOW) == SOON
+    assert door.next_expiry("pypi", "numpy", SOON) == SOON + timedelta(days=1)
+    assert door.next_expiry("pypi", "numpy", SOON + timedelta(days=1)) is None
+    assert door.next_expiry("pypi", "six", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("approvals", "rules", "rule", "said"),
+    [
+        ([signed(NUMPY)], [NO_NUMPY], "no-numpy", "denies numpy<3"),
+        ([signed(NUMPY, expires=NOW)], [], "expired", "numpy 2.1.0 expired"),
+        ([signed(NUMPY, scope=("team-a",))], [], "not-approved", "but not for workspace everyone"),
+        ([signed(SIX)], [], "not-approved", "numpy is not approved for workspace everyone"),
+        ([], [], "not-approved", "numpy is not approved for workspace everyone"),
+    ],
+    ids=["denied", "expired", "elsewhere", "other project", "empty"],
+)
+def test_a_closed_door_says_why(approvals, rules, rule, said):
+    found, sentence = _door(*approvals, rules=rules).why_not("pypi", "numpy", NOW)
+    assert found == rule
+    assert said in sentence

@@ -1,0 +1,99 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sekisho.errors import BadInputError, CorruptError, NotFoundError
+from sekisho.keys import open_signer
+from sekisho.settings import Settings
+from sekisho.signing import Signer, Trust
+
+OPEN = """
+import sys
+from pathlib import Path
+from sekisho.keys import open_signer
+from sekisho.settings import Settings
+print("ready", flush=True)
+sys.stdin.readline()
+print(open_signer(Settings(data=Path(sys.argv[1])), sys.argv[2]).keyid)
+"""
+
+
+def _at_once(tmp_path, names):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, str(tmp_path), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in names
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [process.communicate(timeout=60)[0].strip() for process in processes]
+
+
+def test_processes_that_start_at_once_share_one_key_and_list_it_once(tmp_path):
+    keys = _at_once(tmp_path, ["portal", "portal", "export", "portal"])
+    assert len(set(keys)) == 2
+    assert keys[0] == keys[1] == keys[3]
+    assert {key.name: keyid for keyid, key in Trust.load(tmp_path / "trust.json").keys.items()} == {
+        "portal": keys[0],
+        "export": keys[2],
+    }
+
+
+def test_threads_that_start_at_once_share_one_key(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: Signer.load_or_create(tmp_path / "key.pem").keyid, range(8)))
+    assert len(set(found)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem"]
+
+
+def test_a_key_can_be_read_by_its_owner_only(tmp_path):
+    Signer.load_or_create(tmp_path / "keys" / "key.pem")
+    assert (tmp_path / "keys" / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_each_key_is_trusted_for_its_own_purposes(tmp_path):
+    settings = Settings(data=tmp_path)
+    for name in ("portal", "export"):
+        open_signer(settings, name)
+    assert {key.name: key.purposes for key in Trust.load(settings.trust_file).keys.values()} == {
+        "portal": ("approval", "snapshot", "checkpoint"),
+        "export": ("bundle",),
+    }
+
+
+def test_keys_that_somebody_added_to_the_trust_file_stay(tmp_path):
+    settings = Settings(data=tmp_path)
+    approver = Signer.generate().trusted("an approver", "approval")
+    settings.trust_file.write_text(Trust(approver).dump())
+    signer = open_signer(settings, "portal")
+    assert set(Trust.load(settings.trust_file).keys) == {approver.keyid, signer.keyid}
+
+
+def test_a_missing_key_says_how_it_is_made(tmp_path):
+    with pytest.raises(NotFoundError) as caught:
+        Signer.load(tmp_path / "none.pem")
+    assert "start the portal" in caught.value.todo
+
+
+def test_a_key_file_of_rubbish_is_corrupt(tmp_path):
+    (tmp_path / "key.pem").write_text("rubbish")
+    with pytest.raises(CorruptError):
+        Signer.load(tmp_path / "key.pem")
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+    pem = generate_private_key(SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "key.pem").write_bytes(pem)
+    with pytest.raises(BadInputError, match="not an Ed25519 key"):
+        Signer.load(tmp_path / "key.pem")

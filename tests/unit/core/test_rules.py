@@ -1,0 +1,95 @@
+from datetime import timedelta
+
+import pytest
+
+from sekisho.model import Outcome
+from sekisho.policy.rules import Case
+from tests.records import NOW, artifact, facts, policy
+
+WHEEL = artifact()
+GOOD = facts(WHEEL)
+FOUND = [{"code": "record_mismatch", "detail": "x.py is not in RECORD"}]
+
+# rule, artifact, facts, whether the rule answers
+CASES = {
+    "denied name": ({"check": "denied", "projects": ["numpy"]}, WHEEL, GOOD, True),
+    "denied name in another spelling": ({"check": "denied", "projects": ["Scikit_Learn"]}, artifact("scikit-learn"), GOOD, True),
+    "denied release": ({"check": "denied", "projects": ["numpy<3"]}, WHEEL, GOOD, True),
+    "denied pre-release": ({"check": "denied", "projects": ["numpy<3"]}, artifact(release="2.0rc1"), GOOD, True),
+    "release outside the denial": ({"check": "denied", "projects": ["numpy<2"]}, WHEEL, GOOD, False),
+    "release that cannot be compared": ({"check": "denied", "projects": ["numpy<2"]}, artifact(release="nightly"), GOOD, True),
+    "denied name of another kind": ({"check": "denied", "projects": ["numpy"], "kind": "conda"}, WHEEL, GOOD, False),
+    "other name": ({"check": "denied", "projects": ["numpyy", "num"]}, WHEEL, GOOD, False),
+    "denied before inspection": ({"check": "denied", "projects": ["numpy"]}, WHEEL, None, True),
+    "young": ({"check": "release_age", "days": 7}, artifact(uploaded=NOW - timedelta(days=6, hours=23)), GOOD, True),
+    "just old enough": ({"check": "release_age", "days": 7}, artifact(uploaded=NOW - timedelta(days=7)), GOOD, False),
+    "from the future": ({"check": "release_age", "days": 0}, artifact(uploaded=NOW + timedelta(seconds=1)), GOOD, True),
+    "unknown age": ({"check": "release_age", "days": 0}, artifact(uploaded=None), GOOD, True),
+    "allowed licence": ({"check": "license", "allow": ["MIT"]}, WHEEL, GOOD, False),
+    "other licence": ({"check": "license", "allow": ["ISC"]}, WHEEL, GOOD, True),
+    "no licence": ({"check": "license", "allow": ["MIT"]}, WHEEL, facts(WHEEL, license_expression=None), True),
+    "licence in words": ({"check": "license", "allow": ["MIT"]}, WHEEL, facts(WHEEL, license_expression=None, license_hint="MIT License"), False),
+    "unknown words": ({"check": "license", "allow": ["MIT"]}, WHEEL, facts(WHEEL, license_expression=None, license_hint="see LICENSE"), True),
+    "yanked": ({"check": "yanked"}, artifact(yanked="broken"), GOOD, True),
+    "yanked without a reason": ({"check": "yanked"}, artifact(yanked=""), GOOD, True),
+    "not yanked": ({"check": "yanked"}, WHEEL, GOOD, False),
+    "source": ({"check": "sdist_only"}, artifact(filename="numpy-2.1.0.tar.gz"), GOOD, True),
+    "wheel": ({"check": "sdist_only"}, WHEEL, GOOD, False),
+    "model file": ({"check": "sdist_only"}, artifact(kind="huggingface", filename="model.safetensors"), GOOD, False),
+    "native": ({"check": "native_code"}, WHEEL, facts(WHEEL, native=("a.so",)), True),
+    "pure": ({"check": "native_code"}, WHEEL, GOOD, False),
+    "finding": ({"check": "record_mismatch"}, WHEEL, facts(WHEEL, findings=FOUND), True),
+    "other finding": ({"check": "archive_confusion"}, WHEEL, facts(WHEEL, findings=FOUND), False),
+    "metadata finding": ({"check": "metadata_mismatch"}, WHEEL, facts(WHEEL, findings=[{"code": "metadata_mismatch", "detail": "x"}]), True),
+    "pth finding": ({"check": "top_level_pth"}, WHEEL, facts(WHEEL, findings=[{"code": "top_level_pth", "detail": "x.pth"}]), True),
+    "no finding": ({"check": "top_level_pth"}, WHEEL, GOOD, False),
+}  # fmt: skip
+
+
+def _look(rule, artifact, facts):
+    (parsed,) = policy({"id": "the-rule", **rule}).rules
+    return parsed.look(Case(artifact, facts, NOW))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_answers_when_it_applies_and_only_then(name):
+    rule, subject, known, applies = CASES[name]
+    reason = _look(rule, subject, known)
+    assert (reason is not None) is applies
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[3]])
+def test_a_rule_answers_what_the_policy_says_with_its_evidence(name, outcome):
+    rule, subject, known, _ = CASES[name]
+    reason = _look({**rule, "then": outcome}, subject, known)
+    assert (reason.rule, reason.outcome) == ("the-rule", outcome)
+    assert reason.evidence
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        ({"check": "denied", "projects": ["numpy"]}, Outcome.DENY),
+        ({"check": "release_age", "days": 3650}, Outcome.REVIEW),
+        ({"check": "license", "allow": ["ISC"]}, Outcome.REVIEW),
+    ],
+)
+def test_without_then_a_denial_denies_and_the_others_ask_a_person(rule, outcome):
+    assert _look(rule, WHEEL, GOOD).outcome is outcome
+
+
+def test_evidence_shows_the_first_binaries_and_how_many_there_are():
+    found = facts(WHEEL, native=tuple(f"{letter}.so" for letter in "abcde"))
+    assert _look({"check": "native_code"}, WHEEL, found).evidence == "5 binaries, as a.so, b.so, c.so"
+
+
+def test_every_check_of_the_vocabulary_is_covered_here():
+    from typing import get_args
+
+    from sekisho.policy import Rule
+
+    checks = {
+        check for rule in get_args(get_args(Rule)[0]) for check in get_args(rule.model_fields["check"].annotation)
+    }
+    assert {rule["check"] for rule, *_ in CASES.values()} == checks
