@@ -53,7 +53,7 @@ make_venv() {
     fi
     .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
     say "installing the hash-pinned requirements"
-    .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes \
+    .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes \
         -r requirements/run.txt -r requirements/dev.txt
     .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation \
         -e core -e proxy -e portal -e builder -e stages

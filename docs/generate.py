@@ -25,13 +25,39 @@ def command_pages(command: click.Command, name: str) -> list[str]:
     return sections
 
 
+_CLI = """\
+# Command line
+
+Made from the commands themselves. Exit status: 0 done; 1 refused or failed, with what to do now; 2 wrong usage.
+Every command that prints a result takes `--json`.
+"""
+
+_SETTINGS = """\
+# Settings
+
+Each is a variable, or the same name in lower case without `SEKISHO_` in the TOML file that `SEKISHO_CONFIG` names
+(default `sekisho.toml` in the working folder). Variables win.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+
+_POLICY = """\
+# Policy
+
+`allowlists/policy.yaml` holds `version: 1`, optionally `ask` (where people ask for what was refused; default is the
+portal), and `rules`. Every rule has an `id` of its own, a `check`, and `then`: what it answers (`allow`, `review` or
+`deny`) when it applies. The gravest answer counts; a denial beats an approval, an approval beats `review`; a rule that
+fails denies; what no rule objects to is approved by the policy.
+
+| check | applies when | keys |
+|---|---|---|
+"""
+
+
 def cli_page() -> str:
     """Return the reference of the command line."""
-    head = (
-        "# Command line\n\nMade from the commands themselves. Exit status: 0 done; 1 refused or failed, with what to do "
-        "now;\n2 wrong usage. Every command that prints a result takes `--json`.\n"
-    )
-    return "\n".join([head, *command_pages(cli, "sekisho")])
+    return "\n".join([_CLI, *command_pages(cli, "sekisho")])
 
 
 def settings_page() -> str:
@@ -40,12 +66,8 @@ def settings_page() -> str:
     for name, field in Settings.model_fields.items():
         default = str(field.get_default()).replace(str(Path.home()), "~")
         shown = "" if field.get_default() is None else f"`{default}`"
-        rows.append(f"| `SEKISHO_{name.upper()}` | {shown} | {field.description} |")
-    head = (
-        "# Settings\n\nEach is a variable, or the same name in lower case without `SEKISHO_` in the TOML file that "
-        "`SEKISHO_CONFIG` names\n(default `sekisho.toml`). Variables win.\n\n| variable | default | meaning |\n|---|---|---|\n"
-    )
-    return head + "\n".join(rows) + "\n"
+        rows.append(f"| `SEKISHO_{name.upper()}` | {shown} | {field.description} |\n")
+    return _SETTINGS + "".join(rows)
 
 
 def policy_page() -> str:
@@ -55,15 +77,8 @@ def policy_page() -> str:
         fields = {name: field for name, field in rule.model_fields.items() if name not in ("id", "check")}
         checks = ", ".join(f"`{value}`" for value in get_args(rule.model_fields["check"].annotation))
         keys = ", ".join(f"`{name}`" for name in sorted(fields))
-        rows.append(f"| {checks} | {' '.join((rule.__doc__ or '').split())} | {keys} |")
-    head = (
-        "# Policy\n\n`allowlists/policy.yaml` holds `version: 1`, optionally `ask` (where people ask for what was refused; "
-        "default is the\nportal), and `rules`. Every rule has an `id` of its own, a `check`, and `then`: what it answers "
-        "(`allow`, `review` or\n`deny`) when it applies. The gravest answer counts; a denial beats an approval, an approval "
-        "beats `review`; a rule that\nfails denies; what no rule objects to is approved by the policy.\n\n"
-        "| check | applies when | keys |\n|---|---|---|\n"
-    )
-    return head + "\n".join(rows) + "\n"
+        rows.append(f"| {checks} | {' '.join((rule.__doc__ or '').split())} | {keys} |\n")
+    return _POLICY + "".join(rows)
 
 
 PAGES = {"cli.md": cli_page, "settings.md": settings_page, "policy.md": policy_page}

@@ -85,8 +85,8 @@ class Clients:
     def uv(self, requirement: str) -> ContainerResult:
         """Run ``uv pip install`` of one requirement."""
         return self._run(
-            ("/tools/uv", "pip", "install", "--no-cache", "--target", f"{_SCRATCH}/uv", "--python", "/opt/venv/bin/python",
-             "--default-index", self._index, requirement)
+            ("/tools/uv", "pip", "install", "--no-cache", "--target", f"{_SCRATCH}/uv",
+             "--python", "/opt/venv/bin/python", "--default-index", self._index, requirement)
         )  # fmt: skip
 
     def _run(self, command: tuple[str, ...]) -> ContainerResult:

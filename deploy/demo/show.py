@@ -31,7 +31,9 @@ class Show:
     """Keeps the steps for the report while it shows them."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=not Console().is_terminal)
+        self.console = Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console = Console(highlight=False, width=140)
         self.steps: list[dict[str, Any]] = []
 
     @contextmanager

@@ -168,9 +168,10 @@ class Demo:
                 policy = portal.policy()
             step.wait(lambda: self._proxy_sequence() >= policy["sequence"], seconds=30, what="the proxy's new policy")
             step.details |= {"approval": approval, "policy": policy}
+            number = approval["artifacts"]
+            said = f"{approval['approved_by']} approved {number} artifacts" if number else "all were approved before"
             step.details["summary"] = (
-                f"{approval['approved_by']} approved {approval['artifacts']} artifacts; "
-                f"commit {approval['revision'][:12]}, policy snapshot {policy['sequence']}"
+                f"{said}; commit {approval['revision'][:12]}, policy snapshot {policy['sequence']}"
             )
             step.say(step.details["summary"])
 

@@ -88,7 +88,12 @@ def test_the_next_run_goes_on_and_shows_all_ten_steps(home):
     assert len(steps["judge"]["details"]["verdicts"]) == steps["resolve"]["details"]["packages"]
     assert "cannot also approve" in steps["approve"]["details"]["refusal"]
     assert steps["approve"]["details"]["approval"]["approved_by"] in ("ben", "policy")
-    assert {gate["gate"] for gate in steps["gate"]["details"]["gates"]} >= {"installed-set", "pip-check", "imports", "not-root"}
+    assert {gate["gate"] for gate in steps["gate"]["details"]["gates"]} >= {
+        "installed-set",
+        "pip-check",
+        "imports",
+        "not-root",
+    }
     assert f"@sha256:{steps['assemble']['details']['manifest']}" in steps["push"]["details"]["reference"]
     ran = steps["run"]["details"]
     assert ran["metrics"]

@@ -144,7 +144,10 @@ class Stages:
         return made.manifest
 
     def gate(self, request_id: str, manifest: str) -> None:
-        """Image → gate report; raise ``RefusedError`` naming the gates that failed. A report of the same image and definition is reused."""
+        """Image → gate report; raise ``RefusedError`` naming the gates that failed.
+
+        A report of the same image and definition is reused.
+        """
         lock, definition = self._locked(request_id)
         kept = self._folder / "gates" / f"{sha256_hex(f'{manifest} {definition.digest()}'.encode())}.json"
         reused = kept.exists()

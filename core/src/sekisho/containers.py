@@ -119,6 +119,11 @@ class DockerContainers:
             raise BadInputError(f"the archive holds {len(images)} images, not one", where=str(archive))
         return str(images[0].id)
 
+    def remove(self, image: str) -> None:
+        """Forget an image that was loaded or pulled; one that is gone already is no error."""
+        with suppress(NotFoundError), _explained(image):
+            self._client.images.remove(image, force=True)
+
     def sweep(self) -> int:
         """Remove containers and networks that an interrupted run left; return how many. Call it before the first run.
 

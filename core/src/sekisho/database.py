@@ -1,9 +1,12 @@
 """One way to open a database: SQLite in a file by default, anything SQLAlchemy knows by its URL."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, Table, create_engine, event
 
 from sekisho.errors import StorageFullError
 
@@ -14,15 +17,35 @@ def open_database(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         if engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        event.listen(engine, "connect", _prepare_sqlite)
+
+        def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection has no type)
+            connection.execute("pragma busy_timeout = 10000")
+            with _alone(engine):  # the first switch to a write-ahead log fails beside another one, and waits for none
+                connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+
+        event.listen(engine, "connect", prepare)
         event.listen(engine, "handle_error", _explain)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection has no type)
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = full")
-    connection.execute("pragma busy_timeout = 10000")
+def create_table(engine: Engine, table: Table) -> None:
+    """Create ``table`` unless it is there; of processes that start together, one does."""
+    with engine.connect() as connection, _alone(engine):
+        table.create(connection, checkfirst=True)
+        connection.commit()
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Keep others, in this process and beside it, from preparing the same SQLite file; elsewhere do nothing."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        yield
+        return
+    path = Path(engine.url.database)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _explain(context: Any) -> None:  # noqa: ANN401 (SQLAlchemy's ExceptionContext)

@@ -11,15 +11,15 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, func, insert, select, text
 
+from sekisho.database import create_table
 from sekisho.errors import CorruptError
 from sekisho.merkle import leaf_hash, root_hash, sign_checkpoint
 from sekisho.model import Moment, Record, canonical_json
 from sekisho.signing import Signer
 
-_META = MetaData()
 _ROWS = Table(
     "ledger",
-    _META,
+    MetaData(),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", String(40), nullable=False),
     Column("kind", String(40), nullable=False, index=True),
@@ -53,7 +53,7 @@ class Ledger:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
         self._clock = clock
-        _META.create_all(engine, tables=[_ROWS])
+        create_table(engine, _ROWS)
 
     def append(self, kind: str, subject: str, *, actor: str, body: dict[str, Any] | None = None) -> Entry:
         """Add one row, durably, and return it."""

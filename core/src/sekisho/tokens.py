@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import Column, Engine, MetaData, String, Table, delete, insert, select
 
+from sekisho.database import create_table
 from sekisho.errors import BadInputError, UnauthenticatedError
 from sekisho.model import Moment, Record, sha256_hex
 
@@ -15,10 +16,9 @@ Role = Literal["requester", "approver", "service", "admin"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_META = MetaData()
 _TOKENS = Table(
     "tokens",
-    _META,
+    MetaData(),
     Column("hash", String(64), primary_key=True),
     Column("name", String(200), nullable=False, index=True),
     Column("roles", String(200), nullable=False),
@@ -44,7 +44,7 @@ class Tokens:
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
         self._clock = clock
-        _META.create_all(engine, tables=[_TOKENS])
+        create_table(engine, _TOKENS)
 
     def issue(
         self, name: str, roles: tuple[str, ...], *, expires: datetime | None = None, token: str | None = None

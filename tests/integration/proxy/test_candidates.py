@@ -16,7 +16,11 @@ JSON = "application/vnd.pypi.simple.v1+json"
 def test_only_with_the_service_token(house):
     house.settle()
     with house.open() as client:
-        for path in ("/candidates/fake/simple/alpha/", "/candidates/fake/artifacts/alpha/1.2", "/candidates/fake/files/x"):
+        for path in (
+            "/candidates/fake/simple/alpha/",
+            "/candidates/fake/artifacts/alpha/1.2",
+            "/candidates/fake/files/x",
+        ):
             assert client.get(path).status_code == 401
             assert client.get(path).headers["www-authenticate"].startswith("Basic")
             assert client.get(path, auth=("__token__", "wrong")).status_code == 401

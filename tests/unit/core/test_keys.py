@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,35 +6,21 @@ from sekisho.errors import BadInputError, CorruptError, NotFoundError
 from sekisho.keys import open_signer
 from sekisho.settings import Settings
 from sekisho.signing import Signer, Trust
+from tests.processes import run_at_once
 
 OPEN = """
 import sys
 from pathlib import Path
 from sekisho.keys import open_signer
 from sekisho.settings import Settings
-print("ready", flush=True)
-sys.stdin.readline()
+# at once
 print(open_signer(Settings(data=Path(sys.argv[1])), sys.argv[2]).keyid)
 """
 
 
-def _at_once(tmp_path, names):
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPEN, str(tmp_path), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for name in names
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return [process.communicate(timeout=60)[0].strip() for process in processes]
-
-
 def test_processes_that_start_at_once_share_one_key_and_list_it_once(tmp_path):
-    keys = _at_once(tmp_path, ["portal", "portal", "export", "portal"])
+    names = ["portal", "portal", "export", "portal"]
+    keys = [said.strip() for said in run_at_once(OPEN, [(str(tmp_path), name) for name in names])]
     assert len(set(keys)) == 2
     assert keys[0] == keys[1] == keys[3]
     assert {key.name: keyid for keyid, key in Trust.load(tmp_path / "trust.json").keys.items()} == {

@@ -1,0 +1,144 @@
+"""Images assembled here, in a real Docker engine, on the real base. Needs the base in the cache, or root and a mirror."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sekisho.containers import DockerContainers
+from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
+from sekisho.ports import ContainerTask, Mount
+from sekisho.settings import load_settings
+from sekisho_builder.assemble import assemble
+from sekisho_builder.base import open_base
+from sekisho_builder.gates import run_gates
+from sekisho_builder.oci import to_docker_archive
+from sekisho_builder.oci.layout import Layout
+from tests.unit.builder.room import definition, lock_of
+from tests.wheels import make_wheel
+
+pytestmark = pytest.mark.docker
+
+IMAGES = Path(__file__).parents[3] / "images"
+SMALL = {"base": {"debian": "debian-12-python"}, "environment": {"PYTHONDONTWRITEBYTECODE": "1"}}
+WHEELS = [
+    make_wheel("alpha", entry_points="[console_scripts]\nhello = alpha:main\n", requires=("beta>=1",),
+               files={"alpha/__init__.py": b"def main():\n    print('hello from alpha')\n"}),
+    make_wheel("beta", "2.0"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine():
+    containers = DockerContainers()
+    try:
+        containers.run(ContainerTask(image="sekisho-nothing", command=("true",)))
+    except NotFoundError:
+        return containers
+    except MissingToolError as error:
+        pytest.skip(error.what)
+    return containers
+
+
+def build(folder, wheels, **more):
+    made = definition(**(SMALL | more))
+    try:
+        base = open_base(made, IMAGES, load_settings())
+    except (MissingToolError, UpstreamError) as error:
+        pytest.skip(f"no base image: {error.what}")
+    lock = lock_of(wheels)
+    for wheel in wheels:
+        (folder / wheel.sha256).write_bytes(wheel.data)
+    assemble(made, lock, base.layout, lambda a: folder / a.sha256, cache=folder / "cache", out=folder / "out")
+    return made, lock, Layout(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def built(engine, tmp_path_factory):
+    """(definition, lock, layout, the engine's image id) of a small sound image."""
+    folder = tmp_path_factory.mktemp("built")
+    made, lock, layout = build(folder, WHEELS)
+    image = engine.load(to_docker_archive(layout, folder / "image.tar"))
+    yield made, lock, layout, image
+    engine.remove(image)
+
+
+def test_the_engine_reads_our_layers(engine, built):
+    assert built[3] == f"sha256:{built[2].config_descriptor.sha256}"
+    assert engine.run(ContainerTask(image=built[3], command=("hello",))).output == "hello from alpha\n"
+
+
+def test_every_gate_passes(engine, built):
+    made, lock, layout, image = built
+    report = run_gates(made, lock, image, engine, manifest=layout.manifest_sha256, now=datetime.now(UTC))
+    assert {gate.gate: gate.status for gate in report.gates} == dict.fromkeys(
+        ("target", "installed-set", "pip-check", "not-root", "imports"), "passed"
+    )
+
+
+def test_gates_find_what_is_wrong(engine, tmp_path):
+    wheels = [make_wheel("alpha", requires=("ghost",), files={"alpha.py": b"import ghost"})]
+    made, lock, layout = build(tmp_path, wheels, user="1000", workdir="/home/job")
+    image = engine.load(to_docker_archive(layout, tmp_path / "image.tar"))
+    other = lock.model_copy(update={"artifacts": (*lock.artifacts, make_wheel("gamma").artifact())})
+    report = run_gates(made, other, image, engine, manifest=layout.manifest_sha256, now=datetime.now(UTC))
+    engine.remove(image)
+    evidence = {gate.gate: gate.evidence for gate in report.gates if gate.status == "failed"}
+    assert evidence.keys() == {"installed-set", "pip-check", "imports"}
+    assert evidence["installed-set"] == ("gamma 1 is locked and not installed",)
+    assert "ghost" in evidence["pip-check"][0]
+    assert "ModuleNotFoundError: No module named 'ghost'" in evidence["imports"][1]
+
+
+def test_a_container_has_no_network_no_rights_and_read_only_mounts(engine, built, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o777)
+    script = "ls /sys/class/net; grep -E 'CapEff|NoNewPrivs' /proc/self/status; touch /in/x; touch /out/y && id -u; touch /tmp/z"
+    mounts = (
+        Mount(outside=str(tmp_path / "in"), inside="/in"),
+        Mount(outside=str(tmp_path / "out"), inside="/out", writable=True),
+    )
+    result = engine.run(ContainerTask(image=built[3], command=("sh", "-c", script), mounts=mounts))
+    lines = result.output.replace("\t", " ").splitlines()
+    assert result.status == 0
+    assert lines[0] == "lo"
+    assert {"CapEff: 0000000000000000", "NoNewPrivs: 1", "1000"} <= set(lines)
+    assert any("Read-only file system" in line for line in lines)
+    assert (tmp_path / "out" / "y").exists()
+
+
+def test_a_container_that_does_not_end_is_killed_and_removed(engine, built):
+    with pytest.raises(UpstreamError, match="within 1 seconds and was killed; its last words: waiting"):
+        engine.run(ContainerTask(image=built[3], command=("sh", "-c", "echo waiting; sleep 60"), timeout=1))
+    assert not engine._client.containers.list(all=True, filters={"ancestor": built[3]})
+
+
+def test_long_output_is_cut_to_its_end(engine, built):
+    program = "for i in range(300000): print(f'{i:09d}')"
+    output = engine.run(ContainerTask(image=built[3], command=("python", "-c", program))).output
+    assert output.endswith("000299999\n")
+    assert len(output) <= 1 << 20
+
+
+def test_a_server_in_a_network_of_its_own(engine, built):
+    server = ("python", "-m", "http.server", "8000", "--directory", "/etc")
+    with (
+        engine.network("test") as network,
+        engine.serve(ContainerTask(image=built[3], command=server, network=network)) as one,
+    ):
+        assert one.pid > 0
+        ask = f"import urllib.request as u; print(u.urlopen('http://{one.address}:8000/debian_version').status)"
+        for _ in range(50):
+            result = one.exec(("python", "-c", ask))
+            if result.status == 0:
+                break
+            time.sleep(0.1)
+        assert result.output == "200\n"
+    assert not engine._client.containers.list(all=True, filters={"id": one.id})
+
+
+def test_an_image_that_the_engine_lacks(engine):
+    with pytest.raises(NotFoundError):
+        engine.run(ContainerTask(image=f"sha256:{'0' * 64}", command=("true",)))
