@@ -21,7 +21,7 @@ def run_at_once(code: str, arguments: Sequence[Sequence[str]]) -> list[str]:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
-                )  # fmt: skip
+                )
             )
             for row in arguments
         ]

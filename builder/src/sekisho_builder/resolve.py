@@ -23,7 +23,14 @@ _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+
 _SECRET = re.compile(r"//[^/@\s]*@")
 _GLIBC_FLOOR = {"x86_64": 5, "aarch64": 17}
 _LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
+_REASON = re.compile(r"Server message: (.*)")
+"""How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
+
 _TIMEOUT = 300
+
+
+_RETRIES = "1"
+"""The proxy asks an upstream several times by itself; more here would only multiply the waiting."""
 
 
 class Pin(NamedTuple):
@@ -124,7 +131,7 @@ def _ask_uv(request: Request, index: str) -> list[Pin]:
             text=True,
             check=False,
             timeout=_TIMEOUT,
-            env={**kept, "UV_DEFAULT_INDEX": index},
+            env={**kept, "UV_DEFAULT_INDEX": index, "UV_HTTP_RETRIES": _RETRIES},
         )
     except FileNotFoundError as error:
         raise MissingToolError("uv is not installed", todo="install the builder's requirements again") from error
@@ -145,8 +152,11 @@ def _explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
         return UnresolvableError(
             text, where=f"requirements: {', '.join(request.requirements)}", todo="change the requirement that it names"
         )
+    reason = _REASON.search(text)
     return UpstreamError(
-        f"the resolver could not read the index: {text}", where="the proxy's candidate mount", todo="try again later"
+        f"the resolver could not read the index: {reason[1] if reason else text}",
+        where="the proxy's candidate mount",
+        todo="try again later",
     )
 
 

@@ -4,6 +4,7 @@ Every stage reads the records it needs from the portal, turns them into the next
 stage makes on disk is named by digest, so a stage that runs twice finds its own work.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -117,9 +118,9 @@ class Stages:
     def _wheel(self, artifact: Artifact) -> Path:
         return self._wheels.path(artifact.sha256)
 
-    def layout(self, name: str) -> Path:
-        """Return where the OCI layout of an image is kept."""
-        return self._folder / "images" / name
+    def layout(self, request_id: str) -> Path:
+        """Return where the OCI layout of a request's image is kept until it is pushed."""
+        return self._folder / "images" / request_id
 
     def assemble(self, request_id: str) -> str:
         """Lock and base → an OCI layout; return its manifest's sha256."""
@@ -132,7 +133,7 @@ class Stages:
             base.layout,
             self._wheel,
             cache=self._folder / "layers",
-            out=self.layout(definition.name),
+            out=self.layout(request_id),
             progress=self._teller(request_id, "assemble"),
         )
         body: dict[str, Any] = {
@@ -154,17 +155,7 @@ class Stages:
         if reused:
             report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
         else:
-            containers = DockerContainers()
-            archive = self._folder / f"{manifest}.tar"
-            try:
-                to_docker_archive(Layout(self.layout(definition.name)), archive)
-                image = containers.load(archive)
-            finally:
-                archive.unlink(missing_ok=True)
-            report = run_gates(
-                definition, lock, image, containers, manifest=manifest, now=datetime.now(UTC),
-                progress=self._teller(request_id, "gate"),
-            )  # fmt: skip
+            report = self._run_gates(request_id, manifest, lock, definition)
             if report.passed:
                 write_atomically(kept, report.canonical())
         self._portal.report(request_id, "gated", {"gates": {**report.plain(), "reused": reused}})
@@ -176,13 +167,34 @@ class Stages:
                 todo="mend the definition or its packages and ask again",
             )
 
+    def _run_gates(self, request_id: str, manifest: str, lock: Lock, definition: ImageDefinition) -> GateReport:
+        containers = DockerContainers()
+        archive = self._folder / f"{manifest}.tar"
+        try:
+            to_docker_archive(Layout(self.layout(request_id)), archive)
+            image = containers.load(archive)
+        finally:
+            archive.unlink(missing_ok=True)
+        try:
+            return run_gates(
+                definition,
+                lock,
+                image,
+                containers,
+                manifest=manifest,
+                now=datetime.now(UTC),
+                progress=self._teller(request_id, "gate"),
+            )
+        finally:
+            containers.remove(image)
+
     def push(self, request_id: str) -> Mapping[str, Any]:
         """Image → a reference by digest in the registry."""
         lock, definition = self._locked(request_id)
         if self._settings.registry is None:
             raise BadInputError("no registry is configured", where="SEKISHO_REGISTRY", todo="set it to host:port")
         pushed = push(
-            Layout(self.layout(definition.name)),
+            Layout(self.layout(request_id)),
             self._settings.registry,
             f"{self._settings.repository_prefix}{definition.name}",
             tag=lock_digest(lock)[:12],
@@ -190,3 +202,7 @@ class Stages:
         body = {**pushed.reference.plain(), "sent": pushed.sent, "skipped": pushed.skipped}
         self._portal.report(request_id, "delivered", {"image": body})
         return body
+
+    def clear(self, request_id: str) -> None:
+        """Remove the layout of an image that was pushed; its layers stay in the cache."""
+        shutil.rmtree(self.layout(request_id), ignore_errors=True)

@@ -32,9 +32,9 @@ def work(portal: PortalClient, begin: Callable[[str, str, str], None], stop: thr
 
 
 def what_next(row: dict[str, Any]) -> str | None:
-    """Return the workflow that a ledger row asks for, if it asks for one."""
+    """Return the workflow that a ledger row asks for, if it asks for one. Packages without an image are only approved."""
     if row["kind"] == "requested":
         return "propose"
     if row["kind"] == "retried":
         return str(row["body"]["stage"])
-    return "deliver"
+    return "deliver" if row["body"].get("image") else None

@@ -40,6 +40,7 @@ class Line(DBOSConfiguredInstance):
         manifest = self._run(request_id, "assemble", self._stages.assemble)
         self._run(request_id, "gate", self._stages.gate, manifest)
         self._run(request_id, "push", self._stages.push)
+        self._run(request_id, "clear", self._stages.clear)
 
     def _run(self, request_id: str, stage: str, step: Callable[..., Any], *more: str) -> Any:  # noqa: ANN401
         try:

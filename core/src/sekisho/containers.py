@@ -120,9 +120,11 @@ class DockerContainers:
         return str(images[0].id)
 
     def remove(self, image: str) -> None:
-        """Forget an image that was loaded or pulled; one that is gone already is no error."""
+        """Forget an image that was loaded, unless somebody pulled it too; one that is gone already is no error."""
         with suppress(NotFoundError), _explained(image):
-            self._client.images.remove(image, force=True)
+            found = self._client.images.get(image)
+            if not found.attrs.get("RepoTags") and not found.attrs.get("RepoDigests"):
+                self._client.images.remove(found.id)
 
     def sweep(self) -> int:
         """Remove containers and networks that an interrupted run left; return how many. Call it before the first run.

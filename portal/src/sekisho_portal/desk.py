@@ -234,7 +234,13 @@ class Desk:
             message = f"Approve {len(signed)} projects for {standing.request.workspace} ({standing.id})"
             revision = self._commit(signed, message, trailer)
         self._snapshots.refresh()
-        body = {**intent.body, "id": f"a{intent.seq}", "revision": revision, "artifacts": len(intent.body["artifacts"])}
+        body = {
+            **intent.body,
+            "id": f"a{intent.seq}",
+            "revision": revision,
+            "artifacts": len(intent.body["artifacts"]),
+            "image": standing.request.image,
+        }
         self.ledger.append("approved", standing.id, actor=intent.actor, body=body)
 
     def _commit(self, signed: Sequence[SignedApproval], message: str, trailer: str) -> str:

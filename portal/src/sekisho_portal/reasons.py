@@ -46,5 +46,5 @@ def explain(desk: Desk, snapshots: Snapshots, project: str, release: str | None,
                 lines.append(
                     f"  {standing.request.requester} asked ({desk.link(standing.id)}, {standing.state}): {why}"
                 )
-    lines.append(f"  ask for it: sekisho request {project}{f'=={wanted}' if wanted else ''}")
+    lines.append(f"  ask for it: sekisho request {project}{f'=={wanted}' if wanted else ''} --python 3.11.2")
     return {"project": project, "available": False, "rule": rule, "lines": lines}

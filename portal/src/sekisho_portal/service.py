@@ -11,6 +11,7 @@ from sekisho.database import open_database
 from sekisho.errors import ConflictError
 from sekisho.keys import open_signer
 from sekisho.ledger import Ledger
+from sekisho.ports import Clock
 from sekisho.service_token import read_or_create
 from sekisho.settings import Settings
 from sekisho.signing import Trust
@@ -30,7 +31,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_desk(settings: Settings) -> tuple[Desk, Snapshots, Tokens]:
+def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, Tokens]:
     """Open the portal's state and reconcile it."""
     engine = open_database(settings.database_url)
     signer = open_signer(settings, "portal")
@@ -40,12 +41,12 @@ def open_desk(settings: Settings) -> tuple[Desk, Snapshots, Tokens]:
         signer,
         lambda: Trust.load(settings.trust_file),
         path=settings.data / "portal" / "snapshot.json",
-        clock=now,
+        clock=clock,
         ask=settings.portal,
     )
-    tokens = Tokens(engine)
+    tokens = Tokens(engine, clock=clock)
     tokens.issue("service", ("service",), token=read_or_create(settings.service_token_file))
-    desk = Desk(Ledger(engine), tree, snapshots, signer, now, settings.portal)
+    desk = Desk(Ledger(engine, clock=clock), tree, snapshots, signer, clock, settings.portal)
     snapshots.refresh()
     desk.reconcile()
     return desk, snapshots, tokens

@@ -1,9 +1,18 @@
 import contextlib
+import shutil
+import signal
 
 import pytest
 
+from sekisho.containers import DockerContainers
+from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
+from sekisho.model import ImageDefinition
+from sekisho.ports import ContainerTask
+from sekisho.settings import load_settings
+from sekisho_builder.base import open_base
 from tests.integration.line.outside import Outside, serving
-from tests.integration.line.site import Site
+from tests.integration.line.registry import FakeRegistry, RealRegistry, tiny_base
+from tests.integration.line.site import ROOT, Site
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ def make_site(tmp_path, upstream):
 
         def make(*, up: bool = True, **settings) -> Site:
             site = Site(tmp_path / "site", upstream.url, **settings)
-            stack.callback(lambda: site._process and site.down())
+            stack.callback(lambda: site._process and site.down(signal.SIGKILL))
             if up:
                 site.up()
             return site
@@ -39,3 +48,51 @@ def make_site(tmp_path, upstream):
 def site(make_site):
     """A running site with one source, no registry and no engine."""
     return make_site()
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """A fake registry that holds a tiny base and takes nothing; give it and where it listens."""
+    with serving(FakeRegistry(tiny_base(tmp_path / "tiny"))) as served:
+        yield served
+        served.app.holding = False
+
+
+@pytest.fixture
+def tiny(registry):
+    """The base of an image definition that needs no Debian: it comes from the fake registry."""
+    return {"image": f"127.0.0.1:{registry.port}/base@sha256:{registry.app.base.manifest_sha256}"}
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """A container engine that answers; without one the test is skipped."""
+    try:
+        DockerContainers().run(ContainerTask(image="sekisho-nothing", command=("true",)))
+    except NotFoundError:
+        return
+    except MissingToolError as error:
+        pytest.skip(error.what)
+
+
+@pytest.fixture(scope="session")
+def bases():
+    """The folder of base images on this machine, with the Debian one in it; skipped where it cannot be had."""
+    settings = load_settings()
+    value = {"name": "x", "base": {"debian": "debian-12-python"}, "requirements": ["x"]}
+    definition = ImageDefinition.parse({**value, "target": {"python": "3.11.2", "glibc": "2.36"}}, where="test")
+    try:
+        open_base(definition, ROOT / "images", settings)
+    except (MissingToolError, UpstreamError) as error:
+        pytest.skip(f"no base image: {error.what}")
+    return settings.base_cache
+
+
+@pytest.fixture
+def real_registry(tmp_path):
+    """A registry that can be started; skipped where ``docker-registry`` is not installed."""
+    if shutil.which("docker-registry") is None:
+        pytest.skip("docker-registry is not installed")
+    registry = RealRegistry(tmp_path / "registry")
+    yield registry
+    registry.stop()

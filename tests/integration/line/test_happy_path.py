@@ -20,8 +20,9 @@ def carry_over(site, folder):
     return closed
 
 
-def test_the_line_from_a_request_to_a_replica(site, tmp_path):
-    site.define("tool", ["alpha", "gamma"], {"debian": "debian-12-python"})
+def test_the_line_from_a_request_to_a_replica(site, registry, tiny, tmp_path):
+    registry.app.holding = True  # so that it stays at the lock, which is all that is needed here
+    site.define("tool", ["alpha", "gamma"], tiny)
     said = site.ok("request", "--image", "tool", "--reason", "for the tests", "--wait", who="ana").stdout
     assert ": waiting" in said
     assert "2 allow, 1 review" in said

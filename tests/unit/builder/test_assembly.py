@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -85,6 +86,16 @@ def test_a_damaged_kept_layer_is_built_again(house):
     made = house.assemble(make_wheel("alpha"), out="other")
     assert made.built == 2
     house.layout("other").verify()
+
+
+def test_what_a_killed_assembly_left_is_swept_after_a_day(house):
+    cache = house.folder / "cache"
+    cache.mkdir()
+    for name, age in ((".old.tar.gz.1", 2 * 86400), (".new.tar.gz.2", 60)):
+        (cache / name).touch()
+        os.utime(cache / name, (time.time() - age,) * 2)
+    house.assemble(make_wheel("alpha"))
+    assert [path.name for path in cache.glob(".*")] == [".new.tar.gz.2"]
 
 
 def test_many_wheels_are_packed_by_several_processes_to_the_same_image(house):

@@ -48,6 +48,17 @@ def test_an_image_is_sent_in_pieces_and_its_manifest_read_back(layout):
     assert registry.requests[-1] == ("GET", f"http://{HOST}/v2/curated/small/manifests/sha256:{layout.manifest_sha256}")
 
 
+def test_a_blob_that_was_damaged_on_this_machine(layout):
+    path = layout.blob(layout.layers[-1].sha256)
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1] + b"!")
+    registry = FakeRegistry()
+    with pytest.raises(CorruptError, match="damaged on this machine"):
+        send(layout, registry)
+    assert not registry.manifests
+
+
 def test_a_second_push_sends_nothing(layout):
     registry = FakeRegistry()
     send(layout, registry)

@@ -5,14 +5,21 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sekisho.errors import BadInputError, CorruptError
+from sekisho_builder.assemble.layer import Package, build_layer
 from sekisho_builder.assemble.layer_file import MTIME
+from sekisho_builder.assemble.wheel import Environment
 from tests.unit.builder.room import SITE, House
 from tests.wheels import make_wheel, pack, unpadded
 
@@ -333,6 +340,34 @@ def test_two_packages_may_share_the_same_bytes(house, layers):
 def test_a_file_where_another_package_needs_a_folder(house):
     with pytest.raises(BadInputError, match="needs a folder"):
         house.assemble(make_wheel("alpha", files={"x/y.py": b""}), make_wheel("beta", files={"x": b""}))
+
+
+WHOLE = make_wheel(
+    "alpha", entry_points=POINTS, files={"alpha/__init__.py": b"x = 1\n" * 99, "alpha-1.0.data/scripts/t": b"#!python"}
+)
+DIRECTORY = WHOLE.data.index(b"PK\x01\x02")
+places = st.one_of(st.integers(0, len(WHOLE.data) - 1), st.integers(DIRECTORY, len(WHOLE.data) - 1))
+
+
+@given(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 8))
+@settings(max_examples=300)
+def test_a_spoilt_wheel_is_refused_or_gives_a_sound_layer(changes, cut):
+    data = bytearray(WHOLE.data[: len(WHOLE.data) - cut])
+    for place, value in changes:
+        data[min(place, len(data) - 1)] = value
+    with tempfile.TemporaryDirectory() as folder:
+        wheel, layer = Path(folder, "wheel"), Path(folder, "layer")
+        wheel.write_bytes(data)
+        package = Package("alpha", "1.0", WHOLE.filename, hashlib.sha256(data).hexdigest(), requested=True, path=wheel)
+        with suppress(BadInputError, CorruptError):
+            built = build_layer([package], Environment("opt/venv", "3.11"), layer)
+            assert hashlib.sha256(gzip.decompress(layer.read_bytes())).hexdigest() == built.diff_id
+
+
+@pytest.mark.parametrize("line", ["x" * 200_000 + ",sha256=A,1\n", "a,sha256=A," + "9" * 5000 + "\n"])
+def test_a_record_that_is_too_much(house, line):
+    with pytest.raises((BadInputError, CorruptError), match="RECORD"):
+        house.assemble(make_wheel("alpha", record=line.encode()))
 
 
 SCRIPT = """

@@ -1,11 +1,15 @@
 """Layers on disk, named by what they are made from: the same wheels in the same place are never packed twice."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from sekisho.errors import BadInputError
 from sekisho.model import Record, Sha256, canonical_json, sha256_hex
 from sekisho.store import flush_folder, write_atomically
 from sekisho_builder.assemble.layer import BuiltLayer, Owned
+
+_ABANDONED = 86400
 
 LAYER_FORMAT = 1
 """Raise this whenever the same inputs give other bytes."""
@@ -22,11 +26,18 @@ class KeptLayer(Record):
 
 
 class LayerCache:
-    """A folder of ``<key>.tar.gz`` and ``<key>.json``; the second is written last and makes the first count."""
+    """A folder of ``<key>.tar.gz`` and ``<key>.json``; the second is written last and makes the first count.
+
+    Opening it removes half-written layers that are older than a day: no process is still at them.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        for half in folder.glob(".*"):
+            with suppress(FileNotFoundError):
+                if time.time() - half.stat().st_mtime > _ABANDONED:
+                    half.unlink()
 
     def path(self, key: str) -> Path:
         """Return where the layer is, or would be."""

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from email.parser import HeaderParser
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from sekisho_builder.assemble.wheel_archive import Member, WheelArchive, check_n
 
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _REPLACED = {"RECORD", *_SIGNATURES, "INSTALLER", "REQUESTED", "direct_url.json"}
+_SIZE = r"[0-9]{1,18}"
 _HASHES = {"sha256", "sha384", "sha512"}
 
 
@@ -89,13 +91,17 @@ def _record(archive: WheelArchive, info: str) -> dict[str, Listed]:
     """Read RECORD: every file of the archive but itself, each with a hash, and nothing else."""
     where = f"{info}/RECORD"
     listed: dict[str, Listed] = {}
-    for row in csv.reader(io.StringIO(archive.read(where).decode(errors="replace"), newline="")):
+    try:
+        rows = list(csv.reader(io.StringIO(archive.read(where).decode(errors="replace"), newline="")))
+    except csv.Error as error:
+        raise archive.bad(f"RECORD cannot be read: {error}", where) from error
+    for row in rows:
         if len(row) != 3 or not row[0]:
             raise archive.bad("a line of RECORD has not three fields", where)
         path, digest, size = row
         if path in listed:
             raise archive.bad(f"RECORD lists {path[:120]} twice", where)
-        listed[path] = Listed(digest.rstrip("="), int(size) if size.isascii() and size.isdigit() else -1)
+        listed[path] = Listed(digest.rstrip("="), int(size) if re.fullmatch(_SIZE, size) else -1)
     own = {where, *(f"{info}/{name}" for name in _SIGNATURES)}
     missing = [name for name in archive.members if name not in listed and name not in own]
     extra = [name for name in listed if name not in archive.members]

@@ -150,7 +150,7 @@ class WheelArchive:
 
     def _check(self, row: zipfile.ZipInfo) -> Member:
         if row.orig_filename.rstrip("/") != row.filename.rstrip("/"):
-            raise self.bad("the member's name holds a zero byte", row.filename)
+            raise self.bad("the member's name holds a zero byte, or has a second form", row.filename)
         check_name(row.filename.removesuffix("/"), self)
         kind = stat.S_IFMT(row.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR} or (kind == stat.S_IFDIR and not row.is_dir()):
@@ -171,6 +171,8 @@ class WheelArchive:
 
     def _start(self, row: zipfile.ZipInfo) -> int:
         """Return where the member's bytes begin, by its local header (APPNOTE 4.3.7), which must name it too."""
+        if row.header_offset < 0:
+            raise self.corrupt("the member begins before the archive", row.filename)
         header = os.pread(self._file.fileno(), _LOCAL_SIZE, row.header_offset)
         if len(header) != _LOCAL_SIZE or not header.startswith(_LOCAL):
             raise self.corrupt("the member has no local header", row.filename)

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from pydantic import Field
 from sekisho.errors import BadInputError, MissingToolError, UpstreamError
 from sekisho.model import ImageDefinition, Record, Sha256
 from sekisho.settings import Settings
-from sekisho.store import chunks, disk_errors
+from sekisho.store import chunks, disk_errors, write_atomically
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.recipe import Recipe, Versions, base_key, read_recipe, read_versions
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, write_layout
 from sekisho_builder.oci.registry import Connect, connect, pull
 
 _LEVEL = 6
+_ABANDONED = 86400
 _CREATED = "1980-01-01T00:00:00Z"
 
 BuildRoot = Callable[[Recipe, Versions, str | None, Path], Versions]
@@ -91,6 +93,10 @@ def _built(definition: ImageDefinition, source: Path, settings: Settings, build:
     folder = settings.base_cache / base_key(recipe, locked)
     if locked.by_name and _is_whole(folder):
         return Base(manifest=Layout(folder).manifest_sha256, reused=True, folder=folder)
+    instead = folder.with_name(f"{folder.name}.relocked")
+    if (known := read_versions(instead)).by_name and _is_whole(settings.base_cache / base_key(recipe, known)):
+        folder = settings.base_cache / base_key(recipe, known)
+        return Base(manifest=Layout(folder).manifest_sha256, reused=True, relocked=known.text(), folder=folder)
     with _beside(folder) as half:
         root = half / "root.tar"
         found = build(recipe, locked, settings.debian_mirror, root)
@@ -100,6 +106,8 @@ def _built(definition: ImageDefinition, source: Path, settings: Settings, build:
             _write(root, half / "layout", source.name)
             _keep(half / "layout", folder)
     relocked = None if found == locked else found.text()
+    if relocked is not None:  # until somebody writes it back, the stale lock leads here without another build
+        write_atomically(instead, relocked.encode())
     return Base(manifest=Layout(folder).manifest_sha256, reused=False, relocked=relocked, folder=folder)
 
 
@@ -128,8 +136,11 @@ def _is_whole(folder: Path) -> bool:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """Yield a folder of the same file system that is gone afterwards."""
+    """Yield a folder of the same file system that is gone afterwards, and remove those that killed processes left."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in folder.parent.glob(".half-*"):
+        if time.time() - left.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".half-") as half:
         yield Path(half)
 

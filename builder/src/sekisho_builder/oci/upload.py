@@ -7,7 +7,8 @@ from urllib.parse import urljoin
 
 import httpx2
 
-from sekisho.errors import UpstreamError
+from sekisho.errors import CorruptError, UpstreamError
+from sekisho.store import file_sha256
 from sekisho_builder.oci.connection import Connection
 from sekisho_builder.oci.layout import Descriptor
 
@@ -30,6 +31,12 @@ def send_blob(connection: Connection, blob: Descriptor, path: Path, *, mount_fro
             return "mounted"
         if answer.status_code == 202:
             _cancel(connection, answer)
+    if file_sha256(path) != blob.sha256:
+        raise CorruptError(
+            f"blob sha256:{blob.sha256} is damaged on this machine",
+            where=str(path),
+            todo="delete the builder's kept layers and the image, and build again",
+        )
     _Upload(connection, blob, path).run()
     return "sent"
 

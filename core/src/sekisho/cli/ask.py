@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from sekisho.allowlist import load_yaml
 from sekisho.cli.frame import emit, json_option
 from sekisho.client import PortalClient
-from sekisho.errors import BadInputError, NotFoundError, RefusedError
+from sekisho.errors import BadInputError, NotFoundError, RefusedError, from_diagnostics
 from sekisho.model import ImageDefinition
 from sekisho.settings import Settings, load_settings
 
@@ -119,10 +119,9 @@ def raise_problem(status: dict[str, Any]) -> None:
     """Raise when a request has failed or was refused, so that a script notices."""
     if status["state"] == "failed":
         problem = status["problem"]
-        raise RefusedError(
-            problem.get("title", "the request failed"),
-            where=f"request {status['id']}, {status['failed_stage']}: {problem.get('where', '')}".rstrip(": "),
-            todo=problem.get("todo") or "mend the cause, then `sekisho status --retry " + status["id"] + "`",
+        where = f"request {status['id']}, {status['failed_stage']}: {problem.get('where', '')}".rstrip(": ")
+        raise from_diagnostics(
+            {**problem, "where": where, "todo": _go_on(status["id"], problem)}, fallback="the request failed"
         )
     if status["state"] == "refused":
         denied = [row["purl"].partition("?")[0] for row in status["verdicts"] if row["outcome"] == "deny"]
@@ -134,6 +133,13 @@ def raise_problem(status: dict[str, Any]) -> None:
     if status["state"] == "denied":
         said = status["denied"]
         raise RefusedError(f"{said['by']} denied it: {said['reason']}", where=f"request {status['id']}")
+
+
+def _go_on(request_id: str, problem: dict[str, str]) -> str:
+    """Say what to do about a failed request, and how the same one goes on, unless only another one can succeed."""
+    todo = problem.get("todo") or "mend the cause"
+    anew = problem.get("code") == "unresolvable" or "ask again" in todo
+    return todo if anew else f"{todo}; then go on with `sekisho status {request_id} --retry --wait`"
 
 
 @click.command()
@@ -176,6 +182,7 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
             lines.append(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}")
     if problem := status.get("problem"):
         lines.append(f"  failed in {status['failed_stage']}: {problem.get('title')}")
+        lines.append(f"  do now: {_go_on(status['id'], problem)}")
     if approval := status.get("approval"):
         lines.append(f"  approved by {approval['approved_by']}: {approval.get('reason') or 'no reason given'}")
     if reason := status.get("denied"):

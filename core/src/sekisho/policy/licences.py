@@ -20,6 +20,8 @@ _CLASSIFIERS = {
     "zlib/libpng License": "Zlib",
 }
 _FREE_TEXT = {
+    "3-clause bsd": "BSD-3-Clause",
+    "3-clause bsd license": "BSD-3-Clause",
     "apache": "Apache-2.0",
     "apache 2": "Apache-2.0",
     "apache 2.0": "Apache-2.0",

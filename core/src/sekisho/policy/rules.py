@@ -105,8 +105,8 @@ class License(_Rule):
         stated = case.facts.license_expression or case.facts.license_hint
         expression = spdx(case.facts.license_expression, case.facts.license_hint)
         if expression is None:
-            return self.reason(f"licence unknown: the package states {stated[:120]!r}" if stated else "no licence")
-        return None if satisfied(expression, self.allow) else self.reason(f"licence {expression}")
+            return self.reason(f"unknown: it states {stated[:120]!r}" if stated else "it states no licence")
+        return None if satisfied(expression, self.allow) else self.reason(f"{expression} is not among those allowed")
 
 
 class Yanked(_Rule):

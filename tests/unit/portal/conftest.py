@@ -1,0 +1,10 @@
+import pytest
+
+from tests.unit.portal.house import House
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path)
+    yield house
+    house.ledger._engine.dispose()

@@ -1,0 +1,98 @@
+"""A portal without HTTP: a real ledger in SQLite and a real git repository, on a clock that a test moves."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sekisho.model import Artifact, Closure, Facts
+from sekisho.policy import Door
+from sekisho.settings import Settings
+from sekisho.tokens import Identity
+from sekisho_portal.service import open_desk
+from sekisho_portal.standing import Standing
+from sekisho_portal.tree import GitTree
+from tests.allowlists_tree import Repository
+from tests.fakes import FakeClock
+from tests.records import TARGET, artifact, facts
+
+RITA = Identity(name="rita", roles=("requester",))
+BOTH = Identity(name="bo", roles=("requester", "approver"))
+ANNA = Identity(name="anna", roles=("approver",))
+OTTO = Identity(name="otto", roles=("approver",))
+ADA = Identity(name="ada", roles=("admin",))
+SERVICE = Identity(name="service", roles=("service",))
+
+NUMPY, SIX = artifact(), artifact("six", "1.17.0")
+GPL = {"license_expression": "GPL-3.0-only"}
+
+
+class House:
+    def __init__(self, folder: Path) -> None:
+        self.repository = Repository(folder / "repo")
+        self.settings = Settings(
+            data=folder / "data", allowlists=self.repository.tree, portal_url="http://portal.invalid"
+        )
+        self.clock = FakeClock(tick=timedelta(milliseconds=1))
+        self.open()
+
+    def open(self) -> None:
+        """Start the portal, or start it again on what is left on disk."""
+        self.desk, self.snapshots, self.tokens = open_desk(self.settings, self.clock)
+
+    @property
+    def ledger(self):
+        return self.desk.ledger
+
+    def use(self, tree: GitTree) -> None:
+        """Have approvals committed through ``tree``, until the next start."""
+        self.desk._tree = tree
+
+    def ask(self, who: Identity = RITA, requirements: Iterable[str] = ("numpy",), **more: Any) -> str:
+        body = {"requirements": list(requirements), "target": TARGET.plain(), **more}
+        return self.desk.ask(who, body).id
+
+    def closure(self, request_id: str, *artifacts: Artifact) -> Closure:
+        request = self.desk.standing(request_id).request
+        return Closure(
+            request=request.digest(),
+            target=request.target,
+            direct=request.requirements,
+            resolver="uv 0",
+            artifacts=artifacts,
+        )
+
+    def report(self, request_id: str, kind: str, **body: Any) -> Standing:
+        return self.desk.report(SERVICE, request_id, kind, body)
+
+    def resolve(self, request_id: str, *artifacts: Artifact) -> Standing:
+        return self.report(request_id, "resolved", closure=self.closure(request_id, *artifacts).plain())
+
+    def inspect(self, request_id: str, *found: Facts) -> Standing:
+        return self.report(request_id, "inspected", facts=[one.plain() for one in found])
+
+    def propose(self, *artifacts: Artifact, who: Identity = RITA, known: Any = None, **more: Any) -> str:
+        """Ask, resolve and inspect; what is found says of every artifact what ``known`` says."""
+        request_id = self.ask(who, **more)
+        self.resolve(request_id, *artifacts)
+        self.inspect(request_id, *(facts(one, **(known or {})) for one in artifacts))
+        return request_id
+
+    def waiting(self, *artifacts: Artifact, **more: Any) -> str:
+        """Return a request that a person has to decide."""
+        request_id = self.propose(*(artifacts or (NUMPY, SIX)), known=GPL, **more)
+        assert self.state(request_id) == "waiting"
+        return request_id
+
+    def approve(self, request_id: str, who: Identity = ANNA, **more: Any) -> Standing:
+        return self.desk.approve(who, request_id, **({"reason": "fine", "expires": None} | more))
+
+    def state(self, request_id: str) -> str:
+        return self.desk.standing(request_id).state
+
+    def kinds(self, request_id: str) -> list[str]:
+        return [row.kind for row in self.desk.standing(request_id).rows]
+
+    def admitted(self, workspace: str = "everyone") -> frozenset[str]:
+        """Return what the snapshot in force admits."""
+        return Door(self.snapshots.current(), workspace).hashes(self.clock())
