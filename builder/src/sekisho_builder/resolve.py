@@ -23,7 +23,7 @@ _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+
 _SECRET = re.compile(r"//[^/@\s]*@")
 _GLIBC_FLOOR = {"x86_64": 5, "aarch64": 17}
 _LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
-_REASON = re.compile(r"Server message: (.*)")
+_REASON = re.compile(r"Server message: ([^;\n]*)")
 """How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
 
 _TIMEOUT = 300
@@ -152,7 +152,7 @@ def _explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
         return UnresolvableError(
             text, where=f"requirements: {', '.join(request.requirements)}", todo="change the requirement that it names"
         )
-    reason = _REASON.search(text)
+    reason = _REASON.search(text)  # the proxy's sentence and where; what to do about it follows below
     return UpstreamError(
         f"the resolver could not read the index: {reason[1] if reason else text}",
         where="the proxy's candidate mount",

@@ -124,7 +124,7 @@ class DockerContainers:
         with suppress(NotFoundError), _explained(image):
             found = self._client.images.get(image)
             if not found.attrs.get("RepoTags") and not found.attrs.get("RepoDigests"):
-                self._client.images.remove(found.id)
+                self._client.images.remove(str(found.id))
 
     def sweep(self) -> int:
         """Remove containers and networks that an interrupted run left; return how many. Call it before the first run.

@@ -39,7 +39,10 @@ def usual_wheels() -> list[Wheel]:
 
 
 class Outside(FakeUpstream):
-    """A fake upstream whose ``ends`` maps the end of a path to a fault; ``hold`` is one that waits for ``release``."""
+    """A fake upstream whose ``ends`` maps the end of a path to a fault.
+
+    ``hold`` and ``slow`` wait for ``release``; nothing else of the fake's own faults is changed.
+    """
 
     def __init__(self, wheels: list[Wheel] | None = None) -> None:
         super().__init__(wheels=usual_wheels() if wheels is None else wheels)
@@ -47,11 +50,15 @@ class Outside(FakeUpstream):
         self.held = threading.Event()
         self._freed = threading.Event()
 
-    def hold(self, end: str) -> None:
-        """Answer nothing to paths that end so, until ``release``; ``held`` is set when the first asks."""
+    def spoil(self, end: str, fault: str) -> None:
+        """Meet every path that ends so with a fault, until ``release``."""
         self.held.clear()
         self._freed.clear()
-        self.ends[end] = "hold"
+        self.ends[end] = fault
+
+    def hold(self, end: str) -> None:
+        """Answer nothing to paths that end so, until ``release``; ``held`` is set when the first asks."""
+        self.spoil(end, "hold")
 
     def release(self) -> None:
         self.ends.clear()
@@ -61,7 +68,7 @@ class Outside(FakeUpstream):
         return next((fault for end, fault in self.ends.items() if path.endswith(end)), "")
 
     async def __call__(self, scope, receive, send) -> None:
-        if self._fault(scope["path"]) == "hold":
+        if self._fault(scope["path"]) in {"hold", "slow"}:
             self.held.set()
             while not self._freed.is_set():
                 await asyncio.sleep(0.02)

@@ -84,6 +84,15 @@ def test_only_64_lower_case_hexadecimal_digits_are_a_sha256(sha256):
         artifact(sha256=sha256)
 
 
+@pytest.mark.parametrize(
+    ("kind", "project"),
+    [("pypi", "Foo_Bar"), ("pypi", "a/b"), ("pypi", ".."), ("huggingface", "../x"), ("conda", "a b")],
+)
+def test_an_artifact_has_the_one_spelling_of_its_project(kind, project):
+    with pytest.raises(ValidationError, match="project"):
+        artifact(kind=kind, project=project, filename="x.whl")
+
+
 @pytest.mark.parametrize("filename", ["a/b.whl", "a\\b.whl", "a b.whl", "a\x00.whl", "a\n.whl", "", "x" * 301])
 def test_a_file_name_is_one_plain_path_segment(filename):
     with pytest.raises(ValidationError):

@@ -115,8 +115,8 @@ class Fetcher:
             try:
                 return await attempt()
             except (_TransientError, httpx2.TransportError, TimeoutError) as error:
-                why = str(error) or type(error).__name__
                 slow = isinstance(error, (httpx2.TimeoutException, TimeoutError))
+                why = "it took too long" if slow else str(error) or type(error).__name__
             except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
                 why = str(error) or type(error).__name__
                 break

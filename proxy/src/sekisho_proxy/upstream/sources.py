@@ -83,7 +83,7 @@ async def _receive(fetcher: Fetcher, url: str, artifact: Artifact, store: BlobSt
             await asyncio.to_thread(incoming.keep, artifact.sha256)
         except CorruptError as error:
             raise CorruptError(
-                f"source {artifact.source!r} sent other bytes than were approved: {error.what}",
+                f"source {artifact.source!r} sent other bytes than were asked for: {error.what}",
                 where=artifact.path,
                 todo="nothing was kept; ask the source's operator, or look for tampering on the way",
             ) from error
