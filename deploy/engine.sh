@@ -39,12 +39,8 @@ shift
 engine=''
 answers || start
 status=0
-child=''
-trap 'status=130; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' INT TERM
-"$@" &
-child=$!
-wait "$child" || status=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child" || true; done
+trap : INT TERM # the command hears of Ctrl-C itself; the engine goes after it
+"$@" || status=$?
 if [ -n "$engine" ]; then
     kill "$engine" 2>/dev/null || true
     wait "$engine" 2>/dev/null || true

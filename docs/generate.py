@@ -15,7 +15,7 @@ REFERENCE = Path(__file__).with_name("reference")
 
 def command_pages(command: click.Command, name: str) -> list[str]:
     """Return a section for a command and for each of its sub-commands."""
-    context = click.Context(command, info_name=name, max_content_width=100)
+    context = click.Context(command, info_name=name, max_content_width=100, help_option_names=["-h", "--help"])
     sections = [f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

@@ -7,8 +7,10 @@ python deploy/demo --stop   end what an earlier run kept
 
 import argparse
 import json
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from place import ROOT, CommandError, Place
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=ROOT / "build" / "demo", help="where everything is kept")
     given = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to stop is as good as Ctrl-C
     place = Place(given.home.absolute())
     services = Services(place)
     services.stop_kept()
@@ -53,8 +56,8 @@ def main() -> int:
     began = time.monotonic()
     kept = False
     status = 1
+    demo = Demo(place, services, show, keep=given.keep)
     try:
-        demo = Demo(place, services, show, keep=given.keep)
         demo.run()
         status, kept = 0, given.keep
     except (CommandError, SekishoError, OSError, TimeoutError) as error:
@@ -68,6 +71,8 @@ def main() -> int:
     finally:
         write_report(place, show, began)
         services.stop(*(("sekisho",) if kept else ()))
+        with suppress(SekishoError):
+            demo.sweep()
     if len(show.steps) == len(NAMES):
         show.table()
     show.console.print(f"report: {place.report}")

@@ -14,6 +14,7 @@ from show import Show, Step
 
 from sekisho.client import PortalClient
 from sekisho.containers import DockerContainers
+from sekisho.settings import load_settings
 
 REQUESTER, APPROVER = "ana", "ben"
 APPROVED, UNAPPROVED = "joblib", "polars"
@@ -31,7 +32,7 @@ class Demo:
         self.tokens: dict[str, str] = {}
         self.request = ""
         self.image = ""
-        self.containers = DockerContainers()
+        self.containers = DockerContainers(owner=load_settings(data=place.home / "closed").owner)
 
     def run(self) -> None:
         """Run all steps in order."""
@@ -81,7 +82,7 @@ class Demo:
         """Lay the tree, start registry, portal, proxy and builder, begin the base image, issue two tokens."""
         with self.show.step("Start the registry, the portal, the proxy and the builder on loopback") as step:
             place = self.place
-            self.containers.sweep()
+            self.sweep()
             step.details["tree"] = lay_tree(place)
             environment = place.environment("open")
             self.services.start("base", [sekisho(), "builder", "base", IMAGE, "--json"], environment)
@@ -101,6 +102,11 @@ class Demo:
             self._keep_session(portal, proxy)
             step.details |= {"portal": portal, "proxy": proxy, "registry": f"127.0.0.1:{place.registry}"}
             step.details["summary"] = f"portal {portal}, proxy {proxy}, registry 127.0.0.1:{place.registry}"
+
+    def sweep(self) -> None:
+        """Remove the containers that this run, or a killed one, left."""
+        self.containers.sweep()
+        DockerContainers(owner=load_settings(data=self.place.home / "open").owner).sweep()
 
     def _issue_tokens(self, environment: dict[str, str]) -> None:
         def issue(name: str, role: str) -> tuple[str, str]:

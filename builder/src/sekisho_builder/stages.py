@@ -168,7 +168,7 @@ class Stages:
             )
 
     def _run_gates(self, request_id: str, manifest: str, lock: Lock, definition: ImageDefinition) -> GateReport:
-        containers = DockerContainers()
+        containers = DockerContainers(owner=self._settings.owner)
         archive = self._folder / f"{manifest}.tar"
         try:
             to_docker_archive(Layout(self.layout(request_id)), archive)

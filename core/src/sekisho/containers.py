@@ -1,7 +1,7 @@
 """The container engine, through the docker SDK: every container without network or privileges unless a task says so.
 
 The SDK is imported at first use, so a machine without it can still do everything else. All that is made here carries
-the label ``sekisho=1``; ``sweep`` removes what a killed process left.
+the label ``sekisho=<owner>``; ``sweep`` removes what a killed process left.
 """
 
 import uuid
@@ -63,11 +63,13 @@ class Served:
 class DockerContainers:
     """The ``Containers`` port over a Docker engine, 20.10 or later.
 
-    ``host`` is the engine's address; without it the environment's, as for the ``docker`` command.
+    ``host`` is the engine's address; without it the environment's, as for the ``docker`` command. ``owner`` says whose
+    containers these are (``Settings.owner``).
     """
 
-    def __init__(self, host: str | None = None) -> None:
+    def __init__(self, host: str | None = None, *, owner: str = "sekisho") -> None:
         self._host = host
+        self._owner = owner
         self._connected: DockerClient | None = None
 
     def run(self, task: ContainerTask) -> ContainerResult:
@@ -94,7 +96,10 @@ class DockerContainers:
         """Make a network for the block; an ``internal`` one reaches its own containers and nothing else."""
         with _explained("the Docker engine"):
             network = self._client.networks.create(
-                f"sekisho-{name}-{uuid.uuid4().hex[:8]}", driver="bridge", internal=internal, labels={LABEL: "1"}
+                f"sekisho-{name}-{uuid.uuid4().hex[:8]}",
+                driver="bridge",
+                internal=internal,
+                labels={LABEL: self._owner},
             )
         try:
             yield str(network.name)
@@ -127,11 +132,11 @@ class DockerContainers:
                 self._client.images.remove(str(found.id))
 
     def sweep(self) -> int:
-        """Remove containers and networks that an interrupted run left; return how many. Call it before the first run.
+        """Remove containers and networks that an interrupted run of this owner left; return how many.
 
-        It cannot tell a leftover from another process's container: call it only where this process is alone.
+        It cannot tell a leftover from a container in use: call it before the owner's first run.
         """
-        mine: dict[str, Any] = {"label": f"{LABEL}=1"}
+        mine: dict[str, Any] = {"label": f"{LABEL}={self._owner}"}
         with _explained("the Docker engine"):
             containers = self._client.containers.list(all=True, filters=mine)
             for container in containers:
@@ -153,7 +158,7 @@ class DockerContainers:
         name = f"sekisho-{uuid.uuid4().hex}"
         try:
             with _explained(task.image):
-                container = self._client.containers.create(task.image, name=name, **_arguments(task))
+                container = self._client.containers.create(task.image, name=name, **_arguments(task, self._owner))
             yield container
         finally:
             self._remove(name)
@@ -190,7 +195,7 @@ def _connect(host: str | None) -> "DockerClient":
     return client
 
 
-def _arguments(task: ContainerTask) -> dict[str, Any]:
+def _arguments(task: ContainerTask, owner: str) -> dict[str, Any]:
     from docker.types import LogConfig, Mount  # noqa: PLC0415 (lazy, see the module)
 
     mounts = [
@@ -212,7 +217,7 @@ def _arguments(task: ContainerTask) -> dict[str, Any]:
         "memswap_limit": task.memory,
         "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777"},  # noqa: S108 (inside the container)
         "log_config": LogConfig(type="json-file", config=_LOG_FILES),
-        "labels": {LABEL: "1"},
+        "labels": {LABEL: owner},
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sekisho.errors import BadInputError
-from sekisho.model import EVERYONE
+from sekisho.model import EVERYONE, sha256_hex
 from sekisho.model.base import explain
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     def trust_file(self) -> Path:
         """Return the file of trusted keys."""
         return self.trust or self.data / "trust.json"
+
+    @property
+    def owner(self) -> str:
+        """Return what marks this installation's containers among others on the same engine."""
+        return sha256_hex(str(self.data.absolute()).encode())[:12]
 
     @property
     def service_token_file(self) -> Path:

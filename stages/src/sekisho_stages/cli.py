@@ -8,6 +8,7 @@ import click
 from sekisho.cli.frame import emit, json_option
 from sekisho.containers import DockerContainers
 from sekisho.errors import RefusedError
+from sekisho.settings import load_settings
 from sekisho_stages import score as scoring
 from sekisho_stages import train as training
 
@@ -26,7 +27,7 @@ def stage() -> None:
 @json_option
 def pull(image: str, *, as_json: bool) -> None:
     """Pull IMAGE (host/name@sha256:…) into the container engine."""
-    found = DockerContainers().pull(image)
+    found = DockerContainers(owner=load_settings().owner).pull(image)
     emit({"image": image, "id": found}, as_json=as_json, text=lambda: f"{image}: {found}")
 
 
@@ -37,7 +38,7 @@ def pull(image: str, *, as_json: bool) -> None:
 @json_option
 def train(image: str, script: Path, out: Path, *, as_json: bool) -> None:
     """Run a training job on IMAGE; it leaves a model, metrics.json and sample.json in --out."""
-    result = training.train(DockerContainers(), image, script, out)
+    result = training.train(DockerContainers(owner=load_settings().owner), image, script, out)
     said = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     emit(result.model_dump(mode="json"), as_json=as_json, text=lambda: f"trained: {said}")
 
@@ -54,7 +55,7 @@ def train(image: str, script: Path, out: Path, *, as_json: bool) -> None:
 @json_option
 def score(image: str, script: Path, model: Path, sample: Path, *, as_json: bool) -> None:
     """Start the inference server on IMAGE and compare its answer with the prediction that training recorded."""
-    with DockerContainers().serve(scoring.scoring_task(image, script, model)) as server:
+    with DockerContainers(owner=load_settings().owner).serve(scoring.scoring_task(image, script, model)) as server:
         healthy = scoring.wait_until_healthy(server)
         result = scoring.score(server, json.loads(sample.read_bytes()), healthy_after=healthy)
     if not result.agrees:

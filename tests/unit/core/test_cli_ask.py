@@ -151,7 +151,7 @@ def test_waiting_for_what_does_not_come_exits_with_1_and_says_why(portal, sekish
 
 def test_a_failure_without_advice_says_how_to_try_again(portal, sekisho):
     portal.answers["/api/requests/r1"] = status("failed", problem={"title": "boom"}, failed_stage="push")
-    assert "sekisho status --retry r1" in sekisho("status", "r1", "--wait").err
+    assert "sekisho status r1 --retry" in sekisho("status", "r1", "--wait").err
 
 
 def test_retry_asks_for_it(portal, sekisho):
