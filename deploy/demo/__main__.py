@@ -2,7 +2,7 @@
 
 python deploy/demo          run it (``make demo``)
 python deploy/demo --keep   and leave the portal and the proxy up
-python deploy/demo --stop   end what an earlier run kept
+python deploy/demo --stop   end what an earlier run kept, and forget its images
 """
 
 import argparse
@@ -13,13 +13,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from closed import forget_images
 from place import ROOT, CommandError, Place
 from rich.text import Text
 from services import Services, free_port
 from show import NAMES, Show
 from steps import Demo
 
-from sekisho.errors import SekishoError
+from sekisho.errors import MissingToolError, SekishoError
 
 
 def write_report(place: Place, show: Show, began: float) -> None:
@@ -38,7 +39,11 @@ def main() -> int:
     """Run the demo; return its exit status."""
     parser = argparse.ArgumentParser(prog="make demo", description="From a request to a job in a closed zone.")
     parser.add_argument("--keep", action="store_true", help="leave the portal and the proxy up, and print their links")
-    parser.add_argument("--stop", action="store_true", help="end what an earlier run kept, and nothing else")
+    parser.add_argument(
+        "--stop",
+        action="store_true",
+        help="end what an earlier run kept, forget the images it pulled, and nothing else",
+    )
     parser.add_argument("--home", type=Path, default=ROOT / "build" / "demo", help="where everything is kept")
     given = parser.parse_args()
 
@@ -47,6 +52,8 @@ def main() -> int:
     services = Services(place)
     services.stop_kept()
     if given.stop:
+        with suppress(MissingToolError):  # no engine, no images
+            forget_images()
         return 0
     place = place._replace(
         portal=free_port(place.portal), proxy=free_port(place.proxy), registry=free_port(place.registry)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pip as installed_pip
 import uv
-from place import Place, sekisho
+from place import IMAGE, Place, sekisho
 
 from sekisho.containers import DockerContainers
 from sekisho.ports import ContainerResult, ContainerTask, Mount
@@ -110,3 +110,8 @@ class Clients:
 def keeper_task(image: str) -> ContainerTask:
     """Return the container that holds the zone's network open for the replica and the clients."""
     return ContainerTask(image=image, command=("sleep", "3600"))
+
+
+def forget_images() -> None:
+    """Remove the demo's images from the container engine: those that came from a registry on loopback."""
+    DockerContainers().forget(lambda name: name.startswith("127.0.0.1:") and f"/curated/{IMAGE}@" in name)

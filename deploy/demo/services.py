@@ -14,7 +14,6 @@ import httpx2
 from place import Place, sekisho
 
 _PR_SET_PDEATHSIG = 1
-_MARKS = ("sekisho", "docker-registry")
 
 
 def _die_with_parent() -> None:
@@ -47,7 +46,8 @@ class Services:
         self._remember()
 
     def _remember(self) -> None:
-        self._file.write_text(json.dumps([child.pid for child in self._children.values()]))
+        pids = [child.pid for child in self._children.values()]
+        self._file.write_text(json.dumps({str(pid): _began(pid) for pid in pids}))
 
     def check(self) -> None:
         """Raise if a process has failed, with the end of its log."""
@@ -78,23 +78,23 @@ class Services:
     def stop_kept(self) -> int:
         """End what an earlier run left or kept; return how many processes that were."""
         try:
-            pids = json.loads(self._file.read_text())
-        except (OSError, ValueError):
+            kept = {int(pid): began for pid, began in json.loads(self._file.read_text()).items()}
+        except (OSError, ValueError, AttributeError):
             return 0
-        mine = [pid for pid in pids if _is_mine(pid)]
+        mine = [pid for pid, began in kept.items() if began and _began(pid) == began]
         for pid in reversed(mine):
-            _end(pid, lambda pid=pid: not _is_mine(pid))  # type: ignore[misc]
+            _end(pid, lambda pid=pid: _began(pid) != kept[pid])  # type: ignore[misc]
         self._file.unlink(missing_ok=True)
         return len(mine)
 
 
-def _is_mine(pid: int) -> bool:
+def _began(pid: int) -> str:
+    """Return when a process began, in the kernel's ticks, or nothing for one that has ended: pids are used again."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
-    return state != "Z" and any(mark in command for mark in _MARKS)
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
 
 
 def _end(pid: int, gone: Callable[[], bool]) -> None:

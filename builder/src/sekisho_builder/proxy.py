@@ -1,6 +1,7 @@
 """The builder's only way to packages: the proxy."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,8 @@ from sekisho.model import Artifact, Facts, sha256_hex
 from sekisho.store import BlobStore
 
 _AT_ONCE = 8
+_FOLLOWS = 30.0
+"""Seconds that a proxy may take to hear of a policy; it is told by a long poll."""
 
 
 class Proxy:
@@ -46,6 +49,18 @@ class Proxy:
 
     def _silent(self, error: httpx2.TransportError) -> UpstreamError:
         return UpstreamError(f"the proxy does not answer: {error}", where=self.url, todo="start it with `sekisho up`")
+
+    def follow(self, sequence: int) -> None:
+        """Wait until the proxy serves by policy snapshot ``sequence``: what was just approved is to be had then."""
+        end = time.monotonic() + _FOLLOWS
+        while (held := int(self._get("/api/policy").json()["sequence"])) < sequence:
+            if time.monotonic() > end:
+                raise UpstreamError(
+                    f"the proxy serves by policy snapshot {held}, and {sequence} is in force",
+                    where=self.url,
+                    todo="see in the proxy's log why it does not follow the portal",
+                )
+            time.sleep(0.05)
 
     def artifacts(self, source: str, project: str, release: str) -> tuple[Artifact, ...]:
         """Return every file of a release that the policy does not deny outright."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import uv
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
 from sekisho.errors import MissingToolError, UnresolvableError, UpstreamError
 from sekisho.model import Artifact, Closure, Edge, Request, Target, normalize_project
@@ -42,14 +42,14 @@ class Pin(NamedTuple):
 
 
 def platforms(target: Target) -> list[str]:
-    """Return the target's platform tags, best first (PEP 600, and its older spellings)."""
+    """Return the target's platform tags, best first: built on the spot, then PEP 600 and its older spellings."""
     major, newest = target.glibc_version
-    tags = []
+    tags = [f"linux_{target.arch}"]
     for minor in range(newest, _GLIBC_FLOOR[target.arch] - 1, -1):
         tags.append(f"manylinux_{major}_{minor}_{target.arch}")
         if old := _LEGACY.get((major, minor)):
             tags.append(f"{old}_{target.arch}")
-    return [*tags, f"linux_{target.arch}"]
+    return tags
 
 
 def wheel_tags(target: Target) -> list[Tag]:
@@ -91,25 +91,24 @@ def resolve(request: Request, proxy: Proxy, source: str, told: Callable[[int, in
 def best_wheel(pin: Pin, files: Sequence[Artifact], ranks: Mapping[Tag, int], request: Request) -> Artifact:
     """Return the wheel that an installer on the target would take: best tag, then highest build number."""
 
-    def rank(artifact: Artifact) -> tuple[int, tuple[int, str]] | None:
+    def rank(artifact: Artifact) -> tuple[int, BuildTag] | None:
         try:
             _, _, build, tags = parse_wheel_filename(artifact.filename)
         except InvalidWheelFilename:
             return None
         found = [ranks[tag] for tag in tags if tag in ranks]
-        number = build or (0, "")
-        return (min(found), (-number[0], number[1])) if found else None
+        return (-min(found), build) if found else None
 
     before = request.resolve_before
     in_time = [a for a in files if before is None or (a.uploaded is not None and a.uploaded < before)]
-    ranked = sorted(((r, a.filename, a) for a in in_time if (r := rank(a))), key=lambda row: row[:2])
+    ranked = [(r, a) for a in sorted(in_time, key=lambda a: a.filename) if (r := rank(a))]
     if not ranked:
         raise UnresolvableError(
             f"{pin.project} {pin.release} has no wheel for {request.target}",
             where=f"needed by {', '.join(pin.via) or 'the request'}",
             todo="ask for another version, or for another target",
         )
-    return ranked[0][2]
+    return max(ranked, key=lambda row: row[0])[1]
 
 
 def _ask_uv(request: Request, index: str) -> list[Pin]:
@@ -131,6 +130,7 @@ def _ask_uv(request: Request, index: str) -> list[Pin]:
             text=True,
             check=False,
             timeout=_TIMEOUT,
+            start_new_session=True,  # Ctrl-C is for the services, which end it in their order
             env={**kept, "UV_DEFAULT_INDEX": index, "UV_HTTP_RETRIES": _RETRIES},
         )
     except FileNotFoundError as error:
@@ -140,13 +140,17 @@ def _ask_uv(request: Request, index: str) -> list[Pin]:
             f"resolving took more than {_TIMEOUT} seconds", todo="try again, or ask for fewer packages at once"
         ) from error
     if done.returncode != 0:
-        raise _explain(_SECRET.sub("//", done.stderr), request)
+        raise explain(done.stderr, request)
     return parse_pins(done.stdout)
 
 
-def _explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
-    """Turn uv's last words into ours: its derivation is the chain that a person needs."""
-    lines = [line.rstrip() for line in said.splitlines() if line.strip() and not line.startswith("warning:")]
+def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
+    """Turn uv's last words into ours: its derivation is the chain that a person needs. Tokens in addresses go."""
+    lines = [
+        line.rstrip()
+        for line in _SECRET.sub("//", said).splitlines()
+        if line.strip() and not line.startswith("warning:")
+    ]
     text = "\n".join(lines).removeprefix("error: ")
     if "No solution found" in text or "not found in the package registry" in text or "no versions" in text:
         return UnresolvableError(

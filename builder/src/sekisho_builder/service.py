@@ -35,10 +35,10 @@ def _work(settings: Settings, ending: threading.Event) -> None:
         proxy = Proxy(settings.proxy, token)
         while not ending.is_set() and not portal.answers():
             ending.wait(0.1)
-        line = open_line(Stages(settings, portal, proxy), portal.report, settings.data / "builder")
+        line = open_line(Stages(settings, portal, proxy), portal.report, settings.data / "builder", ending)
         workflows = {"propose": line.propose, "deliver": line.deliver}
         try:
             work(asking, lambda name, workflow_id, request: start(workflows[name], workflow_id, request), ending)
         finally:
-            close_line()
+            close_line(line)
             proxy.close()

@@ -125,6 +125,7 @@ class Stages:
     def assemble(self, request_id: str) -> str:
         """Lock and base → an OCI layout; return its manifest's sha256."""
         lock, definition = self._locked(request_id)
+        self._proxy.follow(self._snapshot().sequence)
         fetched = self._proxy.fetch(lock.artifacts, lock.workspace, self._wheels, self._teller(request_id, "fetch"))
         base = open_base(definition, self._settings.images, self._settings)
         made = assemble(

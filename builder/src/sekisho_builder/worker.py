@@ -32,7 +32,7 @@ def work(portal: PortalClient, begin: Callable[[str, str, str], None], stop: thr
 
 
 def what_next(row: dict[str, Any]) -> str | None:
-    """Return the workflow that a ledger row asks for, if it asks for one. Packages without an image are only approved."""
+    """Return the workflow that a ledger row asks for, if it asks for one; packages without an image end approved."""
     if row["kind"] == "requested":
         return "propose"
     if row["kind"] == "retried":

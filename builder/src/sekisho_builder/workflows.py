@@ -1,12 +1,15 @@
 """``propose`` and ``deliver`` as durable workflows: killed at any point, they go on at the step that was cut short."""
 
 import logging
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOptions
 
+from sekisho.client import PortalSilentError
 from sekisho.errors import SekishoError
 
 if TYPE_CHECKING:
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 VERSION = "1"
 """Raised when the order of steps changes: a workflow is only resumed by the version that began it."""
 
+_PAUSE = 1.0
+"""Seconds between two tries of a step while the portal is silent."""
+
 _LOG = logging.getLogger("sekisho.builder")
 
 
@@ -22,10 +28,14 @@ _LOG = logging.getLogger("sekisho.builder")
 class Line(DBOSConfiguredInstance):
     """The two workflows over one set of stages."""
 
-    def __init__(self, stages: "Stages", report: Callable[[str, str, dict[str, Any]], object]) -> None:
+    def __init__(
+        self, stages: "Stages", report: Callable[[str, str, dict[str, Any]], object], ending: threading.Event
+    ) -> None:
         super().__init__("line")
         self._stages = stages
         self._report = report
+        self._ending = ending
+        self.closed = threading.Event()
 
     @DBOS.workflow()
     def propose(self, request_id: str) -> None:
@@ -44,25 +54,60 @@ class Line(DBOSConfiguredInstance):
 
     def _run(self, request_id: str, stage: str, step: Callable[..., Any], *more: str) -> Any:  # noqa: ANN401
         try:
-            return DBOS.run_step({"name": stage}, step, request_id, *more)
+            return DBOS.run_step(self._patiently(stage), self._wholly, step, request_id, *more)
         except SekishoError as error:
             problem = error.diagnostics()
             _LOG.warning("request %s failed in %s: %s", request_id, stage, error.what)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the requester must hear of it)
+        except Exception as error:
+            if self.closed.is_set():
+                raise  # the engine has stopped, the stage has not failed
             _LOG.exception("request %s failed in %s", request_id, stage)
             problem = SekishoError(
                 f"unexpected: {type(error).__name__}: {error}", todo="see the builder's log, then retry"
             ).diagnostics()
-        DBOS.run_step({"name": "report"}, self._report, request_id, "failed", {"stage": stage, "problem": problem})
+        told = {"stage": stage, "problem": problem}
+        DBOS.run_step(self._patiently("report"), self._wholly, self._report, request_id, "failed", told)
         raise _Ended(stage)
+
+    def _wholly(self, step: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+        """Run a step. What fails while the services end has not failed: it runs again at the next start."""
+        try:
+            return step(*arguments)
+        except Exception as error:
+            if self._ending.is_set():
+                raise _LeftOff from error
+            raise
+
+    def _patiently(self, step: str) -> StepOptions:
+        """Have a step run again for as long as the portal is silent: it hears of everything, late if need be."""
+        return {
+            "name": step,
+            "retries_allowed": True,
+            "interval_seconds": _PAUSE,
+            "backoff_rate": 1.0,
+            "max_attempts": sys.maxsize,
+            "should_retry": lambda error: isinstance(error, PortalSilentError) and not self.closed.is_set(),
+        }
 
 
 class _Ended(Exception):  # noqa: N818 (the workflow ended; the ledger says why)
     pass
 
 
-def open_line(stages: "Stages", report: Callable[[str, str, dict[str, Any]], object], folder: Path) -> Line:
-    """Start the engine on an SQLite file in ``folder``; unfinished workflows go on at once."""
+class _LeftOff(BaseException):
+    """No ``Exception``: those are recorded as the step's result."""
+
+
+def open_line(
+    stages: "Stages",
+    report: Callable[[str, str, dict[str, Any]], object],
+    folder: Path,
+    ending: threading.Event | None = None,
+) -> Line:
+    """Start the engine on an SQLite file in ``folder``; unfinished workflows go on at once.
+
+    ``ending`` is set when the services are told to end: the engine stops a moment later than what the steps use.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config: DBOSConfig = {
         "name": "sekisho",
@@ -73,7 +118,7 @@ def open_line(stages: "Stages", report: Callable[[str, str, dict[str, Any]], obj
         "enable_otlp": False,
     }
     DBOS(config=config)
-    line = Line(stages, report)
+    line = Line(stages, report, ending or threading.Event())
     DBOS.launch()
     return line
 
@@ -84,6 +129,7 @@ def start(workflow: Callable[[str], None], workflow_id: str, request_id: str) ->
         DBOS.start_workflow(workflow, request_id)
 
 
-def close_line() -> None:
+def close_line(line: Line) -> None:
     """Stop the engine; what is unfinished goes on at the next start."""
     DBOS.destroy()
+    line.closed.set()  # only now: what ends from here on is not recorded as ended

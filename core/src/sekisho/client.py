@@ -12,6 +12,10 @@ from sekisho.errors import BadInputError, SekishoError, UpstreamError, from_diag
 _LONG_POLL = 25
 
 
+class PortalSilentError(UpstreamError):
+    """No portal answers: it is down, or being started again."""
+
+
 def raise_for_problem(response: httpx2.Response, *, service: str) -> None:
     """Raise the error that a service reported in an ``application/problem+json`` body (RFC 9457)."""
     if response.is_success:
@@ -26,7 +30,7 @@ def raise_for_problem(response: httpx2.Response, *, service: str) -> None:
 
 
 class PortalClient:
-    """The portal's JSON API. Every call raises ``UpstreamError`` when no portal answers."""
+    """The portal's JSON API. Every call raises ``PortalSilentError`` when no portal answers."""
 
     def __init__(self, url: str, token: str | None, *, timeout: float = 30.0) -> None:
         self.url = url
@@ -56,7 +60,7 @@ class PortalClient:
         try:
             response = self._http.request(method, path, json=json, params=wanted, timeout=timeout)
         except httpx2.TransportError as error:
-            raise UpstreamError(
+            raise PortalSilentError(
                 f"the portal does not answer: {error}",
                 where=self.url,
                 todo="start it with `sekisho up`, or set SEKISHO_PORTAL_URL",

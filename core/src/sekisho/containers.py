@@ -6,7 +6,7 @@ the label ``sekisho=<owner>``; ``sweep`` removes what a killed process left.
 
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,13 +41,6 @@ class Served:
         """Return the process id, on this machine, of the container's first process; 0 once it has ended."""
         self._container.reload()
         return int(self._container.attrs["State"]["Pid"])
-
-    @property
-    def address(self) -> str:
-        """Return the container's IP address in its network; empty when it has none."""
-        self._container.reload()
-        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
-        return next((str(network["IPAddress"]) for network in networks if network["IPAddress"]), "")
 
     def exec(self, command: tuple[str, ...]) -> ContainerResult:
         """Run a command beside the container's own process and wait for it."""
@@ -91,22 +84,6 @@ class DockerContainers:
                 container.start()
             yield Served(container)
 
-    @contextmanager
-    def network(self, name: str, *, internal: bool = True) -> Iterator[str]:
-        """Make a network for the block; an ``internal`` one reaches its own containers and nothing else."""
-        with _explained("the Docker engine"):
-            network = self._client.networks.create(
-                f"sekisho-{name}-{uuid.uuid4().hex[:8]}",
-                driver="bridge",
-                internal=internal,
-                labels={LABEL: self._owner},
-            )
-        try:
-            yield str(network.name)
-        finally:
-            with _explained("the Docker engine"):
-                network.remove()
-
     def pull(self, reference: str) -> str:
         """Pull ``host/name@sha256:…`` and return the engine's image id; a tag is refused."""
         if "@sha256:" not in reference:
@@ -130,6 +107,15 @@ class DockerContainers:
             found = self._client.images.get(image)
             if not found.attrs.get("RepoTags") and not found.attrs.get("RepoDigests"):
                 self._client.images.remove(str(found.id))
+
+    def forget(self, mine: Callable[[str], bool]) -> int:
+        """Remove the pulled images all of whose references are ``mine``; return how many."""
+        with _explained("the Docker engine"):
+            images = [image for image in self._client.images.list() if (names := image.attrs.get("RepoDigests"))
+                      and all(map(mine, names)) and not image.attrs.get("RepoTags")]  # fmt: skip
+            for image in images:
+                self._client.images.remove(str(image.id), force=True)
+        return len(images)
 
     def sweep(self) -> int:
         """Remove containers and networks that an interrupted run of this owner left; return how many.

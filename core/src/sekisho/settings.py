@@ -89,12 +89,17 @@ class Settings(BaseSettings):
     @property
     def owner(self) -> str:
         """Return what marks this installation's containers among others on the same engine."""
-        return sha256_hex(str(self.data.absolute()).encode())[:12]
+        return owner_of(self.data)
 
     @property
     def service_token_file(self) -> Path:
         """Return the file (mode 0600) that holds the token the rooms use among themselves."""
         return self.data / "service.token"
+
+
+def owner_of(data: Path) -> str:
+    """Return the mark of the installation whose state is in ``data``."""
+    return sha256_hex(str(data.absolute()).encode())[:12]
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -24,8 +24,8 @@ def init() -> None:
     model = mlflow.sklearn.load_model(str(found[0].parent))
 
 
-def run(raw_data: str) -> dict[str, list[int]]:
-    """Predict each row."""
+def run(raw_data: str) -> dict[str, list[float]]:
+    """Predict the probability of class 1 for each row."""
     request = json.loads(raw_data)
     rows = pd.DataFrame(request["data"], columns=request["columns"])
-    return {"prediction": model.predict(rows).tolist()}
+    return {"prediction": model.predict_proba(rows)[:, 1].tolist()}

@@ -1,7 +1,7 @@
 """Train on a bundled dataset, without any network, and leave a model that ``score.py`` can serve.
 
-Writes into ``$OUTPUT`` (default /outputs): ``model/`` (MLflow's format), ``metrics.json``, ``sample.json`` (one row of
-input and the prediction that this training made for it), and ``mlflow.db`` with the run.
+Writes into ``$OUTPUT`` (default /outputs): ``model/`` (MLflow's format), ``metrics.json``, ``sample.json`` (rows
+of input and the probabilities that this training predicted for them), and ``mlflow.db`` with the run.
 """
 
 import json
@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 SEED = 20261101
+ROWS = 5
 
 
 def main() -> None:
@@ -40,10 +41,10 @@ def main() -> None:
         mlflow.log_metrics(metrics)
         requirements = [f"scikit-learn=={sklearn.__version__}", f"mlflow=={mlflow.__version__}"]
         mlflow.sklearn.save_model(model, str(output / "model"), pip_requirements=requirements)
-    row = unseen.iloc[[0]]
+    rows = unseen.iloc[:ROWS]
     sample = {
-        "input": {"columns": list(row.columns), "data": row.to_numpy().tolist()},
-        "prediction": model.predict(row).tolist(),
+        "input": {"columns": list(rows.columns), "data": rows.to_numpy().tolist()},
+        "prediction": model.predict_proba(rows)[:, 1].tolist(),
     }
     (output / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     (output / "sample.json").write_text(json.dumps(sample) + "\n")

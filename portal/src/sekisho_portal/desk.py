@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sekisho.allowlist import SignedApproval, add_approvals, sign_approval
+from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
 from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Approval, Artifact, Closure, Facts, Judgement, Outcome, Request
@@ -233,6 +233,9 @@ class Desk:
         if revision is None:
             message = f"Approve {len(signed)} projects for {standing.request.workspace} ({standing.id})"
             revision = self._commit(signed, message, trailer)
+        elif signed:
+            firsts = [row.approval.artifacts[0] for row in signed]
+            self._tree.show([project_path(first.kind, first.project) for first in firsts])
         self._snapshots.refresh()
         body = {
             **intent.body,

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from sekisho.allowlist import project_path
 from sekisho.model import normalize_release, purl
 from sekisho.policy import Door
 from sekisho_portal.desk import Desk
 from sekisho_portal.snapshots import Snapshots
+from sekisho_portal.standing import Standing
 
 
 def explain(desk: Desk, snapshots: Snapshots, project: str, release: str | None, workspace: str) -> dict[str, Any]:
@@ -43,8 +45,18 @@ def explain(desk: Desk, snapshots: Snapshots, project: str, release: str | None,
         for verdict in judgement.verdicts if judgement else ():
             if verdict.purl.startswith(named):
                 why = "; ".join(f"{r.rule}: {r.evidence}" for r in verdict.reasons)
-                lines.append(
-                    f"  {standing.request.requester} asked ({desk.link(standing.id)}, {standing.state}): {why}"
-                )
+                state = _revoked(standing, workspace) if rule == "not-approved" else standing.state
+                lines.append(f"  {standing.request.requester} asked ({desk.link(standing.id)}, {state}): {why}")
+    for entry in snapshot.refused:
+        if entry.where.startswith(f"{project_path('pypi', project)},"):
+            lines.append(f"  an entry of the allowlists admits nothing: {entry.where}: {entry.why}")
     lines.append(f"  ask for it: sekisho request {project}{f'=={wanted}' if wanted else ''} --python 3.11.2")
     return {"project": project, "available": False, "rule": rule, "lines": lines}
+
+
+def _revoked(standing: Standing, workspace: str) -> str:
+    """Return the state of a request whose files are not approved: an approval that was given is gone from the tree."""
+    given = standing.last.get("approved")
+    if given is None or standing.request.workspace != workspace:
+        return standing.state
+    return f"approved by {given.actor} on {given.at:%Y-%m-%d} and revoked since"

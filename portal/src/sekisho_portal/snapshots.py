@@ -74,16 +74,20 @@ class Snapshots:
                 self.problem = {**error.diagnostics(), "revision": revision}
                 _LOG.error("policy %s refused, the old one stays: %s", revision[:12], error)
                 return False
+            old = self._snapshot
+            changed = old is None or snapshot.model_copy(update={"made": old.made}) != old
+            if changed:
+                self._put_in_force(snapshot)
             self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
-            if self._snapshot and snapshot.model_copy(update={"made": self._snapshot.made}) == self._snapshot:
-                return False
-            snapshot = snapshot.model_copy(update={"sequence": self._snapshot.sequence + 1 if self._snapshot else 1})
-            sealed = seal_snapshot(snapshot, self._signer)
-            write_atomically(self._path, sealed.canonical())
-            self._snapshot, self._sealed = snapshot, sealed
-            for entry in snapshot.refused:
-                _LOG.warning("an entry of the tree admits nothing: %s: %s", entry.where, entry.why)
-            return True
+            return changed
+
+    def _put_in_force(self, snapshot: Snapshot) -> None:
+        snapshot = snapshot.model_copy(update={"sequence": snapshot.sequence + 1})
+        sealed = seal_snapshot(snapshot, self._signer)
+        write_atomically(self._path, sealed.canonical())
+        self._snapshot, self._sealed = snapshot, sealed
+        for entry in snapshot.refused:
+            _LOG.warning("an entry of the tree admits nothing: %s: %s", entry.where, entry.why)
 
     def _compile(self) -> Snapshot:
         revision, files = self._tree.read()

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sekisho.errors import ConflictError, MissingToolError, NotFoundError, SekishoError
@@ -80,11 +80,15 @@ class GitTree:
             if self.revision() == base:
                 raise
             raise ConflictError("the allowlists tree was committed to at the same time", todo="try again") from error
+        self.show(changes)
+        return new
+
+    def show(self, paths: Iterable[str]) -> None:
+        """Make work tree and index show ``paths`` as they are committed, so that a person's commit takes none back."""
         try:
-            self._git("checkout", "--quiet", "HEAD", "--", *changes)
+            self._git("checkout", "--quiet", "HEAD", "--", *paths)
         except SekishoError as error:  # only what is committed counts; the files are for people to look at
             _LOG.warning("the commit stands, but the work tree does not show it: %s", error)
-        return new
 
     def find(self, trailer: str) -> str | None:
         """Return the revision of the commit that carries ``trailer``, if there is one."""

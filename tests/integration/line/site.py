@@ -53,10 +53,10 @@ class Process:
 
         until(ready, what=f"an answer from {url}")
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal to the group, as a terminal does, and return the status with which the process ended."""
+    def end(self, number: signal.Signals = signal.SIGTERM, *, alone: bool = False) -> int:
+        """Send a signal to the group, as a terminal does, or to the process ``alone``; return its exit status."""
         if self._child.poll() is None:
-            os.killpg(self._child.pid, number)
+            (os.kill if alone else os.killpg)(self._child.pid, number)
             try:
                 self._child.wait(40)
             except subprocess.TimeoutExpired:
@@ -137,10 +137,10 @@ class Site:
                 given = [part for role in roles for part in ("--role", role)]
                 self.tokens[name] = self.ok("token", "issue", name, *given).stdout.strip()
 
-    def down(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def down(self, number: signal.Signals = signal.SIGTERM, *, alone: bool = False) -> int:
         """End the services; return their exit status."""
         assert self._process is not None
-        return self._process.end(number)
+        return self._process.end(number, alone=alone)
 
     def log(self) -> str:
         return (self.folder / "up.log").read_text()
@@ -213,6 +213,19 @@ class Site:
             return mine["revision"] == revision and theirs["sequence"] == mine["sequence"]
 
         until(followed, what=f"policy {revision[:12]} in force")
+
+    def problem(self, revision: str) -> dict[str, str]:
+        """Wait until the portal has refused the commit ``revision``; return what it says of it."""
+
+        def told() -> dict[str, str] | None:
+            problem = self.policy()["problem"]
+            return problem if problem and problem["revision"] == revision else None
+
+        return until(told, what=f"commit {revision[:12]} refused")
+
+    def until_mended(self) -> None:
+        """Wait until the portal has no problem with the newest commit."""
+        until(lambda: self.policy()["problem"] is None, what="the tree mended")
 
     def leftovers(self) -> list[str]:
         """Return every file that is half of something."""

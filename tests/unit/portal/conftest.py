@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.portal.house import House
+from tests.unit.portal.house import House, Web
 
 
 @pytest.fixture
@@ -8,3 +8,8 @@ def house(tmp_path):
     house = House(tmp_path)
     yield house
     house.ledger._engine.dispose()
+
+
+@pytest.fixture
+def web(house):
+    return Web(house)

@@ -1,14 +1,19 @@
 """A portal without HTTP: a real ledger in SQLite and a real git repository, on a clock that a test moves."""
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
 from sekisho.model import Artifact, Closure, Facts
 from sekisho.policy import Door
 from sekisho.settings import Settings
 from sekisho.tokens import Identity
+from sekisho_portal.app import make_app
 from sekisho_portal.service import open_desk
 from sekisho_portal.standing import Standing
 from sekisho_portal.tree import GitTree
@@ -96,3 +101,41 @@ class House:
     def admitted(self, workspace: str = "everyone") -> frozenset[str]:
         """Return what the snapshot in force admits."""
         return Door(self.snapshots.current(), workspace).hashes(self.clock())
+
+
+class Web:
+    """The house's web application, and a token for everybody."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.app = make_app(house.desk, house.snapshots, house.tokens)
+        self.client = TestClient(self.app, follow_redirects=False, raise_server_exceptions=False)
+        people = (RITA, BOTH, ANNA, OTTO, ADA, SERVICE)
+        self.secrets = {who.name: house.tokens.issue(who.name, who.roles) for who in people}
+
+    def call(self, method: str, path: str, who: str | None = None, **more: Any) -> Response:
+        headers = {"Authorization": f"Bearer {self.secrets[who]}"} if who else {}
+        return self.client.request(method, path, headers=headers, **more)
+
+    def visit(self, who: str | None) -> "Visitor":
+        return Visitor(self, who)
+
+
+class Visitor:
+    """A person's browser: a cookie, and the key of the forms that it was shown."""
+
+    def __init__(self, web: Web, who: str | None) -> None:
+        self.client = TestClient(web.app, follow_redirects=False, raise_server_exceptions=False)
+        if who:
+            done = self.client.post("/login", data={"token": web.secrets[who]})
+            assert (done.status_code, done.headers["location"]) == (303, "/")
+
+    def get(self, path: str) -> Response:
+        return self.client.get(path)
+
+    def key(self, path: str = "/requests/new") -> str:
+        return re.search(r'name="key" value="([0-9a-f]{64})"', self.get(path).text)[1]
+
+    def post(self, path: str, **fields: str) -> Response:
+        """Send a form as one of our own pages does."""
+        return self.client.post(path, data={"key": self.key(), **fields})

@@ -84,8 +84,9 @@ class CachedPages:
             if known is None:
                 raise
             return await self._parse(project, known, stale=True)
+        page = await self._parse(project, fresh)  # before it is kept: what cannot be read is asked for again
         self._disk.put(self._key(project), fresh.dump())
-        return self._remember(project, await self._parse(project, fresh))
+        return self._remember(project, page)
 
     async def _ask(self, project: str, known: _Raw | None) -> _Raw:
         url = f"{self._fetcher.place.index}{project}/"

@@ -1,0 +1,102 @@
+"""Who may do what: every route of the API, for every role."""
+
+import pytest
+
+from tests.records import TARGET
+from tests.unit.portal.house import BOTH, NUMPY
+
+ASK = {"requirements": ["numpy"], "target": TARGET.plain()}
+REASON = {"reason": "because"}
+EVERYBODY = {"rita", "anna", "ada", "service"}
+
+# method and path: (JSON body, those who may)
+MATRIX = {
+    ("POST", "/api/requests"): (ASK, {"rita"}),
+    ("GET", "/api/requests"): (None, EVERYBODY),
+    ("GET", "/api/requests/{request_id}"): (None, EVERYBODY),
+    ("POST", "/api/requests/{request_id}/approve"): (REASON, {"anna"}),
+    ("POST", "/api/requests/{request_id}/deny"): (REASON, {"anna"}),
+    ("POST", "/api/requests/{request_id}/retry"): (None, {"rita", "anna", "ada"}),
+    ("POST", "/api/requests/{request_id}/report"): ({"kind": "progress", "body": {"done": 1}}, {"service"}),
+    ("GET", "/api/requests/{request_id}/records"): (None, {"service"}),
+    ("GET", "/api/events"): (None, {"service"}),
+    ("GET", "/api/policy"): (None, EVERYBODY),
+    ("GET", "/api/policy/snapshot"): (None, EVERYBODY),
+    ("GET", "/api/why/{project}"): (None, EVERYBODY),
+}
+CELLS = [(method, path, who) for method, path in MATRIX for who in sorted(EVERYBODY)]
+
+
+def _request(house, path):
+    """Return a request that ``bo`` made, in the state that the route asks for."""
+    if not path.endswith("/retry"):
+        return house.waiting(NUMPY, who=BOTH)
+    request = house.ask(BOTH)
+    house.report(request, "failed", stage="resolve", problem={"title": "x"})
+    return request
+
+
+def test_the_matrix_has_every_route_of_the_api(web):
+    schema = web.app.openapi()["paths"]
+    routes = {(method.upper(), path) for path, methods in schema.items() for method in methods}
+    assert {route for route in routes if route[1].startswith("/api")} == set(MATRIX)
+
+
+def _call(web, method, path, who):
+    body, _ = MATRIX[method, path]
+    request = _request(web.house, path) if "{request_id}" in path else ""
+    target = path.format(request_id=request, project="numpy")
+    return web.call(method, target, who, json=body), request
+
+
+@pytest.mark.parametrize(("method", "path", "who"), CELLS)
+def test_a_role_may_do_what_the_matrix_says_and_nothing_else(web, method, path, who):
+    answer, request = _call(web, method, path, who)
+    if who in MATRIX[method, path][1]:
+        assert answer.is_success, answer.text
+        return
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "refused"
+    if request:
+        refused = web.house.kinds(request)[-1]
+        assert refused in {"judged", "attempt-refused", "failed"}
+
+
+@pytest.mark.parametrize(("method", "path"), MATRIX)
+def test_nobody_may_do_anything(web, method, path):
+    body, _ = MATRIX[method, path]
+    target = path.format(request_id=_request(web.house, path) if "{request_id}" in path else "", project="numpy")
+    before = web.house.ledger.size()
+    for header in (None, "Bearer skp_wrong", "Bearer ", "Basic cml0YTpy", "skp_wrong"):
+        headers = {"Authorization": header} if header else {}
+        answer = web.client.request(method, target, json=body, headers=headers)
+        assert answer.status_code == 401, header
+        assert answer.headers["www-authenticate"] == 'Bearer realm="sekisho"'
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "unauthenticated"
+    assert web.house.ledger.size() == before
+
+
+def test_the_cookie_of_the_pages_does_not_count_for_the_api(web):
+    visitor = web.visit("anna")
+    assert visitor.client.get("/api/requests").status_code == 401
+
+
+def test_a_requester_cannot_approve_their_own_even_as_an_approver(web):
+    request = web.house.waiting(NUMPY, who=BOTH)
+    answer = web.call("POST", f"/api/requests/{request}/approve", "bo", json=REASON)
+    assert answer.status_code == 403
+    assert "another approver" in answer.json()["todo"]
+
+
+@pytest.mark.parametrize("kind", ["resolved", "progress", "failed"])
+def test_a_report_of_somebody_else_changes_nothing_that_is_shown(web, kind):
+    request = web.house.ask()
+    web.call("POST", f"/api/requests/{request}/report", "service", json={"kind": "progress", "body": {"done": 1}})
+    body = {"stage": "resolve", "problem": {"title": "x"}, "closure": {}}
+    assert (
+        web.call("POST", f"/api/requests/{request}/report", "rita", json={"kind": kind, "body": body}).status_code
+        == 403
+    )
+    status = web.call("GET", f"/api/requests/{request}", "rita").json()
+    assert (status["state"], status["progress"]) == ("resolving", {"done": 1})

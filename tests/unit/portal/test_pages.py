@@ -1,0 +1,258 @@
+import re
+
+import pytest
+
+from tests.records import artifact, facts
+from tests.unit.portal.house import ANNA, BOTH, GPL, NUMPY
+
+SCRIPT = '<script>alert("1")</script>'
+
+
+def _has_headers(answer):
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+def test_every_page_has_headers_that_keep_foreign_scripts_and_frames_away(web):
+    request = web.house.waiting()
+    visitor = web.visit("anna")
+    for path in ("/", "/login", "/requests/new", f"/requests/{request}", "/requests/r404", "/nowhere"):
+        _has_headers(visitor.get(path))
+
+
+def test_no_page_holds_a_script_or_a_style_of_its_own(web):
+    request = web.house.waiting()
+    visitor = web.visit("anna")
+    for path in ("/", "/login", "/requests/new", f"/requests/{request}", "/nowhere"):
+        assert not re.search(r"<script|<style|\son\w+=|\sstyle=|javascript:", visitor.get(path).text)
+
+
+def test_who_is_not_logged_in_sees_the_login_and_nothing_else(web):
+    request = web.house.waiting()
+    visitor = web.visit(None)
+    for path in ("/", f"/requests/{request}"):
+        answer = visitor.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert "rita" not in visitor.get("/requests/new").text
+
+
+def test_a_login_sets_a_cookie_that_scripts_and_other_sites_do_not_get(web):
+    answer = web.visit(None).client.post("/login", data={"token": f" {web.secrets['anna']}\n"})
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "secure" not in cookie
+
+
+def test_over_https_the_cookie_stays_there(web):
+    client = web.visit(None).client
+    client.base_url = "https://portal.invalid"
+    assert "secure" in client.post("/login", data={"token": web.secrets["anna"]}).headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize("token", ["wrong", "", "é"])
+def test_a_wrong_token_is_a_page_with_401_and_sets_no_cookie(web, token):
+    answer = web.visit(None).client.post("/login", data={"token": token})
+    assert answer.status_code in (400, 401)
+    assert "set-cookie" not in answer.headers
+    _has_headers(answer)
+
+
+def test_a_token_that_was_revoked_is_logged_out(web):
+    visitor = web.visit("anna")
+    assert visitor.get("/").status_code == 200
+    web.house.tokens.revoke("anna")
+    assert visitor.get("/").headers["location"] == "/login"
+
+
+def test_logging_out_takes_the_cookie_away(web):
+    visitor = web.visit("anna")
+    assert visitor.post("/logout").headers["location"] == "/login"
+    assert visitor.get("/").headers["location"] == "/login"
+
+
+def test_the_list_shows_every_request_with_its_state(web):
+    waiting = web.house.waiting()
+    refused = web.house.propose(artifact("evil"))
+    page = web.visit("rita").get("/").text
+    assert page.index(refused) < page.index(waiting)
+    assert re.search(rf"{waiting}.*?waiting.*?0 allow, 2 review, 0 deny", page, re.DOTALL)
+    assert re.search(rf"{refused}.*?refused.*?0 allow, 0 review, 1 deny", page, re.DOTALL)
+
+
+def test_an_empty_list_says_how_to_ask(web):
+    assert "sekisho request" in web.visit("rita").get("/").text
+
+
+def test_a_request_is_shown_with_verdicts_reasons_and_record(web):
+    request = web.house.waiting()
+    page = web.visit("anna").get(f"/requests/{request}").text
+    assert "numpy 2.1.0" in page
+    assert "GPL-3.0-only" in page
+    assert "requested" in page
+    assert "judged" in page
+    assert f"sha256:{NUMPY.sha256[:16]}" in page
+
+
+def test_everything_that_people_and_packages_say_is_escaped(web):
+    house = web.house
+    odd = artifact(filename=f"{SCRIPT.replace(' ', '').replace('/', '')}.whl", yanked=SCRIPT)
+    request = house.ask(reason=SCRIPT, requirements=["numpy"])
+    house.resolve(request, odd)
+    house.inspect(request, facts(odd, license_expression=None, license_hint=SCRIPT))
+    house.report(house.ask(requirements=["six"]), "failed", stage=SCRIPT, problem={"title": SCRIPT, "todo": SCRIPT})
+    decided = house.waiting(artifact("idna"))
+    house.desk.deny(ANNA, decided, reason=SCRIPT)
+    visitor = web.visit("anna")
+    pages = [visitor.get("/").text, visitor.get(f"/requests/new?project={SCRIPT}").text]
+    pages += [visitor.get(f"/requests/{standing.id}").text for standing in house.desk.all()]
+    assert sum(page.count("&lt;script&gt;") for page in pages) >= 6
+    assert not any("<script" in page for page in pages)
+
+
+def test_a_name_with_markup_is_escaped_in_every_header(web):
+    web.secrets["odd"] = web.house.tokens.issue(SCRIPT, ("requester",))
+    page = web.visit("odd").get("/").text
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+
+
+def test_an_error_page_escapes_what_was_asked_for(web):
+    answer = web.visit("anna").get(f"/requests/{SCRIPT.replace('/', '')}")
+    assert answer.status_code == 404
+    assert "<script" not in answer.text
+
+
+def test_an_approver_approves_by_the_form(web):
+    request = web.house.waiting()
+    visitor = web.visit("anna")
+    assert "Approve the closure" in visitor.get(f"/requests/{request}").text
+    answer = visitor.post(f"/requests/{request}/approve", reason="fits")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/requests/{request}")
+    assert web.house.desk.standing(request).last["approved"].actor == "anna"
+    assert "anna: fits" in visitor.get(f"/requests/{request}").text
+    assert "Approve the closure" not in visitor.get(f"/requests/{request}").text
+
+
+def test_an_approver_denies_by_the_form(web):
+    request = web.house.waiting()
+    web.visit("anna").post(f"/requests/{request}/deny", reason="no")
+    assert web.house.state(request) == "denied"
+
+
+def test_the_requester_sees_no_buttons_and_is_refused_if_they_post_anyway(web):
+    request = web.house.waiting(NUMPY, who=BOTH)
+    visitor = web.visit("bo")
+    page = visitor.get(f"/requests/{request}").text
+    assert "somebody else has to decide" in page
+    assert "Approve the closure" not in page
+    answer = visitor.post(f"/requests/{request}/approve", reason="mine")
+    assert answer.status_code == 403
+    assert "bo asked for this" in answer.text
+    assert web.house.state(request) == "waiting"
+
+
+FORMS = {
+    "/requests/{}/approve": {"reason": "x"},
+    "/requests/{}/deny": {"reason": "x"},
+    "/requests/new": {"requirements": "six", "python": "3.11.2", "glibc": "2.36"},
+    "/logout": {},
+}
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("key", [None, "", "0" * 64, "é", "key of somebody else"])
+def test_a_form_that_is_not_from_our_page_does_nothing(web, path, key):
+    request = web.house.waiting()
+    before = web.house.ledger.size()
+    visitor = web.visit("bo")
+    if key == "key of somebody else":
+        key = web.visit("otto").key()
+    fields = {**FORMS[path], **({} if key is None else {"key": key})}
+    answer = visitor.client.post(path.format(request), data=fields)
+    assert answer.status_code in (400, 403)
+    assert web.house.ledger.size() == before
+    assert visitor.get("/").status_code == 200
+
+
+def test_without_a_login_no_form_does_anything(web):
+    request = web.house.waiting()
+    answer = web.visit(None).post(f"/requests/{request}/approve", reason="x")
+    assert answer.status_code == 403
+    assert "not logged in" in answer.text
+    assert web.house.state(request) == "waiting"
+
+
+def test_asking_by_the_form_makes_a_request(web):
+    fields = {"requirements": "numpy\n\n six>=1 \n", "python": "3.11.2", "glibc": "2.36", "reason": "because"}
+    answer = web.visit("rita").post("/requests/new", **fields)
+    (standing,) = web.house.desk.all()
+    assert answer.headers["location"] == f"/requests/{standing.id}"
+    assert standing.request.requirements == ("numpy", "six>=1")
+    assert (standing.request.requester, standing.request.reason) == ("rita", "because")
+
+
+def test_asking_for_what_makes_no_sense_is_a_page_that_says_so(web):
+    answer = web.visit("rita").post("/requests/new", requirements="-r x", python="3.11.2", glibc="2.36")
+    assert answer.status_code == 400
+    assert "is not a requirement" in answer.text
+    assert web.house.desk.all() == []
+
+
+def test_a_third_action_does_not_exist(web):
+    request = web.house.waiting()
+    answer = web.visit("anna").post(f"/requests/{request}/destroy", reason="x")
+    assert answer.status_code == 403
+    assert web.house.state(request) == "waiting"
+
+
+def test_what_does_not_exist_is_a_page(web):
+    answer = web.visit("anna").get("/nowhere")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_every_state_of_a_request_has_a_page(web):
+    house = web.house
+    image = {"registry": "reg.invalid", "repository": "curated/x", "manifest": "ab" * 32}
+    gates = {"gates": [{"gate": "imports", "status": "failed", "evidence": ["numpy does not import"]}]}
+    bodies = {
+        "locked": {"lock": {}},
+        "assembled": {"assembly": {}},
+        "gated": {"gates": gates},
+        "delivered": {"image": image},
+    }
+    request = house.ask()
+    visitor = web.visit("anna")
+    seen = {}
+
+    def look():
+        page = visitor.get(f"/requests/{request}")
+        assert page.status_code == 200
+        seen[house.state(request)] = page.text
+
+    look()
+    house.resolve(request, NUMPY)
+    look()
+    house.inspect(request, facts(NUMPY, **GPL))
+    look()
+    house.approve(request)
+    look()
+    for kind, body in bodies.items():
+        house.report(request, kind, **body)
+        look()
+    house.report(request, "failed", stage="push", problem={"title": "the registry is down", "todo": "start it"})
+    look()
+    assert list(seen) == ["resolving", "inspecting", "waiting", "approved", *bodies, "failed"]
+    assert "numpy does not import" in seen["gated"]
+    assert f"reg.invalid/curated/x@sha256:{'ab' * 32}" in seen["delivered"]
+    assert "the registry is down" in seen["failed"]
+
+
+def test_the_style_sheet_is_served(web):
+    answer = web.client.get("/style.css")
+    assert answer.headers["content-type"].startswith("text/css")
