@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 READY := .venv/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help setup demo test check unit integration e2e docs lock clean
+.PHONY: help tools setup demo test check unit integration e2e docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -16,8 +16,10 @@ $(READY): requirements/bootstrap.txt requirements/run.txt requirements/dev.txt $
 	@sh deploy/setup.sh venv
 	@touch $@
 
-setup: $(READY) ## install everything that the demo and the tests need
+tools:
 	@sh deploy/setup.sh tools
+
+setup: tools $(READY) ## install everything that the demo and the tests need
 
 demo: setup ## from a request to a job in a closed zone (KEEP=1 leaves the portal and the proxy up)
 	@sh deploy/engine.sh run $(BIN)/python deploy/demo $(if $(KEEP),--keep)

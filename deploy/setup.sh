@@ -41,11 +41,13 @@ find_python() {
     exit 1
 }
 
+has_venv() { "$1" -c 'import venv, ensurepip' 2>/dev/null; }
+
+venv_package() { "$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'; }
+
 make_venv() {
     python=$(find_python)
-    if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
-        install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" "Python's venv module"
-    fi
+    has_venv "$python" || install "$(venv_package "$python")" "Python's venv module"
     if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
         rm -rf .venv
         say "making .venv with $("$python" --version)"
@@ -60,6 +62,7 @@ make_venv() {
 }
 
 install_tools() {
+    python=$(find_python)
     missing='' why=''
     need() { # command, package
         PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || { missing="$missing $2" why="$why $1"; }
@@ -73,6 +76,12 @@ install_tools() {
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || {
         missing="$missing debian-archive-keyring" why="$why debian-archive-keyring"
     }
+    has_venv "$python" || missing="$missing $(venv_package "$python")" why="$why venv"
+    if [ "$(id -u)" != 0 ]; then
+        say "missing: root, to build the base image and to close the zone's network; run make as root"
+        [ -z "$missing" ] || give_up "${missing# }" "${why# }"
+        exit 1
+    fi
     if [ -n "$missing" ]; then
         install "${missing# }" "${why# }"
     fi

@@ -268,8 +268,9 @@ class Demo:
             step.details |= {"training_prediction": scored["expected"], "server_prediction": scored["predicted"]}
             step.details["seconds_to_healthy"] = scored["seconds_to_healthy"]
             metrics = ", ".join(f"{name} {value:.4f}" for name, value in trained["metrics"].items())
-            step.details["summary"] = f"{metrics}; the server predicts {scored['predicted']}, as training did"
+            step.details["summary"] = f"{metrics}; the server predicts what training recorded"
             step.say(step.details["summary"])
+            step.say(f"training {scored['expected']}, server {scored['predicted']}")
 
     # 10
 

@@ -118,7 +118,7 @@ class DockerContainers:
         return len(images)
 
     def sweep(self) -> int:
-        """Remove containers and networks that an interrupted run of this owner left; return how many.
+        """Remove containers that an interrupted run of this owner left; return how many.
 
         It cannot tell a leftover from a container in use: call it before the owner's first run.
         """
@@ -127,10 +127,7 @@ class DockerContainers:
             containers = self._client.containers.list(all=True, filters=mine)
             for container in containers:
                 container.remove(force=True, v=True)
-            networks = self._client.networks.list(filters=mine)
-            for network in networks:
-                network.remove()
-        return len(containers) + len(networks)
+        return len(containers)
 
     @property
     def _client(self) -> "DockerClient":

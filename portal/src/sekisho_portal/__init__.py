@@ -1,3 +1,3 @@
-"""The people's door: request, review, approve."""
+"""Where people ask, review and approve."""
 
 __version__ = "0.1.0"

@@ -122,20 +122,19 @@ def test_long_output_is_cut_to_its_end(engine, built):
     assert len(output) <= 1 << 20
 
 
-def test_a_server_in_a_network_of_its_own(engine, built):
+def test_a_server_is_asked_from_inside_and_by_whoever_joins_it(engine, built):
     server = ("python", "-m", "http.server", "8000", "--directory", "/etc")
-    with (
-        engine.network("test") as network,
-        engine.serve(ContainerTask(image=built[3], command=server, network=network)) as one,
-    ):
+    with engine.serve(ContainerTask(image=built[3], command=server)) as one:
         assert one.pid > 0
-        ask = f"import urllib.request as u; print(u.urlopen('http://{one.address}:8000/debian_version').status)"
+        ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/debian_version').status)"
         for _ in range(50):
             result = one.exec(("python", "-c", ask))
             if result.status == 0:
                 break
             time.sleep(0.1)
         assert result.output == "200\n"
+        joined = ContainerTask(image=built[3], command=("python", "-c", ask), network=f"container:{one.id}")
+        assert engine.run(joined).output == "200\n"
     assert not engine._client.containers.list(all=True, filters={"id": one.id})
 
 
