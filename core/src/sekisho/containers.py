@@ -11,7 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sekisho.errors import BadInputError, MissingToolError, NotFoundError, SekishoError, StorageFullError, UpstreamError
+from sekisho.errors import (
+    BadInputError,
+    ConflictError,
+    MissingToolError,
+    NotFoundError,
+    SekishoError,
+    StorageFullError,
+    UpstreamError,
+)
 from sekisho.ports import ContainerResult, ContainerTask
 
 if TYPE_CHECKING:
@@ -102,8 +110,8 @@ class DockerContainers:
         return str(images[0].id)
 
     def remove(self, image: str) -> None:
-        """Forget an image that was loaded, unless somebody pulled it too; one that is gone already is no error."""
-        with suppress(NotFoundError), _explained(image):
+        """Forget an image that was loaded, unless somebody pulled it too or still runs it."""
+        with suppress(NotFoundError, ConflictError), _explained(image):
             found = self._client.images.get(image)
             if not found.attrs.get("RepoTags") and not found.attrs.get("RepoDigests"):
                 self._client.images.remove(str(found.id))
@@ -254,12 +262,14 @@ def _explained(where: str) -> Iterator[None]:
 
 def _translate(error: Exception, where: str) -> SekishoError | None:
     try:
-        from docker.errors import DockerException, NotFound  # noqa: PLC0415 (lazy, see the module)
+        from docker.errors import APIError, DockerException, NotFound  # noqa: PLC0415 (lazy, see the module)
         from requests.exceptions import RequestException  # noqa: PLC0415 (comes with the SDK)
     except ImportError:
         return None
     if isinstance(error, NotFound):
         return NotFoundError(f"the engine does not have it: {error.explanation}", where=where, todo="load or pull it")
+    if isinstance(error, APIError) and error.status_code == 409:
+        return ConflictError(f"the engine says: {error.explanation}", where=where)
     if isinstance(error, DockerException | RequestException):
         if "no space left on device" in str(error):
             return StorageFullError("the engine's disk is full", where=where, todo="prune images and try again")
