@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow.sklearn
 import pandas as pd
 
+DIGITS = 9  # as in train.py
 model = None
 
 
@@ -28,4 +29,4 @@ def run(raw_data: str) -> dict[str, list[float]]:
     """Predict the probability of class 1 for each row."""
     request = json.loads(raw_data)
     rows = pd.DataFrame(request["data"], columns=request["columns"])
-    return {"prediction": model.predict_proba(rows)[:, 1].tolist()}
+    return {"prediction": model.predict_proba(rows)[:, 1].round(DIGITS).tolist()}
