@@ -22,8 +22,8 @@ _GIT = {
     "GIT_COMMITTER_EMAIL": "tester@example.invalid",
 }
 
-settings.register_profile("ci", derandomize=True, max_examples=60, deadline=None, database=None, print_blob=True)
-settings.register_profile("wide", max_examples=2000, deadline=None, print_blob=True)
+settings.register_profile("ci", derandomize=True, max_examples=30, deadline=None, database=None, print_blob=True)
+settings.register_profile("wide", max_examples=500, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

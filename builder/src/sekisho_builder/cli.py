@@ -1,11 +1,10 @@
 """``sekisho builder``: work on requests, and prepare base images."""
 
-import asyncio
-
 import click
 
 from sekisho.cli.frame import emit, json_option
-from sekisho.cli.operate import serve as serve_services
+from sekisho.cli.operate import run
+from sekisho.definitions import read_definition
 from sekisho.settings import load_settings
 from sekisho.store import write_atomically
 
@@ -22,7 +21,7 @@ def work() -> None:
 
     settings = load_settings()
     click.echo(f"sekisho: builder works for {settings.portal}", err=True)
-    asyncio.run(serve_services({"builder": service.serve}, settings))
+    run({"builder": service.serve}, settings)
 
 
 @builder.command()
@@ -31,7 +30,6 @@ def work() -> None:
 def base(image: str, *, as_json: bool) -> None:
     """Bring the base image of IMAGE into the cache: pulled by digest, or built from Debian packages."""
     from sekisho_builder.base import open_base  # noqa: PLC0415
-    from sekisho_builder.stages import read_definition  # noqa: PLC0415
 
     settings = load_settings()
     definition = read_definition(settings.images, image)

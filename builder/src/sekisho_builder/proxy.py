@@ -1,10 +1,14 @@
 """The builder's only way to packages: the proxy."""
 
 import json
+import socket
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -19,20 +23,51 @@ _FOLLOWS = 30.0
 """Seconds that a proxy may take to hear of a policy; it is told by a long poll."""
 
 
+class ProxySilentError(UpstreamError):
+    """No proxy answers: it is down, or being started again."""
+
+
 class Proxy:
-    """Speaks to one proxy with the service token."""
+    """Speaks to one proxy with the service token, directly: no proxy of this machine's environment is asked.
+
+    Where no proxy answers, every method raises ``ProxySilentError``.
+    """
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         self._token = token
         limits = httpx2.Limits(max_connections=2 * _AT_ONCE, max_keepalive_connections=2 * _AT_ONCE)
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._http = httpx2.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=600.0, limits=limits
+            base_url=url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=httpx2.Timeout(600.0, connect=10.0),
+            limits=limits,
+            trust_env=False,
+            verify=httpx2.create_ssl_context() if url.startswith("https:") else True,  # heeds SSL_CERT_FILE
+            event_hooks={"request": [self._watch]},
         )
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def cut(self) -> None:
+        """Break every connection off: whoever waits for an answer in another thread fails at once."""
+        for connection in list(self._sockets):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _watch(self, request: httpx2.Request) -> None:
+        request.extensions = {**request.extensions, "trace": self._heard}
+
+    def _heard(self, event: str, told: dict[str, Any]) -> None:
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._sockets.add(told["return_value"].get_extra_info("socket"))
+
+    def answers(self) -> None:
+        """Raise ``ProxySilentError`` unless the proxy is there."""
+        self._get("/healthz")
 
     def index_url(self, source: str) -> str:
         """Return the candidate mount's address with the token in it, for a resolver's environment."""
@@ -47,8 +82,10 @@ class Proxy:
         raise_for_problem(response, service="the proxy")
         return response
 
-    def _silent(self, error: httpx2.TransportError) -> UpstreamError:
-        return UpstreamError(f"the proxy does not answer: {error}", where=self.url, todo="start it with `sekisho up`")
+    def _silent(self, error: httpx2.TransportError) -> ProxySilentError:
+        return ProxySilentError(
+            f"the proxy does not answer: {error}", where=self.url, todo="start it with `sekisho up`"
+        )
 
     def follow(self, sequence: int) -> None:
         """Wait until the proxy serves by policy snapshot ``sequence``: what was just approved is to be had then."""

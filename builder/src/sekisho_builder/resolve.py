@@ -7,16 +7,21 @@ this machine, and source distributions never count, so nothing is built and no f
 import os
 import re
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import uv
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import BuildTag, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from sekisho.errors import MissingToolError, UnresolvableError, UpstreamError
+from sekisho.errors import BadInputError, MissingToolError, UnresolvableError, UpstreamError
 from sekisho.model import Artifact, Closure, Edge, Request, Target, normalize_project
+from sekisho_builder.programs import Programs, Run
 from sekisho_builder.proxy import Proxy
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+)(?:\s+#\s+via\s+(?P<via>.*))?$")
@@ -27,7 +32,25 @@ _REASON = re.compile(r"Server message: ([^;\n]*)")
 """How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
 
 _TIMEOUT = 300
+_PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""No ``*_PROXY`` among them: the index is the proxy itself."""
 
+_ARCHIVES = (
+    ".whl",
+    ".zip",
+    ".egg",
+    ".tar",
+    ".tgz",
+    ".tbz",
+    ".txz",
+    ".tlz",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".lz",
+    ".lzma",
+    ".zst",
+)
 
 _RETRIES = "1"
 """The proxy asks an upstream several times by itself; more here would only multiply the waiting."""
@@ -63,9 +86,19 @@ def wheel_tags(target: Target) -> list[Tag]:
     ]
 
 
-def resolve(request: Request, proxy: Proxy, source: str, told: Callable[[int, int], None]) -> Closure:
-    """Resolve a request on its target; raise ``UnresolvableError`` with the resolver's chain when nothing fits."""
-    pins = _ask_uv(request, proxy.index_url(source))
+def resolve(
+    request: Request, proxy: Proxy, source: str, told: Callable[[int, int], None], run: Run | None = None
+) -> Closure:
+    """Resolve a request on its target; raise ``UnresolvableError`` with the resolver's chain when nothing fits.
+
+    ``run`` runs uv.
+    """
+    proxy.answers()
+    try:
+        pins = _ask_uv(request, proxy.index_url(source), run or Programs().run)
+    except UpstreamError:
+        proxy.answers()  # or else its silence was the cause
+        raise
     ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
 
     def choose(pin: Pin) -> Artifact:
@@ -111,37 +144,53 @@ def best_wheel(pin: Pin, files: Sequence[Artifact], ranks: Mapping[Tag, int], re
     return max(ranked, key=lambda row: row[0])[1]
 
 
-def _ask_uv(request: Request, index: str) -> list[Pin]:
+def _ask_uv(request: Request, index: str, run: Run) -> list[Pin]:
+    given = asked(request.requirements)
     arch = request.target.arch
     command = [
         uv.find_uv_bin(), "pip", "compile", "-", "--no-header", "--annotation-style", "line", "--no-cache",
         "--no-config", "--only-binary", ":all:", "--no-python-downloads", "--color", "never",
+        "--python", sys.executable,
         "--python-version", request.target.python,
         "--python-platform", f"{arch}-manylinux_{request.target.glibc.replace('.', '_')}",
     ]  # fmt: skip
     if request.resolve_before:
         command += ["--exclude-newer", request.resolve_before.isoformat()]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
-    try:
-        done = subprocess.run(
-            command,
-            input="\n".join(request.requirements),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT,
-            start_new_session=True,  # Ctrl-C is for the services, which end it in their order
-            env={**kept, "UV_DEFAULT_INDEX": index, "UV_HTTP_RETRIES": _RETRIES},
-        )
-    except FileNotFoundError as error:
-        raise MissingToolError("uv is not installed", todo="install the builder's requirements again") from error
-    except subprocess.TimeoutExpired as error:
-        raise UpstreamError(
-            f"resolving took more than {_TIMEOUT} seconds", todo="try again, or ask for fewer packages at once"
-        ) from error
-    if done.returncode != 0:
-        raise explain(done.stderr, request)
-    return parse_pins(done.stdout)
+    with tempfile.TemporaryDirectory(prefix="sekisho-resolve-") as empty:
+        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {**kept, "HOME": empty, "UV_DEFAULT_INDEX": index, "UV_HTTP_RETRIES": _RETRIES}
+        try:
+            done = run(command, environment=environment, timeout=_TIMEOUT, given=given, folder=Path(empty))
+        except FileNotFoundError as error:
+            raise MissingToolError("uv is not installed", todo="install the builder's requirements again") from error
+        except subprocess.TimeoutExpired as error:
+            raise UpstreamError(
+                f"resolving took more than {_TIMEOUT} seconds", todo="try again, or ask for fewer packages at once"
+            ) from error
+    if done.status:
+        raise explain(done.errors, request)
+    return parse_pins(done.output)
+
+
+def asked(requirements: Iterable[str]) -> str:
+    """Write requirements anew for uv, which opens a name like ``x-1.0-py3-none-any.whl`` as a file of this machine.
+
+    Raises ``BadInputError`` for a name of a file, for an address, and for what is no requirement.
+    """
+    lines = []
+    for text in requirements:
+        try:
+            found = Requirement(text)
+        except InvalidRequirement as error:
+            raise BadInputError(f"{text[:120]!r} is no requirement: {error}", where="the request") from error
+        if found.url is not None or found.name.lower().endswith(_ARCHIVES):
+            raise BadInputError(
+                f"{text[:120]!r} names a file, not a project", where="the request", todo="ask for NAME or NAME==VERSION"
+            )
+        extras = f"[{','.join(sorted(map(canonicalize_name, found.extras)))}]" if found.extras else ""
+        marker = f" ; {found.marker}" if found.marker else ""
+        lines.append(f"{canonicalize_name(found.name)}{extras}{found.specifier}{marker}")
+    return "\n".join(lines)
 
 
 def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:

@@ -5,39 +5,39 @@ stage makes on disk is named by digest, so a stage that runs twice finds its own
 """
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sekisho.allowlist import load_yaml
 from sekisho.client import PortalClient
 from sekisho.containers import DockerContainers
-from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
+from sekisho.definitions import read_definition
+from sekisho.errors import BadInputError, ConflictError, RefusedError
+from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
 from sekisho.model import Artifact, Closure, GateReport, ImageDefinition, Request, sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.settings import Settings
-from sekisho.signing import Envelope, Trust
+from sekisho.signing import Envelope
 from sekisho.store import BlobStore, write_atomically
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
+from sekisho_builder.base.debian import build_root
 from sekisho_builder.gates import run_gates
 from sekisho_builder.oci import Layout, push, to_docker_archive
+from sekisho_builder.programs import Programs
 from sekisho_builder.proxy import Proxy
 from sekisho_builder.resolve import resolve
 
 _TELL_EVERY = 0.25
 """Seconds between two reports of progress."""
 
-
-def read_definition(folder: Path, name: str) -> ImageDefinition:
-    """Read ``<folder>/<name>/image.yaml``."""
-    path = folder / name / "image.yaml"
-    if not path.is_file():
-        raise NotFoundError(f"there is no image definition {name!r}", where=str(path), todo="set SEKISHO_IMAGES")
-    return ImageDefinition.parse(load_yaml(path.read_text(), where=str(path)), where=str(path))
+_ABANDONED = 86400.0
+"""Seconds after which the layout of an image that was never pushed goes."""
 
 
 class Stages:
@@ -50,12 +50,29 @@ class Stages:
         self._folder = settings.data / "builder"
         self._wheels = BlobStore(self._folder / "wheels")
         self._wheels.sweep()
+        self._programs = Programs()
+        self._stopped = threading.Event()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the layouts of requests that failed for good, once nobody has tried them again for a day."""
+        for left in (self._folder / "images").glob("*"):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Cut short what stages under way wait for; they fail, and are to be run again at the next start."""
+        self._stopped.set()
+        self._programs.end()
+        self._proxy.cut()
 
     def _teller(self, request_id: str, stage: str) -> Callable[[int, int], None]:
         last = 0.0
 
         def tell(done: int, total: int) -> None:
             nonlocal last
+            if self._stopped.is_set():
+                raise ConflictError("the builder is being stopped")
             if time.monotonic() - last > _TELL_EVERY or done == total:
                 last = time.monotonic()
                 self._portal.report(request_id, "progress", {"stage": stage, "done": done, "total": total})
@@ -71,7 +88,7 @@ class Stages:
 
     def _snapshot(self) -> Snapshot:
         sealed = Envelope.parse(self._portal.snapshot(), where="policy snapshot")
-        return open_snapshot(sealed, Trust.load(self._settings.trust_file))
+        return open_snapshot(sealed, load_trust(self._settings.trust_file))
 
     # propose
 
@@ -81,7 +98,7 @@ class Stages:
         source = next((s.id for s in self._snapshot().sources if s.kind == request.kind), None)
         if source is None:
             raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
-        closure = resolve(request, self._proxy, source, self._teller(request_id, "resolve"))
+        closure = resolve(request, self._proxy, source, self._teller(request_id, "resolve"), self._programs.run)
         self._portal.report(request_id, "resolved", {"closure": closure.plain()})
 
     def inspect(self, request_id: str) -> None:
@@ -107,7 +124,8 @@ class Stages:
             raise ConflictError(f"request {request_id} has no lock yet")
         lock = Lock.parse(found, where=f"lock of {request_id}")
         definition = read_definition(self._settings.images, lock.name)
-        if lock.direct != definition.requirements or lock.target != definition.target:
+        wanted = (definition.requirements, definition.target, definition.resolve_before)
+        if (lock.direct, lock.target, lock.resolve_before) != wanted:
             raise ConflictError(
                 f"the definition of {lock.name} changed after request {request_id} was made",
                 where=str(self._settings.images / lock.name / "image.yaml"),
@@ -127,7 +145,8 @@ class Stages:
         lock, definition = self._locked(request_id)
         self._proxy.follow(self._snapshot().sequence)
         fetched = self._proxy.fetch(lock.artifacts, lock.workspace, self._wheels, self._teller(request_id, "fetch"))
-        base = open_base(definition, self._settings.images, self._settings)
+        build = partial(build_root, run=self._programs.run)
+        base = open_base(definition, self._settings.images, self._settings, build=build)
         made = assemble(
             definition,
             lock,

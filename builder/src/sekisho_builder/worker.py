@@ -1,5 +1,6 @@
 """The worker: asks the portal what there is to do, and starts the workflow for it."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from sekisho.client import PortalClient
 from sekisho.errors import SekishoError
 
+_LOG = logging.getLogger("sekisho.builder")
 _PAUSE = 1.0
-_WAIT = 2
+_WAIT = 1
 """Seconds that one long poll lasts; also the longest that stopping takes."""
 
 
@@ -26,8 +28,13 @@ def work(portal: PortalClient, begin: Callable[[str, str, str], None], stop: thr
             stop.wait(_PAUSE)
             continue
         for row in rows:
-            if step := what_next(row):
-                begin(step, f"{step}-{row['subject']}-{row['seq']}", row["subject"])
+            try:
+                if step := what_next(row):
+                    begin(step, f"{step}-{row['subject']}-{row['seq']}", row["subject"])
+            except Exception:  # noqa: BLE001 (a full disk, most likely: the services go on)
+                _LOG.exception("the work of ledger row %s cannot begin and is tried again", row["seq"])
+                stop.wait(_PAUSE)
+                break
             after = row["seq"]
 
 

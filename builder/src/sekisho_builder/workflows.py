@@ -1,8 +1,10 @@
 """``propose`` and ``deliver`` as durable workflows: killed at any point, they go on at the step that was cut short."""
 
 import logging
+import math
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetWorkflowID, StepOptions
 
 from sekisho.client import PortalSilentError
-from sekisho.errors import SekishoError
+from sekisho.errors import SekishoError, StorageFullError
+from sekisho_builder.proxy import ProxySilentError
 
 if TYPE_CHECKING:
     from sekisho_builder.stages import Stages  # which import a container engine; the workflows only order them
@@ -19,7 +22,11 @@ VERSION = "1"
 """Raised when the order of steps changes: a workflow is only resumed by the version that began it."""
 
 _PAUSE = 1.0
-"""Seconds between two tries of a step while the portal is silent."""
+"""Seconds between two tries of a step while the portal or the proxy is silent."""
+
+_PROXY_SILENT = 60.0
+_ANEW = 20.0
+"""Seconds without a complaint about the proxy after which it counts as having answered in between."""
 
 _LOG = logging.getLogger("sekisho.builder")
 
@@ -34,8 +41,7 @@ class Line(DBOSConfiguredInstance):
         super().__init__("line")
         self._stages = stages
         self._report = report
-        self._ending = ending
-        self.closed = threading.Event()
+        self.ending = ending
 
     @DBOS.workflow()
     def propose(self, request_id: str) -> None:
@@ -54,40 +60,61 @@ class Line(DBOSConfiguredInstance):
 
     def _run(self, request_id: str, stage: str, step: Callable[..., Any], *more: str) -> Any:  # noqa: ANN401
         try:
-            return DBOS.run_step(self._patiently(stage), self._wholly, step, request_id, *more)
+            return DBOS.run_step(_patiently(stage), self._wholly, step, request_id, *more)
         except SekishoError as error:
             problem = error.diagnostics()
             _LOG.warning("request %s failed in %s: %s", request_id, stage, error.what)
         except Exception as error:
-            if self.closed.is_set():
-                raise  # the engine has stopped, the stage has not failed
+            if self.ending.is_set():
+                raise _LeftOff from error  # the engine has stopped, the stage has not failed
             _LOG.exception("request %s failed in %s", request_id, stage)
-            problem = SekishoError(
-                f"unexpected: {type(error).__name__}: {error}", todo="see the builder's log, then retry"
-            ).diagnostics()
+            problem = _explained(error).diagnostics()
         told = {"stage": stage, "problem": problem}
-        DBOS.run_step(self._patiently("report"), self._wholly, self._report, request_id, "failed", told)
+        DBOS.run_step(_patiently("report"), self._wholly, self._report, request_id, "failed", told)
         raise _Ended(stage)
 
     def _wholly(self, step: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
         """Run a step. What fails while the services end has not failed: it runs again at the next start."""
+        if self.ending.is_set():
+            raise _LeftOff
         try:
             return step(*arguments)
         except Exception as error:
-            if self._ending.is_set():
+            if self.ending.is_set():
                 raise _LeftOff from error
             raise
 
-    def _patiently(self, step: str) -> StepOptions:
-        """Have a step run again for as long as the portal is silent: it hears of everything, late if need be."""
-        return {
-            "name": step,
-            "retries_allowed": True,
-            "interval_seconds": _PAUSE,
-            "backoff_rate": 1.0,
-            "max_attempts": sys.maxsize,
-            "should_retry": lambda error: isinstance(error, PortalSilentError) and not self.closed.is_set(),
-        }
+
+def _patiently(step: str, clock: Callable[[], float] = time.monotonic) -> StepOptions:
+    """Have a step run again while the portal is silent, however long: it hears of everything, late if need be.
+
+    A proxy that is silent is being restarted, or is gone for good: it has a minute.
+    """
+    since = last = -math.inf
+
+    def again(error: BaseException) -> bool:
+        nonlocal since, last
+        if isinstance(error, ProxySilentError):
+            now = clock()
+            since, last = (now if now - last > _ANEW else since), now
+            return now - since < _PROXY_SILENT
+        return isinstance(error, PortalSilentError)
+
+    return {
+        "name": step,
+        "retries_allowed": True,
+        "interval_seconds": _PAUSE,
+        "backoff_rate": 1.0,
+        "max_attempts": sys.maxsize,
+        "should_retry": again,
+    }
+
+
+def _explained(error: Exception) -> SekishoError:
+    """Put what nobody foresaw into a sentence; the engine's own database is the one that may be full."""
+    if "disk is full" in str(error):
+        return StorageFullError("the disk is full", where="the builder's workflows.sqlite", todo="free some space")
+    return SekishoError(f"unexpected: {type(error).__name__}: {error}", todo="see the builder's log")
 
 
 class _Ended(Exception):  # noqa: N818 (the workflow ended; the ledger says why)
@@ -131,5 +158,5 @@ def start(workflow: Callable[[str], None], workflow_id: str, request_id: str) ->
 
 def close_line(line: Line) -> None:
     """Stop the engine; what is unfinished goes on at the next start."""
+    line.ending.set()
     DBOS.destroy()
-    line.closed.set()  # only now: what ends from here on is not recorded as ended

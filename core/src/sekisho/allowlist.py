@@ -4,7 +4,8 @@ Pure: texts in, values out. ``pypi/<project>.yaml`` (and its sisters for channel
 one project, each with its signature. An entry without a valid signature admits nothing, whoever wrote it.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -15,14 +16,31 @@ from sekisho.model import Approval, Kind, Record, Slug, normalize_project
 from sekisho.signing import APPROVAL_TYPE, Signature, Signer, Trust
 
 try:
-    from yaml import CSafeDumper as _Dumper
+    from yaml import CSafeDumper as _SafeDumper
     from yaml import CSafeLoader as _Loader
 except ImportError:  # PyYAML without its C library is slower, not different
-    from yaml import SafeDumper as _Dumper  # type: ignore[assignment]
+    from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
 KINDS: tuple[Kind, ...] = ("pypi", "conda", "huggingface")
+LARGEST_FILE = 2_000_000
+"""Bytes that one file of the tree may have."""
+
+_DEEPEST = 50
+_LONGEST_NUMBER = 64
+_MOST_REFUSED = 1000
+_LONGEST_WHY = 500
+_NAME = re.compile(r"[A-Za-z0-9._/-]{1,300}\.yaml")
+_STRING = "tag:yaml.org,2002:str"
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+
+
+class _Dumper(_SafeDumper):
+    """Writes what ``load_yaml`` reads: a value that occurs twice is written twice."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (PyYAML's hook)
+        return True
 
 
 class Source(Record):
@@ -77,15 +95,72 @@ class Allowlist(Record):
     refused: tuple[RefusedEntry, ...] = ()
 
 
+def is_allowed_name(path: str) -> bool:
+    """Tell whether a file of the tree may be named ``path``: one spelling, no detour, nothing to trip on."""
+    return bool(_NAME.fullmatch(path)) and not {"", ".", ".."} & set(path.split("/"))
+
+
 def load_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 (YAML is any JSON-like value)
-    """Parse YAML; raise ``BadInputError`` naming file and line."""
+    """Parse the plain part of YAML, in which nothing can mean two things; raise ``BadInputError`` naming file and line.
+
+    Refused before anything is built: more than ``LARGEST_FILE`` bytes, deep nesting, anchors, aliases, tags, merge
+    keys, keys that are no strings, and a key that stands twice.
+    """
     try:
+        if len(text.encode()) > LARGEST_FILE:
+            raise BadInputError(f"the file is larger than {LARGEST_FILE} bytes", where=where)
+        _check_events(yaml.parse(text, Loader=_Loader), where)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 0
         raise BadInputError(f"not valid YAML: {error.problem}", where=f"{where}, line {line}") from error
     except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # PyYAML's constructors raise the latter
         raise BadInputError(f"not valid YAML: {error}", where=where) from error
+
+
+def _check_events(events: Iterable[Any], where: str) -> None:
+    """Walk the parser's events, which needs no stack, and refuse what could mean two things or exhaust the reader."""
+    resolver = yaml.resolver.Resolver()
+    open_keys: list[set[str] | None] = []  # of each open mapping its keys so far, of a list nothing
+    key_is_next: list[bool] = []
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            open_keys.pop()
+            key_is_next.pop()
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        keys = open_keys[-1] if open_keys and key_is_next[-1] else None
+        if wrong := _wrong(event, keys, resolver, len(open_keys)):
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise BadInputError(f"not valid YAML here: {wrong}", where=f"{where}, line {line}")
+        if open_keys and open_keys[-1] is not None:
+            key_is_next[-1] = not key_is_next[-1]
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_keys.append(set() if isinstance(event, yaml.MappingStartEvent) else None)
+            key_is_next.append(True)
+
+
+def _wrong(event: Any, keys: set[str] | None, resolver: Any, depth: int) -> str | None:  # noqa: ANN401 (PyYAML has no types)
+    """Return what is wrong with a node; ``keys`` are those before it if it is a key itself, and then it joins them."""
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+        return "anchors and aliases are not allowed"
+    if event.tag is not None:
+        return "tags are not allowed"
+    scalar = isinstance(event, yaml.ScalarEvent)
+    if keys is not None:
+        if not scalar or _tag(resolver, event) != _STRING:
+            return "a key is not a string"
+        if event.value in keys:
+            return f"the key {event.value[:80]!r} stands twice"
+        keys.add(event.value)
+    elif scalar and len(event.value) > _LONGEST_NUMBER and _tag(resolver, event) in _NUMBERS:
+        return "a number is too long"
+    return f"nested deeper than {_DEEPEST}" if depth >= _DEEPEST and not scalar else None
+
+
+def _tag(resolver: Any, event: Any) -> str:  # noqa: ANN401 (PyYAML has no types)
+    return str(resolver.resolve(yaml.ScalarNode, event.value, event.implicit))
 
 
 def dump_yaml(value: object) -> str:
@@ -106,7 +181,9 @@ def _entries(text: str, where: str) -> tuple[str, list[Any]]:
     approvals = value.get("approvals") or []
     if not isinstance(approvals, list):
         raise BadInputError("`approvals` is not a list", where=where)
-    return str(value["project"]), approvals
+    if not isinstance(value["project"], str):
+        raise BadInputError("`project` is not a string", where=where)
+    return value["project"], approvals
 
 
 def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
@@ -128,10 +205,18 @@ def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
             _belongs(signed, kind, project)
             signed.verify(trust)
         except (BadInputError, CorruptError) as error:
-            refused.append(RefusedEntry(where=where, why=error.what))
+            refused.append(RefusedEntry(where=where, why=error.what[:_LONGEST_WHY]))
         else:
             good.append(signed)
-    return Allowlist(approvals=tuple(good), refused=tuple(refused))
+    return Allowlist(approvals=tuple(good), refused=_capped(refused, path))
+
+
+def _capped(refused: Sequence[RefusedEntry], where: str) -> tuple[RefusedEntry, ...]:
+    """Keep what a person may read, and say how many more there are."""
+    more = len(refused) - _MOST_REFUSED
+    if more <= 0:
+        return tuple(refused)
+    return (*refused[:_MOST_REFUSED], RefusedEntry(where=where, why=f"and {more} more entries admit nothing"))
 
 
 def _belongs(signed: SignedApproval, kind: str, project: str) -> None:
@@ -149,36 +234,51 @@ def _signed(row: object, where: str) -> SignedApproval:
     )
 
 
-def parse_tree(files: Mapping[str, str], *, trust: Trust) -> Allowlist:
-    """Read every project's file of a tree given as {relative path: text}."""
-    parts = [
-        parse_project_file(text, path=path, trust=trust)
-        for path, text in sorted(files.items())
-        if path.partition("/")[0] in KINDS and path.endswith(".yaml")
-    ]
-    return Allowlist(
-        approvals=tuple(row for part in parts for row in part.approvals),
-        refused=tuple(row for part in parts for row in part.refused),
-    )
+def parse_tree(files: Mapping[str, str | None], *, trust: Trust) -> Allowlist:
+    """Read every project's file of a tree given as {relative path: text}.
+
+    A name that no file of the tree may have, and one without a text because it is no plain file, are refused.
+    """
+    approvals: list[SignedApproval] = []
+    refused: list[RefusedEntry] = []
+    for path, text in sorted(files.items()):
+        if not is_allowed_name(path):
+            refused.append(RefusedEntry(where=path[:300], why="the file's name is not allowed"))
+        elif text is None:
+            refused.append(RefusedEntry(where=path, why="it is not a plain file"))
+        elif path.partition("/")[0] in KINDS:
+            part = parse_project_file(text, path=path, trust=trust)
+            approvals += part.approvals
+            refused += part.refused
+    return Allowlist(approvals=tuple(approvals), refused=_capped(refused, "the tree"))
 
 
-def add_approvals(files: Mapping[str, str], new: Iterable[SignedApproval]) -> dict[str, str]:
+def add_approvals(files: Mapping[str, str | None], new: Iterable[SignedApproval]) -> dict[str, str]:
     """Return the texts that change when ``new`` approvals enter the tree ``files``.
 
-    An approval that is already there (same project and signature) is not written twice, so a decision can be replayed.
+    An approval that is already there, word for word and with its signature, is not written twice, so a decision can be
+    replayed. A row that only bears its id, or its signature, is another one and does not count.
     """
     changed: dict[str, str] = {}
     for signed in new:
         first = signed.approval.artifacts[0]
         path = project_path(first.kind, first.project)
-        text = changed.get(path, files.get(path, ""))
+        text = changed.get(path, files.get(path))
         project, rows = _entries(text, path) if text else (first.project, [])
-        signature = signed.signature.plain()
-        if any(isinstance(row, dict) and row.get("signature") == signature for row in rows):
+        if any(_is(row, signed) for row in rows):
             continue
-        rows.append({**signed.approval.plain(), "signature": signature})
+        rows.append({**signed.approval.plain(), "signature": signed.signature.plain()})
         changed[path] = dump_yaml({"project": project, "approvals": rows})
+        if len(changed[path].encode()) > LARGEST_FILE:
+            raise BadInputError("the project's file would grow too large to be read", where=path)
     return changed
+
+
+def _is(row: object, signed: SignedApproval) -> bool:
+    try:
+        return _signed(row, "") == signed
+    except BadInputError:
+        return False
 
 
 def parse_sources(text: str, *, where: str = "sources.yaml") -> Sources:

@@ -30,15 +30,21 @@ def raise_for_problem(response: httpx2.Response, *, service: str) -> None:
 
 
 class PortalClient:
-    """The portal's JSON API. Every call raises ``PortalSilentError`` when no portal answers."""
+    """The portal's JSON API. Every call raises ``PortalSilentError`` when no portal answers.
 
-    def __init__(self, url: str, token: str | None, *, timeout: float = 30.0) -> None:
+    A room is ``direct``: it never asks a proxy of this machine's environment, as a person's command may.
+    """
+
+    def __init__(self, url: str, token: str | None, *, timeout: float = 30.0, direct: bool = False) -> None:
         self.url = url
         if token and not (token.isascii() and token.isprintable()):
             raise BadInputError("the token holds characters that no token has", where="SEKISHO_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
+            verify = httpx2.create_ssl_context() if direct and url.startswith("https:") else True
+            self._http = httpx2.Client(
+                base_url=url, headers=headers, timeout=timeout, trust_env=not direct, verify=verify
+            )
         except httpx2.InvalidURL as error:
             raise BadInputError(f"{url!r} is not an address: {error}", where="SEKISHO_PORTAL_URL") from error
 
@@ -80,9 +86,13 @@ class PortalClient:
         """Return where a request stands; with ``wait`` (seconds), once something newer than row ``after`` happened."""
         return dict(self._call("GET", f"/api/requests/{request}", params={"after": after, "wait": wait}))
 
-    def approve(self, request: str, *, reason: str, expires: datetime | None = None) -> dict[str, Any]:
-        """Approve a request's closure."""
+    def approve(
+        self, request: str, *, reason: str, expires: datetime | None = None, closure: str | None = None
+    ) -> dict[str, Any]:
+        """Approve a request's closure: the one with the digest ``closure``, where it is given."""
         body = {"reason": reason, "expires": expires.isoformat() if expires else None}
+        if closure:
+            body["closure"] = closure
         return dict(self._call("POST", f"/api/requests/{request}/approve", json=body))
 
     def deny(self, request: str, *, reason: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ def open_database(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         if engine.url.database:
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            path = Path(engine.url.database)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # SQLite says better what is wrong with a file that cannot be made
+                path.touch(mode=0o600)  # its logs take the same mode
 
         def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 (a DBAPI connection has no type)
             connection.execute("pragma busy_timeout = 10000")

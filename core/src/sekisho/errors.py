@@ -70,6 +70,13 @@ class ConflictError(SekishoError):
     http_status = 409
 
 
+class TooLargeError(SekishoError):
+    """More was sent than the route takes."""
+
+    code = "too-large"
+    http_status = 413
+
+
 class UnresolvableError(SekishoError):
     """No closure satisfies the request; ``what`` carries the resolver's own chain."""
 
@@ -111,6 +118,7 @@ LEAVES: tuple[type[SekishoError], ...] = (
     RefusedError,
     NotFoundError,
     ConflictError,
+    TooLargeError,
     UnresolvableError,
     CorruptError,
     UpstreamError,

@@ -1,11 +1,14 @@
 """The signing keys of this installation, and the file that tells others to trust them."""
 
 import fcntl
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from sekisho.errors import NotFoundError
 from sekisho.settings import Settings
 from sekisho.signing import Purpose, Signer, Trust
 from sekisho.store import write_atomically
@@ -14,6 +17,38 @@ _PURPOSES: dict[str, tuple[Purpose, ...]] = {
     "portal": ("approval", "snapshot", "checkpoint"),
     "export": ("bundle",),
 }
+
+
+def load_signer(path: Path) -> Signer:
+    """Read the PKCS #8 key at ``path``."""
+    if not path.exists():
+        raise NotFoundError("there is no signing key", where=str(path), todo="start the portal once: it makes one")
+    return Signer.from_pem(path.read_bytes(), where=str(path))
+
+
+def load_or_create_signer(path: Path) -> Signer:
+    """Read the PKCS #8 key at ``path``; make it (mode 0600) if there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
+        half.touch(mode=0o600)
+        half.write_bytes(Signer.generate().to_pem())
+        try:
+            os.link(half, path)  # of two processes that start together, one key wins and both read it
+        except FileExistsError:
+            pass
+        finally:
+            half.unlink()
+    return load_signer(path)
+
+
+def load_trust(path: Path) -> Trust:
+    """Read the file of trusted keys."""
+    if not path.exists():
+        raise NotFoundError(
+            "there is no file of trusted keys", where=str(path), todo="copy trust.json from the open zone by hand"
+        )
+    return Trust.parse(path.read_bytes(), where=str(path))
 
 
 @contextmanager
@@ -26,10 +61,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 def open_signer(settings: Settings, name: Literal["portal", "export"]) -> Signer:
     """Return the key ``name`` from ``<data>/keys``, made at first use and then listed in the trust file."""
-    signer = Signer.load_or_create(settings.data / "keys" / f"{name}.pem")
+    signer = load_or_create_signer(settings.data / "keys" / f"{name}.pem")
     path = settings.trust_file
     with _locked(path):
-        trust = Trust.load(path) if path.exists() else Trust()
+        trust = load_trust(path) if path.exists() else Trust()
         if signer.keyid not in trust.keys:
             wider = Trust(*trust.keys.values(), signer.trusted(name, *_PURPOSES[name]))
             write_atomically(path, wider.dump().encode())

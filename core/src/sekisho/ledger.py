@@ -6,16 +6,38 @@ Where a request stands is a question asked of these rows; nothing else keeps a s
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from pydantic import Field
-from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, func, insert, select, text
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 
-from sekisho.database import create_table
-from sekisho.errors import CorruptError
-from sekisho.merkle import leaf_hash, root_hash, sign_checkpoint
+from sekisho.database import create_table, open_database
+from sekisho.errors import CorruptError, NotFoundError
+from sekisho.merkle import leaf_hash, open_checkpoint, root_hash, sign_checkpoint
 from sekisho.model import Moment, Record, canonical_json
-from sekisho.signing import Signer
+from sekisho.signing import Signer, Trust
+
+ORIGIN = "sekisho"
+"""What checkpoints of the ledger call it."""
+
+CHECKPOINT = Path("portal") / "checkpoint"
+"""Where the portal keeps its newest checkpoint, below the data folder."""
 
 _ROWS = Table(
     "ledger",
@@ -54,6 +76,21 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         create_table(engine, _ROWS)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the ledger in the database at ``url``; raise ``NotFoundError`` rather than make one."""
+        address = make_url(url)
+        absent = NotFoundError(
+            f"there is no ledger at {address.render_as_string()}", todo="set SEKISHO_DATA or SEKISHO_DATABASE"
+        )
+        if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+            raise absent
+        engine = open_database(url)
+        if not inspect(engine).has_table(_ROWS.name):
+            engine.dispose()
+            raise absent
+        return cls(engine)
 
     def append(self, kind: str, subject: str, *, actor: str, body: dict[str, Any] | None = None) -> Entry:
         """Add one row, durably, and return it."""
@@ -101,6 +138,16 @@ class Ledger:
         """Return a signed statement of the tree's size and root."""
         leaves = list(self._leaves())
         return sign_checkpoint(origin, len(leaves), root_hash(leaves), signer)
+
+    def check(self, checkpoint: str, trust: Trust) -> int:
+        """Return the size that a signed checkpoint states; raise ``CorruptError`` unless the ledger grew from it."""
+        _, size, root = open_checkpoint(checkpoint, trust)
+        leaves = list(self._leaves())
+        if len(leaves) < size:
+            raise CorruptError(f"the ledger has {len(leaves)} rows, and {size} were signed", where="ledger")
+        if root_hash(leaves[:size]) != root:
+            raise CorruptError(f"the first {size} rows are not those that were signed", where="ledger")
+        return size
 
     def verify(self) -> tuple[int, bytes]:
         """Return (size, root) after reading every row; raise ``CorruptError`` naming the first that was altered."""

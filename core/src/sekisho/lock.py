@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sekisho.errors import BadInputError, RefusedError
-from sekisho.model import Approval, Artifact, Closure, Record, Sha256, Slug, Target, sha256_hex
+from sekisho.model import Approval, Artifact, Closure, Moment, Record, Sha256, Slug, Target, sha256_hex
 
 LOCK_FILE = "requirements.lock"
 """The name of a lock beside its image definition."""
@@ -26,6 +26,7 @@ class Lock(Record):
     workspace: Slug
     target: Target
     direct: tuple[str, ...]
+    resolve_before: Moment | None = None
     approvals: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
 
@@ -50,6 +51,7 @@ def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, wor
         workspace=workspace,
         target=closure.target,
         direct=closure.direct,
+        resolve_before=closure.resolve_before,
         approvals=tuple(sorted({covered[artifact.sha256] for artifact in artifacts})),
         artifacts=artifacts,
     )
@@ -62,6 +64,8 @@ def to_requirements(lock: Lock) -> str:
         f"# target: {lock.target}",
         f"# requirements: {', '.join(lock.direct)}",
     ]
+    if lock.resolve_before:
+        lines.append(f"# resolve-before: {lock.resolve_before.isoformat().replace('+00:00', 'Z')}")
     for artifact in lock.artifacts:
         lines.append(f"{artifact.project}=={artifact.release} \\")
         lines.append(f"    --hash=sha256:{artifact.sha256}")

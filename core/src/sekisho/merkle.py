@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable
 
 from sekisho.errors import CorruptError
-from sekisho.signing import Signer
+from sekisho.signing import Signer, Trust
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -45,6 +45,23 @@ def sign_checkpoint(origin: str, size: int, root: bytes, signer: Signer) -> str:
     key_hash = hashlib.sha256(origin.encode() + b"\n\x01" + signer.public).digest()[:4]
     signature = base64.b64encode(key_hash + signer.raw(body.encode())).decode()
     return f"{body}\n\u2014 {origin} {signature}\n"
+
+
+def open_checkpoint(text: str, trust: Trust) -> tuple[str, int, bytes]:
+    """Return (origin, size, root) of a checkpoint that a trusted key signed; raise ``CorruptError`` otherwise."""
+    body, _, notes = text.partition("\n\n")
+    origin, size, root = parse_checkpoint(text)
+    if checkpoint_body(origin, size, root) != f"{body}\n":
+        raise CorruptError("this is not a checkpoint")
+    for note in notes.splitlines():
+        _, _, encoded = note.removeprefix("\u2014 ").rpartition(" ")
+        try:
+            signature = base64.b64decode(encoded, validate=True)[4:]
+        except ValueError:
+            continue
+        if trust.signed("checkpoint", f"{body}\n".encode(), signature):
+            return origin, size, root
+    raise CorruptError("the checkpoint is not signed by a trusted key")
 
 
 def parse_checkpoint(text: str) -> tuple[str, int, bytes]:

@@ -80,8 +80,8 @@ class Tree(Protocol):
         """Return the id of the newest commit."""
         ...
 
-    def read(self) -> tuple[str, Mapping[str, str]]:
-        """Return (revision, {relative path: text}) of the newest commit."""
+    def read(self) -> tuple[str, Mapping[str, str | None]]:
+        """Return (revision, {relative path: text}) of the newest commit; no text where there is no plain file."""
         ...
 
     def commit(self, changes: Mapping[str, str], *, base: str, message: str, trailers: Sequence[str]) -> str:

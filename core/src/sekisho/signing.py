@@ -7,17 +7,15 @@ nothing for another. Keys that verify are handed over out of band; nothing in th
 import base64
 import binascii
 import json
-import os
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Literal, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from sekisho.errors import BadInputError, CorruptError, NotFoundError
+from sekisho.errors import BadInputError, CorruptError
 from sekisho.model.base import Record, sha256_hex
 
 Purpose = Literal["approval", "snapshot", "bundle", "checkpoint"]
@@ -81,36 +79,21 @@ class Signer:
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def load_or_create(cls, path: Path) -> Self:
-        """Read the PKCS #8 key at ``path``; make it (mode 0600) if there is none."""
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pem = Ed25519PrivateKey.generate().private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            half = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
-            half.touch(mode=0o600)
-            half.write_bytes(pem)
-            try:
-                os.link(half, path)  # of two processes that start together, one key wins and both read it
-            except FileExistsError:
-                pass
-            finally:
-                half.unlink()
-        return cls.load(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the PKCS #8 key at ``path``."""
-        if not path.exists():
-            raise NotFoundError("there is no signing key", where=str(path), todo="start the portal once: it makes one")
+    def from_pem(cls, pem: bytes, *, where: str) -> Self:
+        """Read an unencrypted PKCS #8 key; raise naming ``where`` it was, if it is none of ours."""
         try:
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            key = serialization.load_pem_private_key(pem, password=None)
         except (ValueError, TypeError) as error:
-            raise CorruptError("the signing key cannot be read", where=str(path)) from error
+            raise CorruptError("the signing key cannot be read", where=where) from error
         if not isinstance(key, Ed25519PrivateKey):
-            raise BadInputError("the signing key is not an Ed25519 key", where=str(path))
+            raise BadInputError("the signing key is not an Ed25519 key", where=where)
         return cls(key)
+
+    def to_pem(self) -> bytes:
+        """Return the key as unencrypted PKCS #8."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
     def raw(self, message: bytes) -> bytes:
         """Return the 64 raw signature bytes over ``message``."""
@@ -141,22 +124,18 @@ class Trust:
         self.keys: Mapping[str, TrustedKey] = {key.keyid: key for key in keys}
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a list of ``TrustedKey`` from a JSON file."""
-        if not path.exists():
-            raise NotFoundError(
-                "there is no file of trusted keys", where=str(path), todo="copy trust.json from the open zone by hand"
-            )
+    def parse(cls, text: bytes | str, *, where: str) -> Self:
+        """Read the JSON that ``dump`` writes: a list of ``TrustedKey``."""
         try:
-            rows = json.loads(path.read_bytes())
+            rows = json.loads(text)
         except ValueError as error:
-            raise BadInputError("the file of trusted keys is not JSON", where=str(path)) from error
+            raise BadInputError("the file of trusted keys is not JSON", where=where) from error
         if not isinstance(rows, list):
-            raise BadInputError("the file of trusted keys is not a list", where=str(path))
-        return cls(*(TrustedKey.parse(row, where=str(path)) for row in rows))
+            raise BadInputError("the file of trusted keys is not a list", where=where)
+        return cls(*(TrustedKey.parse(row, where=where) for row in rows))
 
     def dump(self) -> str:
-        """Return the JSON that ``load`` reads."""
+        """Return the JSON that ``parse`` reads."""
         return json.dumps([key.plain() for key in self.keys.values()], indent=2) + "\n"
 
     def check(self, purpose: Purpose, payload_type: str, payload: bytes, signature: Signature) -> str:
@@ -175,6 +154,15 @@ class Trust:
         except InvalidSignature as error:
             raise CorruptError("the signature does not match the content") from error
         return key.name
+
+    def signed(self, purpose: Purpose, message: bytes, signature: bytes) -> bool:
+        """Tell whether a key that is trusted for ``purpose`` made the raw ``signature`` over ``message``."""
+        for key in self.keys.values():
+            if purpose in key.purposes:
+                with suppress(InvalidSignature, ValueError):
+                    Ed25519PublicKey.from_public_bytes(_decode(key.public, "public key")).verify(signature, message)
+                    return True
+        return False
 
     def open(self, purpose: Purpose, payload_type: str, envelope: Envelope) -> bytes:
         """Return the payload of an envelope that a trusted key signed; raise ``CorruptError`` otherwise."""

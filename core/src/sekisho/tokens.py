@@ -1,5 +1,6 @@
 """Who is calling: opaque random tokens, stored as hashes, with roles."""
 
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,11 @@ Role = Literal["requester", "approver", "service", "admin"]
 """``service`` is a room of Sekisho itself: it may report work and read the candidate mount, and decide nothing."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
+SERVICE = "service"
+"""The name that the rooms go by."""
+
+_RESERVED = {SERVICE, "policy"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 _TOKENS = Table(
     "tokens",
@@ -46,18 +52,20 @@ class Tokens:
         self._clock = clock
         create_table(engine, _TOKENS)
 
-    def issue(
-        self, name: str, roles: tuple[str, ...], *, expires: datetime | None = None, token: str | None = None
-    ) -> str:
-        """Make a token for ``name`` and return it. ``token`` sets a given secret, for a service's own file."""
+    def issue(self, name: str, roles: tuple[str, ...], *, expires: datetime | None = None) -> str:
+        """Make a token for ``name`` and return it. The names of Sekisho's own actors are nobody's."""
         unknown = [role for role in roles if role not in ROLES]
         if unknown or not roles:
             raise BadInputError(f"unknown role {', '.join(unknown) or '(none)'}", todo=f"use one of {', '.join(ROLES)}")
-        if not name or len(name) > 200:
-            raise BadInputError("a token needs the name of its holder, at most 200 characters")
-        secret = token or f"skp_{secrets.token_urlsafe(32)}"
+        if not _NAME.fullmatch(name):
+            raise BadInputError(
+                f"{name[:120]!r} is not the name of a token's holder",
+                todo="use 1 to 100 letters, digits and . _ @ -, beginning with a letter or digit",
+            )
+        if name.casefold() in _RESERVED:
+            raise BadInputError(f"{name!r} is a name of Sekisho itself", todo="choose another name")
+        secret = f"skp_{secrets.token_urlsafe(32)}"
         with self._engine.begin() as connection:
-            connection.execute(delete(_TOKENS).where(_TOKENS.c.hash == _hash(secret)))
             connection.execute(
                 insert(_TOKENS).values(
                     hash=_hash(secret),
@@ -67,6 +75,12 @@ class Tokens:
                 )
             )
         return secret
+
+    def accept_service(self, secret: str) -> None:
+        """Have ``secret``, from the service's own file, stand for the rooms; one that stood for them before is void."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_TOKENS).where((_TOKENS.c.name == SERVICE) | (_TOKENS.c.hash == _hash(secret))))
+            connection.execute(insert(_TOKENS).values(hash=_hash(secret), name=SERVICE, roles="service", expires=None))
 
     def revoke(self, name: str) -> int:
         """Remove every token of ``name``; return how many there were."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.errors import RefusedError
-from sekisho.model import EVERYONE, normalize_project
+from sekisho.model import EVERYONE, Sha256, normalize_project
 from sekisho.tokens import Identity, Tokens
 from sekisho_portal.access import identify
 from sekisho_portal.desk import Desk
@@ -19,6 +19,10 @@ from sekisho_portal.snapshots import Snapshots
 _LONGEST_WAIT = 30.0
 _STEP = 0.1
 
+Ending = Callable[[], bool]
+"""Tells whether the portal has been told to stop."""
+
+After = Annotated[int, Query(ge=0, le=2**53, description="the newest row that the caller knows")]
 Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="seconds to wait for news")]
 
 
@@ -28,6 +32,7 @@ class Decision(BaseModel):
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(max_length=2000)
     expires: datetime | None = None
+    closure: Sha256 | None = Field(None, description="the digest of the closure that the approver saw")
 
 
 class Report(BaseModel):
@@ -43,19 +48,19 @@ def _require_service(who: Identity) -> None:
         raise RefusedError("only a room of Sekisho itself may read this")
 
 
-async def until(news: Callable[[], Any], wait: float) -> Any:  # noqa: ANN401 (whatever the caller looks for)
-    """Ask ``news`` in a thread until it answers something or ``wait`` seconds have passed."""
+async def until(news: Callable[[], Any], wait: float, ending: Ending) -> Any:  # noqa: ANN401 (what the caller wants)
+    """Ask ``news`` in a thread until it answers something, ``wait`` seconds have passed, or the portal ends."""
     loop = asyncio.get_running_loop()
     end = loop.time() + wait
     while True:
         found = await asyncio.to_thread(news)
-        if found or loop.time() >= end:
+        if found or loop.time() >= end or ending():
             return found
         await asyncio.sleep(_STEP)
 
 
-def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> APIRouter:
-    """Return the API's routes."""
+def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending) -> APIRouter:
+    """Return the API's routes. Who waits for news is answered at once when the portal is ``ending``."""
     api = APIRouter(prefix="/api")
     progress: dict[str, dict[str, Any]] = {}
 
@@ -77,16 +82,19 @@ def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> APIRouter:
         return [standing.plain(desk.link(standing.id)) for standing in desk.all()]
 
     @api.get("/requests/{request_id}")
-    async def status(_who: Who, request_id: str, after: int = 0, wait: Wait = 0) -> dict[str, Any]:
+    async def status(_who: Who, request_id: str, after: After = 0, wait: Wait = 0) -> dict[str, Any]:
+        await asyncio.to_thread(desk.standing, request_id)  # nobody waits for what does not exist
         await until(
-            lambda: desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected")), wait
+            lambda: desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected")),
+            wait,
+            ending,
         )
         return await asyncio.to_thread(plain, request_id)
 
     @api.post("/requests/{request_id}/approve")
     def approve(who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
         expires = decision.expires.astimezone() if decision.expires else None
-        desk.approve(who, request_id, reason=decision.reason, expires=expires)
+        desk.approve(who, request_id, reason=decision.reason, expires=expires, closure=decision.closure)
         return plain(request_id)
 
     @api.post("/requests/{request_id}/deny")
@@ -117,9 +125,9 @@ def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> APIRouter:
         return {**found, "lock": standing.last["locked"].body["lock"] if "locked" in standing.last else None}
 
     @api.get("/events")
-    async def events(who: Who, after: int = 0, wait: Wait = 0) -> list[dict[str, Any]]:
+    async def events(who: Who, after: After = 0, wait: Wait = 0) -> list[dict[str, Any]]:
         _require_service(who)
-        found = await until(lambda: desk.work(after), wait)
+        found = await until(lambda: desk.work(after), wait, ending)
         return [entry.model_dump(mode="json") for entry in found]
 
     @api.get("/policy")
@@ -133,8 +141,8 @@ def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> APIRouter:
         }
 
     @api.get("/policy/snapshot")
-    async def sealed(_who: Who, after: int = 0, wait: Wait = 0) -> Response:
-        if not await until(lambda: snapshots.current().sequence > after, wait):
+    async def sealed(_who: Who, after: After = 0, wait: Wait = 0) -> Response:
+        if not await until(lambda: snapshots.current().sequence > after, wait, ending):
             return Response(status_code=204)
         return Response(snapshots.sealed().canonical(), media_type="application/json")
 

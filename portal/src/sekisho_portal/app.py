@@ -13,6 +13,7 @@ from sekisho.tokens import Tokens
 from sekisho_portal import api, pages
 from sekisho_portal.access import visitor
 from sekisho_portal.desk import Desk
+from sekisho_portal.limits import Limits
 from sekisho_portal.snapshots import Snapshots
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -25,7 +26,7 @@ def _problem(error: SekishoError) -> JSONResponse:
     return JSONResponse(body, status_code=error.http_status, media_type="application/problem+json", headers=headers)
 
 
-def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> FastAPI:
+def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: api.Ending = lambda: False) -> FastAPI:
     """Return the application. Errors are problem documents under /api, and a page everywhere else."""
     app = FastAPI(title="Sekisho portal", version=sekisho_portal.__version__, docs_url=None, redoc_url=None)
 
@@ -34,6 +35,8 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> FastAPI:
             return _problem(error)
         values = {"problem": error.diagnostics()}
         return pages.page(request, "problem.html", visitor(request, tokens), status=error.http_status, **values)
+
+    app.add_middleware(Limits, tokens=tokens, answer=answer)
 
     async def known(request: Request, error: Exception) -> Response:
         return answer(request, error if isinstance(error, SekishoError) else SekishoError(str(error)))
@@ -61,6 +64,6 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens) -> FastAPI:
 
     ready: Callable[[], dict[str, int]] = lambda: {"sequence": snapshots.current().sequence}  # noqa: E731
     app.get("/readyz")(ready)
-    app.include_router(api.routes(desk, snapshots, tokens))
+    app.include_router(api.routes(desk, snapshots, tokens, ending))
     app.include_router(pages.routes(desk, tokens))
     return app

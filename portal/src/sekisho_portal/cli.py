@@ -1,10 +1,8 @@
 """``sekisho portal``: start the people's door."""
 
-import asyncio
-
 import click
 
-from sekisho.cli.operate import serve as serve_services
+from sekisho.cli.operate import run
 from sekisho.settings import load_settings
 from sekisho_portal import service
 
@@ -19,4 +17,4 @@ def serve() -> None:
     """Serve the portal alone, on SEKISHO_PORTAL_HOST and SEKISHO_PORTAL_PORT."""
     settings = load_settings()
     click.echo(f"sekisho: portal on {settings.portal}", err=True)
-    asyncio.run(serve_services({"portal": service.serve}, settings))
+    run({"portal": service.serve}, settings)

@@ -4,23 +4,38 @@ An approval enters the tree in three steps: intent in the ledger, one commit tha
 trailer, and the ledger row that says it was applied. ``reconcile`` finishes what a crash cut short.
 """
 
+import logging
 import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
-from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from sekisho.ledger import Entry, Ledger
-from sekisho.model import Approval, Artifact, Closure, Facts, Judgement, Outcome, Request
+from sekisho.errors import (
+    BadInputError,
+    ConflictError,
+    CorruptError,
+    NotFoundError,
+    RefusedError,
+    SekishoError,
+)
+from sekisho.ledger import ORIGIN, Entry, Ledger
+from sekisho.model import Approval, Artifact, Closure, Facts, Judgement, Outcome, Request, normalize_project
 from sekisho.policy import Door, judge
-from sekisho.signing import Signer
+from sekisho.signing import Signer, Trust
+from sekisho.store import write_atomically
 from sekisho.tokens import Identity, Role
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.standing import Standing
 from sekisho_portal.tree import GitTree
 
+_LOG = logging.getLogger("sekisho.portal")
 POLICY = "policy"
 """The actor of what the policy decides by itself."""
 
@@ -35,11 +50,18 @@ _REPORTS = {
 }
 """What a stage can report, and what its report holds at least."""
 
-_JUDGED = {"waiting", "refused", "denied", "approved", "locked", "assembled", "gated", "delivered"}
+_PROPOSES = {"resolved": {"resolving", "inspecting", "judging"}, "inspected": {"inspecting", "judging"}}
+"""In which states a stage of ``propose`` reports."""
+
+_DELIVERS = {"locked", "assembled", "gated", "delivered"}
+_NEVER_DELIVERED = {"waiting", "denied", "refused"}
+_ENDED = _NEVER_DELIVERED | {"delivered"}
+_JUDGED = _ENDED | {"approved", "locked", "assembled", "gated"}
 """States that a stage of ``propose`` no longer changes. After a crash it runs again, and reports again."""
 
 _CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried")
 _COMMIT_TRIES = 5
+_LONGEST_REASON = 2000
 _WORK = ("requested", "retried", "approved")
 
 
@@ -54,6 +76,9 @@ class Desk:
         signer: Signer,
         clock: Callable[[], datetime],
         url: str,
+        *,
+        checkpoint: Path,
+        trust: Callable[[], Trust],
     ) -> None:
         self.ledger = ledger
         self._tree = tree
@@ -62,6 +87,9 @@ class Desk:
         self.clock = clock
         self._url = url
         self._deciding = threading.Lock()
+        self.unfinished = False
+        self._checkpoint = checkpoint
+        self._trust = trust
 
     # People ask.
 
@@ -70,6 +98,8 @@ class Desk:
         _require(who, "requester")
         if unknown := set(body) - {"workspace", "requirements", "target", "image", "resolve_before", "reason", "kind"}:
             raise BadInputError(f"unknown keys in the request: {', '.join(sorted(unknown))}", where="request")
+        if _has_controls(str(body.get("reason", "")), but="\n\r\t"):
+            raise BadInputError("the reason holds characters that cannot be printed", where="reason")
         request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
         row = self.ledger.append(
             "requested", f"r{request.digest()[:12]}", actor=who.name, body={"request": request.plain()}
@@ -97,13 +127,24 @@ class Desk:
 
     # People decide.
 
-    def approve(self, who: Identity, request_id: str, *, reason: str, expires: datetime | None) -> Standing:
+    def approve(
+        self, who: Identity, request_id: str, *, reason: str, expires: datetime | None, closure: str | None = None
+    ) -> Standing:
         """Approve a closure. The requester of it is refused, whatever roles they have.
 
-        An approval that could not be committed, because the disk was full, is finished as it was first given.
+        ``closure`` is the digest of the one that the approver saw: another one is a ``ConflictError``. An approval that
+        could not be committed, because the disk was full, is finished as it was first given.
         """
         with self._deciding:
             standing = self._may_decide(who, request_id, "approve")
+            _check_words(reason)
+            present = standing.closure()
+            if closure is not None and (present is None or closure != present.digest()):
+                raise ConflictError(
+                    "the closure changed while you were looking",
+                    where=f"request {request_id}",
+                    todo="look at it again, then decide",
+                )
             if standing.state == "approving":
                 self._apply(standing, standing.last["approval-intended"])
                 return self.standing(request_id)
@@ -122,7 +163,9 @@ class Desk:
         """Deny a request that waits."""
         with self._deciding:
             self._may_decide(who, request_id, "deny")
+            _check_words(reason)
             self.ledger.append("denied", request_id, actor=who.name, body={"reason": reason})
+            self.keep_checkpoint()
         return self.standing(request_id)
 
     def retry(self, who: Identity, request_id: str) -> Standing:
@@ -139,7 +182,7 @@ class Desk:
     def _may_decide(self, who: Identity, request_id: str, action: str) -> Standing:
         standing = self.standing(request_id)
         problem = None
-        if who.name == standing.request.requester:
+        if who.name.casefold() == standing.request.requester.casefold():
             problem = RefusedError(
                 f"{who.name} asked for this and cannot also {action} it",
                 where=f"request {request_id}",
@@ -167,12 +210,14 @@ class Desk:
             raise BadInputError(f"a report of {kind!r} without {', '.join(sorted(missing))}", where="report")
         with self._deciding:
             standing = self.standing(request_id)
-            if standing.state in _JUDGED and _proposes(kind, body):
-                return standing
-            if kind == "resolved":
-                self._check_resolved(standing, body)
+            closure = Closure.parse(body["closure"], where="report") if kind == "resolved" else None
             if kind == "inspected":
                 _check_inspected(body["facts"])
+            if _is_repeated(standing, kind, body):
+                return standing
+            _check_fits(standing, kind)
+            if closure:
+                _check_answers(closure, standing)
             self.ledger.append(kind, request_id, actor=who.name, body=body)
             if kind == "inspected":
                 self._conclude(self.standing(request_id))
@@ -181,14 +226,6 @@ class Desk:
     def work(self, after: int) -> list[Entry]:
         """Return the rows that ask a worker to do something."""
         return self.ledger.entries(after=after, kinds=_WORK)
-
-    def _check_resolved(self, standing: Standing, body: dict[str, Any]) -> None:
-        closure = Closure.parse(body["closure"], where="report")
-        if closure.request != standing.request.digest():
-            raise BadInputError("the closure answers another request", where=f"request {standing.id}")
-        projects = [artifact.project for artifact in closure.artifacts]
-        if len(set(projects)) != len(projects):
-            raise BadInputError("the closure has more than one file of a project", where=f"request {standing.id}")
 
     def _judge(self, standing: Standing) -> tuple[Judgement, frozenset[str]]:
         closure = standing.closure()
@@ -206,6 +243,17 @@ class Desk:
         if judgement.outcome is Outcome.ALLOW:
             why = "approved before" if known == len(judgement.verdicts) else "no rule objects"
             self._admit(self.standing(standing.id), POLICY, reason=why, expires=None)
+
+    def keep_checkpoint(self) -> None:
+        """Sign what the ledger says now, for ``sekisho audit verify``; one that the ledger contradicts is kept."""
+        try:
+            if self._checkpoint.exists():
+                self.ledger.check(self._checkpoint.read_text(), self._trust())
+            write_atomically(self._checkpoint, self.ledger.checkpoint(ORIGIN, self._signer).encode())
+        except CorruptError as error:
+            _LOG.critical("the ledger is not what was signed, see `sekisho audit verify`: %s", error)
+        except (OSError, SekishoError):
+            _LOG.exception("no checkpoint of the ledger could be written; the decision stands")
 
     # Approvals enter the tree.
 
@@ -227,15 +275,9 @@ class Desk:
         self._apply(standing, intent)
 
     def _apply(self, standing: Standing, intent: Entry) -> None:
-        trailer = f"Sekisho-Ledger: {intent.seq}"
         signed = self._sign(standing, intent)
-        revision = self._tree.find(trailer) if signed else self._tree.revision()
-        if revision is None:
-            message = f"Approve {len(signed)} projects for {standing.request.workspace} ({standing.id})"
-            revision = self._commit(signed, message, trailer)
-        elif signed:
-            firsts = [row.approval.artifacts[0] for row in signed]
-            self._tree.show([project_path(first.kind, first.project) for first in firsts])
+        message = f"Approve {len(signed)} projects for {standing.request.workspace} ({standing.id})"
+        revision = self._commit(signed, message, f"Sekisho-Ledger: {intent.seq}")
         self._snapshots.refresh()
         body = {
             **intent.body,
@@ -245,13 +287,21 @@ class Desk:
             "image": standing.request.image,
         }
         self.ledger.append("approved", standing.id, actor=intent.actor, body=body)
+        self.keep_checkpoint()
 
     def _commit(self, signed: Sequence[SignedApproval], message: str, trailer: str) -> str:
-        """Commit approvals on top of whatever people have committed meanwhile."""
+        """Commit approvals on top of whatever people have committed meanwhile, unless they are there already.
+
+        Only the tree says so: anybody can write a commit message. The trailer is for people.
+        """
+        if not signed:
+            return self._tree.revision()
         for _ in range(_COMMIT_TRIES):
             base, files = self._tree.read()
             changes = add_approvals(files, signed)
             if not changes:
+                firsts = [row.approval.artifacts[0] for row in signed]
+                self._tree.show([project_path(first.kind, first.project) for first in firsts])
                 return base
             with suppress(ConflictError):
                 return self._tree.commit(changes, base=base, message=message, trailers=[trailer])
@@ -291,12 +341,21 @@ class Desk:
         intents = self.ledger.entries(kinds=("approval-intended",))
         applied = {row.body["id"] for row in self.ledger.entries(kinds=("approved",))}
         left = [intent for intent in intents if f"a{intent.seq}" not in applied]
-        for intent in left:
-            self._apply(self.standing(intent.subject), intent)
+        done = sum(self._finish(intent.subject, partial(self._apply, intent=intent)) for intent in left)
         unjudged = self._interrupted(self.ledger.entries(kinds=_CONCLUDED))
-        for request_id in unjudged:
-            self._conclude(self.standing(request_id))
-        return len(left) + len(unjudged)
+        done += sum(self._finish(request_id, self._conclude) for request_id in unjudged)
+        self.unfinished = done < len(left) + len(unjudged)
+        return done
+
+    def _finish(self, request_id: str, step: Callable[[Standing], None]) -> bool:
+        """Take an interrupted step; one that cannot be taken now, as with a tree that cannot be read, stays open."""
+        try:
+            with self._deciding:
+                step(self.standing(request_id))
+        except Exception:  # noqa: BLE001 (whatever it is, the portal has to start)
+            _LOG.exception("request %s was cut short and cannot be finished yet", request_id)
+            return False
+        return True
 
     @staticmethod
     def _interrupted(rows: Sequence[Entry]) -> list[str]:
@@ -310,8 +369,74 @@ class Desk:
         ]
 
 
-def _proposes(kind: str, body: dict[str, Any]) -> bool:
-    return kind in {"resolved", "inspected"} or (kind == "failed" and body["stage"] in {"resolve", "inspect"})
+def _is_repeated(standing: Standing, kind: str, body: dict[str, Any]) -> bool:
+    """Tell whether a stage reports again, after a crash, what changes nothing any more."""
+    if kind in _PROPOSES:
+        return standing.state in _JUDGED or standing.is_judged
+    if kind == "failed":
+        return standing.state in _ENDED or (standing.state in _JUDGED and body["stage"] in {"resolve", "inspect"})
+    return standing.state == "delivered"
+
+
+def _check_fits(standing: Standing, kind: str) -> None:
+    """Raise ``ConflictError`` for a report that the request's state has no place for."""
+    propose_late = kind in _PROPOSES and standing.state not in _PROPOSES[kind]
+    unapproved = kind in _DELIVERS and ("approved" not in standing.last or standing.state in _NEVER_DELIVERED)
+    if propose_late or unapproved:
+        raise ConflictError(f"request {standing.id} cannot be {kind}, it is {standing.state}")
+
+
+def _check_answers(closure: Closure, standing: Standing) -> None:
+    """Raise ``BadInputError`` unless the closure is an answer to exactly this request."""
+    request, where = standing.request, f"request {standing.id}"
+    if closure.request != request.digest():
+        raise BadInputError("the closure answers another request", where=where)
+    asked = (request.target, request.resolve_before, request.requirements)
+    if (closure.target, closure.resolve_before, closure.direct) != asked:
+        raise BadInputError("the closure has another target, cut-off or requirements than the request", where=where)
+    projects = {artifact.project for artifact in closure.artifacts}
+    if len(projects) != len(closure.artifacts):
+        raise BadInputError("the closure has more than one file of a project", where=where)
+    if missing := _asked_projects(request) - projects:
+        raise BadInputError(f"the closure lacks {', '.join(sorted(missing))}, which was asked for", where=where)
+
+
+def _asked_projects(request: Request) -> set[str]:
+    """Return the projects that every answer has to hold: those whose marker, if any, fits the target."""
+    python = request.target.python
+    environment = {
+        "python_version": python.rpartition(".")[0],
+        "python_full_version": python,
+        "implementation_version": python,
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "os_name": "posix",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": request.target.arch,
+        "platform_release": "",
+        "platform_version": "",
+    }
+    wanted = map(Requirement, request.requirements)
+    return {
+        normalize_project(request.kind, row.name)
+        for row in wanted
+        if row.marker is None or row.marker.evaluate(environment)
+    }
+
+
+def _has_controls(text: str, *, but: str = "") -> bool:
+    return any(unicodedata.category(letter) in {"Cc", "Cs"} and letter not in but for letter in text)
+
+
+def _check_words(reason: str) -> None:
+    """Raise ``BadInputError`` unless an approver says why, in words that can be shown and signed."""
+    if not reason.strip() or len(reason) > _LONGEST_REASON or _has_controls(reason):
+        raise BadInputError(
+            f"the reason must be one line of 1 to {_LONGEST_REASON} printable characters",
+            where="reason",
+            todo="say in a sentence why",
+        )
 
 
 def _check_inspected(facts: object) -> None:

@@ -62,11 +62,10 @@ def routes(desk: Desk, tokens: Tokens) -> APIRouter:
 
     @pages.post("/login")
     def log_in(request: Request, token: Annotated[str, Form()]) -> Response:
-        who = tokens.identify(token.strip())
+        tokens.identify(token.strip())
         answer = _back("/")
         secure = urlsplit(str(request.base_url)).scheme == "https"
         answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure, max_age=8 * 3600)
-        answer.headers["X-Sekisho-User"] = who.name.encode("ascii", "replace").decode()
         return answer
 
     @pages.post("/logout")
@@ -117,10 +116,11 @@ def routes(desk: Desk, tokens: Tokens) -> APIRouter:
         action: str,
         key: Annotated[str, Form()],
         reason: Annotated[str, Form()],
+        closure: Annotated[str | None, Form()] = None,
     ) -> Response:
         who = _known(request, tokens, key)
         if action == "approve":
-            desk.approve(who, request_id, reason=reason, expires=None)
+            desk.approve(who, request_id, reason=reason, expires=None, closure=closure)
         elif action == "deny":
             desk.deny(who, request_id, reason=reason)
         else:

@@ -4,17 +4,17 @@ import asyncio
 import logging
 import socket
 from datetime import UTC, datetime
+from functools import partial
 
 import uvicorn
 
 from sekisho.database import open_database
 from sekisho.errors import ConflictError
-from sekisho.keys import open_signer
-from sekisho.ledger import Ledger
+from sekisho.keys import load_trust, open_signer
+from sekisho.ledger import CHECKPOINT, Ledger
 from sekisho.ports import Clock
 from sekisho.service_token import read_or_create
 from sekisho.settings import Settings
-from sekisho.signing import Trust
 from sekisho.tokens import Tokens
 from sekisho_portal.app import make_app
 from sekisho_portal.desk import Desk
@@ -36,19 +36,30 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     engine = open_database(settings.database_url)
     signer = open_signer(settings, "portal")
     tree = GitTree(settings.allowlists)
+    trust = partial(load_trust, settings.trust_file)
     snapshots = Snapshots(
         tree,
         signer,
-        lambda: Trust.load(settings.trust_file),
+        trust,
         path=settings.data / "portal" / "snapshot.json",
         clock=clock,
         ask=settings.portal,
     )
     tokens = Tokens(engine, clock=clock)
-    tokens.issue("service", ("service",), token=read_or_create(settings.service_token_file))
-    desk = Desk(Ledger(engine, clock=clock), tree, snapshots, signer, clock, settings.portal)
+    tokens.accept_service(read_or_create(settings.service_token_file))
+    desk = Desk(
+        Ledger(engine, clock=clock),
+        tree,
+        snapshots,
+        signer,
+        clock,
+        settings.portal,
+        checkpoint=settings.data / CHECKPOINT,
+        trust=trust,
+    )
     snapshots.refresh()
     desk.reconcile()
+    desk.keep_checkpoint()
     return desk, snapshots, tokens
 
 
@@ -74,15 +85,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     desk, snapshots, tokens = await asyncio.to_thread(open_desk, settings)
     listener = listen(settings.portal_host, settings.portal_port)
     config = uvicorn.Config(
-        make_app(desk, snapshots, tokens),
+        make_app(desk, snapshots, tokens, stop.is_set),
         log_config=None,
         access_log=False,
         lifespan="off",
+        http="h11",
+        h11_max_incomplete_event_size=32_000,
+        limit_concurrency=256,
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 (serve() would install signal handlers)
-    watching = asyncio.ensure_future(_watch(snapshots))
+    watching = asyncio.ensure_future(_watch(desk, snapshots))
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -91,10 +105,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await serving
 
 
-async def _watch(snapshots: Snapshots) -> None:
+async def _watch(desk: Desk, snapshots: Snapshots) -> None:
     while True:
         await asyncio.sleep(_WATCH)
         try:
-            await asyncio.to_thread(snapshots.refresh)
+            if await asyncio.to_thread(snapshots.refresh) and desk.unfinished:
+                await asyncio.to_thread(desk.reconcile)
         except Exception:  # noqa: BLE001 (whatever it is, the next look may succeed)
             _LOG.exception("the allowlists tree could not be read; the policy in force stays")

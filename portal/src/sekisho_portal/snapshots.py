@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sekisho.allowlist import parse_sources, parse_tree
-from sekisho.errors import NotFoundError, SekishoError
+from sekisho.errors import MissingToolError, NotFoundError, SekishoError
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.ports import Tree
@@ -69,10 +69,8 @@ class Snapshots:
                 return False
             try:
                 snapshot = self._compile()
-            except SekishoError as error:
-                self._bad_revision = revision
-                self.problem = {**error.diagnostics(), "revision": revision}
-                _LOG.error("policy %s refused, the old one stays: %s", revision[:12], error)
+            except Exception as error:  # noqa: BLE001 (whatever a commit can do to us, the policy in force stays)
+                self._refuse(revision, error)
                 return False
             old = self._snapshot
             changed = old is None or snapshot.model_copy(update={"made": old.made}) != old
@@ -80,6 +78,16 @@ class Snapshots:
                 self._put_in_force(snapshot)
             self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
             return changed
+
+    def _refuse(self, revision: str, error: Exception) -> None:
+        """Remember that ``revision`` is bad, or, where the fault may be ours, only what was wrong this time."""
+        ours = isinstance(error, (OSError, MissingToolError))
+        told = error if isinstance(error, SekishoError) else SekishoError(f"{type(error).__name__}: {error}"[:500])
+        problem = {**told.diagnostics(), "revision": revision}
+        if problem != self.problem:
+            foreign = None if isinstance(error, SekishoError) else error
+            _LOG.error("policy %s refused, the old one stays: %s", revision[:12], told, exc_info=foreign)
+        self.problem, self._bad_revision = problem, "" if ours else revision
 
     def _put_in_force(self, snapshot: Snapshot) -> None:
         snapshot = snapshot.model_copy(update={"sequence": snapshot.sequence + 1})
@@ -92,13 +100,13 @@ class Snapshots:
     def _compile(self) -> Snapshot:
         revision, files = self._tree.read()
         for needed in ("policy.yaml", "sources.yaml"):
-            if needed not in files:
+            if files.get(needed) is None:
                 raise NotFoundError(f"the allowlists tree has no {needed}", where=f"revision {revision[:12]}")
-        policy = parse_policy(files["policy.yaml"])
+        policy = parse_policy(files["policy.yaml"] or "")
         return compile_snapshot(
             parse_tree(files, trust=self._trust()),
             policy if policy.ask else policy.model_copy(update={"ask": self._ask}),
-            parse_sources(files["sources.yaml"]).sources,
+            parse_sources(files["sources.yaml"] or "").sources,
             revision=revision,
             sequence=self._snapshot.sequence if self._snapshot else 0,
             now=self._clock(),

@@ -48,6 +48,16 @@ class Standing:
                 return _STATES[row.kind]
         return "resolving"
 
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether there is a judgement since the request was made, or since it was worked on anew."""
+        for row in reversed(self.rows):
+            if row.kind == "requested" or (row.kind == "retried" and row.body["stage"] == "propose"):
+                return False
+            if row.kind == "judged":
+                return True
+        return False
+
     def closure(self) -> Closure | None:
         """Return the closure that was resolved last."""
         row = self.last.get("resolved")

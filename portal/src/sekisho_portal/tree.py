@@ -6,15 +6,17 @@ branch, so a crash leaves either the old tree or the new one, and a person's con
 
 import logging
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sekisho.errors import ConflictError, MissingToolError, NotFoundError, SekishoError
+from sekisho.allowlist import is_allowed_name
+from sekisho.errors import BadInputError, ConflictError, CorruptError, MissingToolError, NotFoundError, SekishoError
 
 _LOG = logging.getLogger("sekisho.portal")
+_PLAIN = {"100644", "100755"}
+_LARGEST_TREE = 256_000_000
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Sekisho portal",
     "GIT_AUTHOR_EMAIL": "portal@sekisho.invalid",
@@ -46,19 +48,41 @@ class GitTree:
         """Return the id of the newest commit."""
         return self._git("rev-parse", "HEAD").strip()
 
-    def read(self) -> tuple[str, Mapping[str, str]]:
-        """Return (revision, {relative path: text}) of the newest commit."""
+    def read(self) -> tuple[str, Mapping[str, str | None]]:
+        """Return (revision, {relative path: text}) of the newest commit.
+
+        Links, submodules and files with a name that is not allowed have no text: git is only ever asked for the ids of
+        plain files, and never for a name that somebody made up.
+        """
         revision = self.revision()
-        names = self._git("ls-tree", "-r", "-z", "--name-only", revision, "--", ".").split("\0")
-        paths = [name for name in names if name.endswith(".yaml")]
-        asked = "".join(f"{revision}:{self._prefix}{path}\n" for path in paths)
-        answer = self._git_bytes("cat-file", "--batch", stdin=asked.encode())
-        texts: dict[str, str] = {}
-        for path in paths:
-            header, _, answer = answer.partition(b"\n")
-            size = int(header.split()[2])
-            texts[path] = answer[:size].decode(errors="replace")
-            answer = answer[size + 1 :]
+        texts: dict[str, str | None] = {}
+        blobs: list[tuple[str, str]] = []
+        total = 0
+        for row in self._git_bytes("ls-tree", "-r", "-z", "--long", revision, "--", ".").split(b"\0"):
+            told, _, name = row.partition(b"\t")
+            path = name.decode(errors="backslashreplace")
+            if not path.endswith(".yaml"):
+                continue
+            mode, _, blob, size = told.decode().split()
+            texts[path] = None
+            if mode in _PLAIN and is_allowed_name(path):
+                if not size.isdecimal():
+                    raise CorruptError(f"git does not have the content of {path}", where=str(self.folder))
+                blobs.append((path, blob))
+                total += int(size)
+        if total > _LARGEST_TREE:
+            raise BadInputError(
+                f"the allowlists tree is larger than {_LARGEST_TREE} bytes", where=f"revision {revision[:12]}"
+            )
+        answer = self._git_bytes("cat-file", "--batch", stdin="".join(f"{blob}\n" for _, blob in blobs).encode())
+        at = 0
+        for path, blob in blobs:
+            end = answer.find(b"\n", at)
+            header = answer[at:end].split()
+            if len(header) != 3 or header[0].decode() != blob:
+                raise CorruptError(f"git does not have the content of {path}", where=str(self.folder))
+            at = end + 1 + int(header[2]) + 1
+            texts[path] = answer[end + 1 : at - 1].decode(errors="replace")
         return revision, texts
 
     def commit(self, changes: Mapping[str, str], *, base: str, message: str, trailers: Sequence[str]) -> str:
@@ -90,11 +114,6 @@ class GitTree:
         except SekishoError as error:  # only what is committed counts; the files are for people to look at
             _LOG.warning("the commit stands, but the work tree does not show it: %s", error)
 
-    def find(self, trailer: str) -> str | None:
-        """Return the revision of the commit that carries ``trailer``, if there is one."""
-        found = self._git("log", "--format=%H", f"--grep=^{re.escape(trailer)}$", "-E", "--max-count=1")
-        return found.strip() or None
-
     def _git(self, *arguments: str, stdin: str = "", extra: Mapping[str, str] | None = None) -> str:
         return self._git_bytes(*arguments, stdin=stdin.encode(), extra=extra).decode()
 
@@ -106,6 +125,9 @@ class GitTree:
             )  # fmt: skip
         except FileNotFoundError as error:
             raise MissingToolError("git is not installed", todo="install git") from error
+        except subprocess.TimeoutExpired as error:
+            raise SekishoError(f"git {arguments[0]} does not end", where=str(self.folder)) from error
         if done.returncode != 0:
-            raise SekishoError(f"git {arguments[0]}: {done.stderr.decode().strip()}", where=str(self.folder))
+            said = done.stderr.decode(errors="replace").strip()
+            raise SekishoError(f"git {arguments[0]}: {said}", where=str(self.folder))
         return done.stdout

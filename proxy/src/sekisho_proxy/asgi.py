@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
-from sekisho.errors import SekishoError
+from sekisho.errors import SekishoError, UpstreamError
 from sekisho_proxy.exchange import Reply, Request, Slice, crash_reply, problem_reply
 
 Handler = Callable[[Request], Awaitable[Reply]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 _CHUNK = 1 << 20
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+_TWO_LENGTHS = Reply(
+    400,
+    ((b"content-type", b"text/plain"), (b"connection", b"close")),
+    b"a request with two lengths may be two requests (RFC 9112 section 6.1)\n",
+)
 
 
 class App:
@@ -24,12 +31,15 @@ class App:
             return
         request = Request(scope["method"], scope["path"], dict(scope["headers"]), receive)
         try:
-            reply = await self._handle(request)
+            reply = _TWO_LENGTHS if request.headers.keys() >= _LENGTHS else await self._handle(request)
         except SekishoError as error:
             reply = problem_reply(error)
         except Exception as error:  # noqa: BLE001 (the last line of defence: logged, answered without internals)
             reply = crash_reply(error)
-        await _answer(request, reply, send)
+        except asyncio.CancelledError:  # only the end of the service cancels
+            reply = problem_reply(UpstreamError("the proxy is being stopped", todo="try again in a moment"))
+        with suppress(asyncio.CancelledError):
+            await _answer(request, reply, send)
 
 
 async def _answer(request: Request, reply: Reply, send: Send) -> None:

@@ -15,7 +15,7 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.candidates import CandidateMount
 from sekisho_proxy.doors.pip import PipDoor
 from sekisho_proxy.doors.status import Status
-from sekisho_proxy.follow import DiskFollower, Held, PortalFollower
+from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal_client
 from sekisho_proxy.gate import Gate
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors
@@ -81,7 +81,7 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
         else:
             token = service_token.read_or_create(settings.service_token_file)
             handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
-            client = await stack.enter_async_context(make_client(settings.upstream_timeout))
+            client = await stack.enter_async_context(make_portal_client(settings.portal))
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
         task = asyncio.create_task(follower.run())
         stack.push_async_callback(_end, task)

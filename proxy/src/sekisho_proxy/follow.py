@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx2
 
 from sekisho.errors import ConflictError, UpstreamError
+from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
-from sekisho.signing import Envelope, Trust
+from sekisho.signing import Envelope
 from sekisho.store import write_atomically
 
 _LOG = logging.getLogger("sekisho.proxy")
@@ -88,7 +89,7 @@ class Held:
 
     def _verify(self, data: bytes, *, store: bool) -> Snapshot:
         envelope = Envelope.parse_json(data, where="policy snapshot")
-        snapshot = open_snapshot(envelope, Trust.load(self._trust))
+        snapshot = open_snapshot(envelope, load_trust(self._trust))
         old = self.snapshot
         replayed = old is not None and snapshot.sequence < old.sequence + store
         if replayed and old is not None:
@@ -100,6 +101,17 @@ class Held:
         if store:
             write_atomically(self._file, data)
         return snapshot
+
+
+def make_portal_client(portal: str) -> httpx2.AsyncClient:
+    """Return the client for the portal at that URL.
+
+    Rooms talk directly, whatever ``HTTPS_PROXY`` says; ``SSL_CERT_FILE`` counts as it does everywhere.
+    """
+    headers = {"user-agent": "sekisho"}
+    if portal.startswith("https:"):
+        return httpx2.AsyncClient(headers=headers, trust_env=False, verify=httpx2.create_ssl_context())
+    return httpx2.AsyncClient(headers=headers, trust_env=False)
 
 
 class PortalFollower:
@@ -123,7 +135,7 @@ class PortalFollower:
 
     async def _poll(self) -> bool:
         held = self._held
-        after = held.snapshot.sequence if held.snapshot else -1
+        after = held.snapshot.sequence if held.snapshot else 0
         try:
             data = await self._ask(after)
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, UpstreamError, OSError) as error:

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
+from pathlib import Path
 
 from pydantic import Field
 
 from sekisho.errors import SekishoError
-from sekisho.model import Artifact, Facts, Record, canonical_json, sha256_hex
+from sekisho.model import Artifact, Facts, Finding, Record, canonical_json, sha256_hex
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.service_only import require_service
 from sekisho_proxy.exchange import Reply, Request, not_allowed
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.holdings import Holdings
-from sekisho_proxy.inspect.pool import Inspectors
+from sekisho_proxy.inspect.pool import Inspectors, NotInspectedError, TooSlowError
 from sekisho_proxy.inspect.wheel import INSPECTOR_VERSION, Job
+from sekisho_proxy.turns import Turns
 
 _LOG = logging.getLogger("sekisho.proxy")
 _AT_ONCE = 8
@@ -37,7 +39,7 @@ class Quarantine:
         self._inspectors = inspectors
         self._facts = facts
         self._token = token
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = Turns(_AT_ONCE)
         self._flights = Flights()
 
     async def close(self) -> None:
@@ -54,7 +56,8 @@ class Quarantine:
         return Reply(200, _NDJSON, self._lines(intake.artifacts))
 
     async def _lines(self, artifacts: tuple[Artifact, ...]) -> AsyncIterator[bytes]:
-        tasks = [asyncio.create_task(self._line(artifact)) for artifact in artifacts]
+        owner = object()
+        tasks = [asyncio.create_task(self._line(artifact, owner)) for artifact in artifacts]
         try:
             for done in asyncio.as_completed(tasks):
                 yield json.dumps(await done).encode() + b"\n"
@@ -63,9 +66,9 @@ class Quarantine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _line(self, artifact: Artifact) -> dict[str, object]:
+    async def _line(self, artifact: Artifact, owner: Hashable) -> dict[str, object]:
         try:
-            facts, cached = await self.learn(artifact)
+            facts, cached = await self.learn(artifact, owner)
         except SekishoError as error:
             return {"sha256": artifact.sha256, "problem": error.diagnostics()}
         except Exception as error:  # noqa: BLE001 (one file's fault must not cost the others their line)
@@ -74,19 +77,19 @@ class Quarantine:
             return {"sha256": artifact.sha256, "problem": problem.diagnostics()}
         return {"sha256": artifact.sha256, "facts": facts.plain(), "cached": cached}
 
-    async def learn(self, artifact: Artifact) -> tuple[Facts, bool]:
-        """Return what is known of an artifact, and whether that was known before."""
+    async def learn(self, artifact: Artifact, owner: Hashable = None) -> tuple[Facts, bool]:
+        """Return what is known of an artifact, and whether that was known before. Owners take turns."""
         key = _key(artifact)
         known = self._facts.get(key)
         if known is not None:
             return Facts.parse_json(known, where="remembered facts"), True
-        facts = await self._flights.once(key, lambda: self._inspect(artifact, key))
+        facts = await self._flights.once(key, lambda: self._inspect(artifact, key, owner))
         return facts, False
 
-    async def _inspect(self, artifact: Artifact, key: str) -> Facts:
-        async with self._slots:
+    async def _inspect(self, artifact: Artifact, key: str, owner: Hashable) -> Facts:
+        async with self._slots.take(owner):
             path = await self._holdings.isolate(artifact)
-        for _ in range(2):
+        for last in (False, True):
             job = Job(
                 path=str(path.absolute()),
                 filename=artifact.filename,
@@ -94,14 +97,22 @@ class Quarantine:
                 core_metadata=artifact.index.get("core-metadata") or None,
             )
             try:
-                facts = await self._inspectors.inspect(job)
+                facts = await self._inspectors.inspect(job, owner)
                 break
-            except SekishoError:
+            except NotInspectedError as error:
                 path = await self._holdings.isolate(artifact)  # it may have been approved, and moved, meanwhile
-                if str(path.absolute()) == job.path:
-                    raise
+                if last or (isinstance(error, TooSlowError) and path.absolute() == Path(job.path)):
+                    facts = _suspect(path, artifact, error)
+                    break
         self._facts.put(key, facts.canonical())
         return facts
+
+
+def _suspect(path: Path, artifact: Artifact, error: NotInspectedError) -> Facts:
+    """Return the facts of a file that stopped its inspector: remembered, or it would do so with every request."""
+    when = " in time" if isinstance(error, TooSlowError) else ""
+    finding = Finding(code="archive_confusion", detail=f"could not be inspected{when}: {error.what}")
+    return Facts(sha256=artifact.sha256, size=path.stat().st_size, findings=(finding,))
 
 
 def _key(artifact: Artifact) -> str:

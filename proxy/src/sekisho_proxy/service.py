@@ -12,6 +12,8 @@ from sekisho.settings import Settings
 from sekisho_proxy.compose import open_app
 
 _GRACE = 5
+_MOST_CONNECTIONS = 512
+_LARGEST_HEAD = 16 << 10
 
 
 class _Server(uvicorn.Server):
@@ -37,6 +39,8 @@ async def serve(settings: Settings, stop: asyncio.Event, *, listen: socket.socke
                 ws="none",
                 timeout_graceful_shutdown=_GRACE,
                 timeout_keep_alive=60,
+                limit_concurrency=_MOST_CONNECTIONS,
+                h11_max_incomplete_event_size=_LARGEST_HEAD,
             )
             server = _Server(config)
             task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -55,7 +59,7 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ConflictError(f"{host!r} is no address to listen on", where="proxy_host") from error
+        raise ConflictError(f"{host!r} is no address to listen on", where="SEKISHO_PROXY_HOST") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -65,7 +69,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise ConflictError(
             f"port {port} on {host} cannot be used: {error.strerror}",
-            where="proxy_port",
-            todo="stop what listens there, or set SEKISHO_PROXY_PORT",
+            where="SEKISHO_PROXY_PORT",
+            todo="stop what listens there, or set another",
         ) from error
     return listener

@@ -55,7 +55,7 @@ def registry(tmp_path):
     """A fake registry that holds a tiny base and takes nothing; give it and where it listens."""
     with serving(FakeRegistry(tiny_base(tmp_path / "tiny"))) as served:
         yield served
-        served.app.holding = False
+        served.app.release()
 
 
 @pytest.fixture

@@ -70,8 +70,7 @@ class Outside(FakeUpstream):
     async def __call__(self, scope, receive, send) -> None:
         if self._fault(scope["path"]) in {"hold", "slow"}:
             self.held.set()
-            while not self._freed.is_set():
-                await asyncio.sleep(0.02)
+            await asyncio.to_thread(self._freed.wait, 120)
         await super().__call__(scope, receive, send)
 
 

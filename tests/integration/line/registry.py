@@ -34,7 +34,7 @@ def tiny_base(folder: Path) -> Layout:
 
 
 class FakeRegistry:
-    """Hands out ``base``. While ``holding`` it does not; ``held`` is set when it was asked.
+    """Hands out ``base``. After ``hold`` it does not until ``release``; ``held`` is set when it was asked.
 
     Whatever else it is asked is answered with ``status``, as a registry says it.
     """
@@ -42,16 +42,23 @@ class FakeRegistry:
     def __init__(self, base: Layout, status: int = 500) -> None:
         self.base = base
         self.status = status
-        self.holding = False
         self.held = threading.Event()
+        self._freed = threading.Event()
+        self._freed.set()
+
+    def hold(self) -> None:
+        self.held.clear()
+        self._freed.clear()
+
+    def release(self) -> None:
+        self._freed.set()
 
     async def __call__(self, scope, receive, send) -> None:
         found = re.fullmatch(r"/v2/base/(manifests|blobs)/sha256:([0-9a-f]{64})", scope["path"])
         status, kind, body = self.status, b"application/json", self._refusal()
         if found and self.base.blob(found[2]).is_file():
             self.held.set()
-            while self.holding:
-                await asyncio.sleep(0.02)
+            await asyncio.to_thread(self._freed.wait, 120)
             kind = MANIFEST.encode() if found[1] == "manifests" else b"application/octet-stream"
             status, body = 200, self.base.blob(found[2]).read_bytes()
         headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]

@@ -1,10 +1,7 @@
 """An engine or a registry that is not there: the image waits at that step, and goes on from it."""
 
-import json
-
 import pytest
 
-from tests.integration.line.registry import RealRegistry
 from tests.integration.line.site import kinds
 
 
@@ -53,38 +50,10 @@ def test_after_the_engine_is_back_a_retry_delivers(make_site, engine, bases, rea
     site.settled()
 
 
-@pytest.fixture
-def pushing(make_site, engine, bases, tmp_path):
-    """A running site whose images pass the gates, and the name of the registry that it will push to."""
-    real = RealRegistry(tmp_path / "registry")
-    site = make_site(up=False, registry=real.name, base_cache=bases)
-    site.engine = None
-    site.define("tool", ["alpha"], {"debian": "debian-12-python"})
-    yield site, real
-    real.stop()
-
-
 @pytest.mark.docker
-def test_a_registry_that_is_not_there_fails_the_push_and_a_retry_delivers(pushing):
-    site, real = pushing
-    site.up()
-    status, said = failed(site)
-    assert f"{real.name}" in said
-    assert "push" in said
-    assert kinds(status)[-3:] == ["assembled", "gated", "failed"]
-    assert status["problem"]["code"] == "upstream"
-    site.settled()
-    real.start()
-    said = site.ok("status", status["id"], "--retry", "--wait", who="ana").stdout
-    assert ": delivered" in said
-    after = site.status(status["id"])
-    assert after["gates"]["reused"] is True
-    assert after["image"]["sent"] > 0
-    site.settled()
-
-
-@pytest.mark.docker
-def test_a_registry_that_refuses_fails_the_push_with_its_own_words(make_site, engine, bases, registry):
+def test_a_registry_that_refuses_or_is_gone_fails_the_push_and_a_retry_delivers(
+    make_site, engine, bases, registry, real_registry
+):
     name = f"127.0.0.1:{registry.port}"
     site = make_site(up=False, registry=name, base_cache=bases)
     site.engine = None
@@ -94,23 +63,29 @@ def test_a_registry_that_refuses_fails_the_push_with_its_own_words(make_site, en
     status, said = failed(site)
     assert f"the registry refused HEAD /v2/curated/tool/manifests/sha256:{status['assembly']['manifest']} (401)" in said
     assert f"log in with `docker login {name}`" in said
-    for refusal, told in ((500, "answered 500"), (507, "answered 507")):
+    assert kinds(status)[-3:] == ["assembled", "gated", "failed"]
+
+    where = f"where: request {status['id']}, push: {name}, repository curated/tool"
+    for refusal in (500, 507):
         registry.app.status = refusal
         said = site.refused("status", status["id"], "--retry", "--wait", who="ana")
-        assert told in said
-        assert f"where: request {status['id']}, push: {name}, repository curated/tool" in said
+        assert f"the registry answered {refusal}" in said
+        assert where in said
         assert "what was sent stays sent" in said
+
+    registry.stop()
+    said = site.refused("status", status["id"], "--retry", "--wait", who="ana")
+    assert "Connection refused" in said
+    assert where in said
+    assert site.status(status["id"])["problem"]["code"] == "upstream"
     site.settled()
 
-
-@pytest.mark.docker
-def test_without_a_registry_the_push_says_which_setting(make_site, engine, bases):
-    site = make_site(up=False, base_cache=bases)
-    site.engine = None
-    site.define("tool", ["alpha"], {"debian": "debian-12-python"})
-    site.up()
-    status, said = failed(site)
-    assert "no registry is configured" in said
-    assert f"where: request {status['id']}, push: SEKISHO_REGISTRY" in said
-    assert "do now: set it to host:port" in said
+    real_registry.port = registry.port
+    real_registry.start()
+    said = site.ok("status", status["id"], "--retry", "--wait", who="ana").stdout
+    assert f"request {status['id']}: delivered" in said
+    after = site.status(status["id"])
+    assert after["gates"]["reused"] is True
+    assert after["image"]["sent"] > 0
+    assert kinds(after).count("resolved") == 1
     site.settled()

@@ -4,6 +4,7 @@ import json
 import shutil
 
 from sekisho.lock import pins
+from tests.integration.line.outside import until
 from tests.integration.line.site import SEKISHO, Process, Site, free_port, kinds
 from tests.integration.proxy.house import run_pip, run_uv
 
@@ -21,7 +22,7 @@ def carry_over(site, folder):
 
 
 def test_the_line_from_a_request_to_a_replica(site, registry, tiny, tmp_path):
-    registry.app.holding = True  # so that it stays at the lock, which is all that is needed here
+    registry.app.hold()  # so that it stays at the lock, which is all that is needed here
     site.define("tool", ["alpha", "gamma"], tiny)
     said = site.ok("request", "--image", "tool", "--reason", "for the tests", "--wait", who="ana").stdout
     assert ": waiting" in said
@@ -59,7 +60,10 @@ def test_the_line_from_a_request_to_a_replica(site, registry, tiny, tmp_path):
             assert "not approved" in done.stderr.replace("-", " ").replace(".", " ")
     finally:
         replica.end()
-    closed.settled()
+    assert closed.leftovers() == []
+    registry.app.release()
+    until(lambda: site.status(request)["state"] == "failed", what="the gates, which have no engine here")
+    site.settled()
 
 
 def test_a_command_without_a_portal_says_how_to_start_one(tmp_path):

@@ -45,7 +45,7 @@ def line(tmp_path_factory):
         "only macOS": ("mac", ["mac==1.0 has no wheels with a matching platform tag", "`macosx_11_0_arm64`"]),
         "only another Python": ("newer", ["matching Python implementation tag", "`cp311`", "`cp313`"]),
         "only a newer glibc": ("glibc", ["matching platform tag", "`manylinux_2_39_x86_64`"]),
-        "Requires-Python": ("needs-newer", ["Python version (3.11.2) does not satisfy Python>=3.13"]),
+        "Requires-Python": ("needs-newer", ["does not satisfy Python>=3.13"]),
         "a need without a wheel": ("above", ["win==1.0 has no wheels", "all versions of above depend on win"]),
         "denied by the policy": ("ctx", ["no versions of ctx"]),
     }.values(),

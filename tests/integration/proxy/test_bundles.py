@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from sekisho.errors import ConflictError, CorruptError, NotFoundError, RefusedError, SekishoError
-from sekisho.keys import open_signer
-from sekisho.signing import Trust
+from sekisho.keys import load_trust, open_signer
 from sekisho_proxy.bundle.arrive import import_bundle
 from sekisho_proxy.bundle.export import export_bundle
 from sekisho_proxy.cli import export, import_
@@ -27,7 +26,7 @@ def replica_of(house, folder):
     """Make a replica that trusts what ``house`` signs."""
     replica = House(folder, upstream="http://127.0.0.1:9", replica=True)
     open_signer(house.settings, "export")
-    replica.settings.trust_file.write_text(Trust.load(house.settings.trust_file).dump())
+    replica.settings.trust_file.write_text(load_trust(house.settings.trust_file).dump())
     return replica
 
 

@@ -9,7 +9,7 @@ from sekisho.model.image import MayNotImport
 from sekisho.ports import ContainerResult
 from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.gates.probes import imports as probe
-from sekisho_builder.gates.subject import MARK, Answer
+from sekisho_builder.gates.subject import MARK, WORD, Answer
 from tests.fakes import FakeContainers
 from tests.records import NOW, TARGET, sha
 from tests.unit.builder.room import definition, lock_of
@@ -30,17 +30,20 @@ USER = {
     "workdir_writable": True,
     "prefix_writable": False,
 }
-IMPORTED = {"alpha": ["alpha", ""], "beta": ["beta", ""]}
 
 
-def answer(value, status=0, before="noise\n"):
-    return ContainerResult(status=status, output=f"{before}\n{MARK}{json.dumps(value)}\n")
+def imported(**modules):
+    found = {"alpha": ["alpha", ""], "beta": ["beta", ""]} | modules
+    return {"distributions": ["alpha", "beta"], "modules": found}
+
+
+def answer(task, value, status=0, before="noise\n"):
+    return ContainerResult(status=status, output=f"{before}\n{MARK}{task.environment[WORD]}{json.dumps(value)}\n")
 
 
 def run(gate, value, *, status=0, **more):
     """Run one gate in an engine whose containers print ``value``."""
-    result = value if isinstance(value, ContainerResult) else answer(value, status)
-    engine = FakeContainers(lambda _task: result)
+    engine = FakeContainers(lambda task: value if isinstance(value, ContainerResult) else answer(task, value, status))
     report = run_gates(
         definition(**more), LOCK, "sha256:i", engine, manifest=sha("m"), now=NOW, gates={gate: GATES[gate]}
     )
@@ -54,7 +57,7 @@ def run(gate, value, *, status=0, **more):
         ("installed-set", SOUND),
         ("pip-check", ContainerResult(status=0, output="No broken requirements found.\n")),
         ("not-root", USER),
-        ("imports", IMPORTED),
+        ("imports", imported()),
     ],
 )
 def test_a_sound_image_passes(gate, value):
@@ -95,7 +98,7 @@ def test_a_sound_image_passes(gate, value):
         ("not-root", USER | {"home_writable": False}, "the home /home/job cannot be written"),
         ("not-root", USER | {"prefix_writable": True}, "/opt/venv can be written, so a job could change the packages"),
         ("not-root", USER | {"workdir_writable": False}, "the working folder /home/job cannot be written"),
-        ("imports", IMPORTED | {"beta": ["beta", "ImportError: no"]}, "beta (beta): ImportError: no"),
+        ("imports", imported(beta=["beta", "ImportError: no"]), "beta (beta): ImportError: no"),
     ],
 )
 def test_a_faulty_image_fails_and_says_why(gate, value, says):
@@ -107,7 +110,7 @@ def test_a_faulty_image_fails_and_says_why(gate, value, says):
 def test_a_module_may_be_excused_with_a_reason():
     excused = (MayNotImport(module="beta", reason="needs a GPU"), MayNotImport(module="alpha", reason="needs a GPU"))
     excused += (MayNotImport(module="gamma", reason="needs a GPU"),)
-    result, _ = run("imports", IMPORTED | {"beta": ["beta", "ImportError: no"]}, may_not_import=excused)
+    result, _ = run("imports", imported(beta=["beta", "ImportError: no"]), may_not_import=excused)
     assert result.status == "passed"
     assert result.evidence == (
         "1 of 2 modules import",
@@ -164,14 +167,17 @@ def test_progress_counts_gates():
     [
         (["alpha/__init__.py", "alpha/x.py", "alpha/sub/__init__.py"], ["alpha"]),
         (["six.py", "../../../bin/six"], ["six"]),
-        (["_cffi.cpython-311-x86_64-linux-gnu.so", "cffi/__init__.py"], ["cffi"]),
+        (["_cffi.cpython-311-x86_64-linux-gnu.so", "cffi/__init__.py"], ["_cffi", "cffi"]),
         (["_only.abi3.so"], ["_only"]),
         (
             ["google/auth/__init__.py", "google/auth/x.py", "google/oauth2/__init__.py"],
             ["google.auth", "google.oauth2"],
         ),
         (["azure/core/deep/er/__init__.py", "azure/core/mod.py"], ["azure.core.deep.er", "azure.core.mod"]),
-        (["alpha/__init__.py", "tests/__init__.py", "alpha.libs/libx.so", "a-b/c.py", "data/readme.txt"], ["alpha"]),
+        (
+            ["alpha/__init__.py", "tests/__init__.py", "alpha.libs/libx.so", "a-b/c.py", "data/readme.txt"],
+            ["alpha", "tests"],
+        ),
         (["tests/__init__.py"], ["tests"]),
         (["alpha.pth", "alpha/notes.txt"], []),
     ],
@@ -195,9 +201,9 @@ def test_the_probe_survives_modules_that_exit_crash_and_hang(tmp_path):
         (tmp_path / name).write_bytes(data)
     found = subprocess.run(
         [sys.executable, probe.__file__, str(tmp_path), "1.5"],
-        env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": str(tmp_path), WORD: "w"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    results = json.loads(found.stdout.partition(MARK)[2])
+    results = json.loads(found.stdout.partition(f"{MARK}w")[2])["modules"]
     assert {module: error for module, (_, error) in results.items()} == {
         "aa_good": "",
         "bb_exit": "the process ended with status 3",
@@ -213,5 +219,7 @@ def test_the_probe_survives_modules_that_exit_crash_and_hang(tmp_path):
 @pytest.mark.parametrize("name", ["installed", "identity"])
 def test_the_other_probes_answer(name, tmp_path):
     path = f"{probe.__file__.rpartition('/')[0]}/{name}.py"
-    found = subprocess.run([sys.executable, path, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert json.loads(found.stdout.partition(MARK)[2])
+    found = subprocess.run(
+        [sys.executable, path, str(tmp_path)], env={WORD: "w"}, capture_output=True, text=True, check=True
+    )
+    assert json.loads(found.stdout.partition(f"{MARK}w")[2])

@@ -77,16 +77,6 @@ def test_only_what_is_missing_is_sent(layout, tmp_path):
     assert send(house.layout(), registry).sent == 2
 
 
-def test_blobs_are_mounted_from_a_neighbour(layout):
-    registry = FakeRegistry()
-    push(layout, HOST, "base", "t", connect=registry.connect)
-    registry.requests.clear()
-    pushed = send(layout, registry, mount_from=("nowhere", "base"))
-    assert arrived(registry, layout)
-    assert (pushed.sent, registry.count("PATCH")) == (0, 0)
-    assert not registry.uploads
-
-
 @pytest.mark.parametrize(
     "faults",
     [

@@ -317,9 +317,9 @@ def test_a_place_that_no_wheel_may_use(house):
 
 
 def test_a_wheel_that_replaces_the_interpreter(house):
-    with pytest.raises(BadInputError, match=r"virtual environment and alpha") as caught:
+    with pytest.raises(BadInputError, match=r"the place of a program that finds others") as caught:
         house.assemble(make_wheel("alpha", files={"alpha-1.0.data/scripts/python": b"evil"}))
-    assert caught.value.where == "/opt/venv/bin/python"
+    assert caught.value.where.endswith(": opt/venv/bin/python")
 
 
 @pytest.mark.parametrize("layers", [1, 60])

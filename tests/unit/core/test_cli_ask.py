@@ -194,9 +194,10 @@ def test_why_of_what_is_no_requirement_is_a_failure(sekisho):
 
 def test_an_approval_carries_reason_and_expiry(portal, sekisho):
     portal.answers["/api/requests/r1/approve"] = status("approved", approval={"approved_by": "anna", "reason": "fine"})
+    portal.answers["/api/requests/r1"] = status("waiting", closure={"digest": "ab" * 32, "packages": 1})
     done = sekisho("approve", "r1", "--reason", "fine", "--expires", "2027-05-01T00:00:00+02:00")
     assert "approved by anna: fine" in done.out
-    assert portal.asked[0][2] == {"reason": "fine", "expires": "2027-05-01T00:00:00+02:00"}
+    assert portal.asked[-1][2] == {"reason": "fine", "expires": "2027-05-01T00:00:00+02:00", "closure": "ab" * 32}
 
 
 def test_an_expiry_that_is_no_time_is_a_failure(portal, sekisho):

@@ -62,7 +62,8 @@ def test_an_empty_closure_is_denied():
 
 
 def test_the_request_is_as_grave_as_its_gravest_artifact():
-    found = _judge({"id": "no-six", "check": "denied", "projects": ["six"], "then": "review"}, artifacts=(NUMPY, SIX))
+    rule = {"id": "yanked", "check": "yanked", "then": "review"}
+    found = _judge(rule, artifacts=(NUMPY, artifact("six", "1.17.0", yanked="broken")))
     assert found.outcome is Outcome.REVIEW
     assert found.count() == {"allow": 1, "review": 1, "deny": 0}
 
@@ -92,7 +93,7 @@ def test_a_rule_that_fails_denies_whatever_its_then_says(rule):
 
 
 def test_a_rule_that_allows_does_not_outvote_one_that_denies():
-    allow = {"id": "friends", "check": "denied", "projects": ["numpy"], "then": "allow"}
+    allow = {"id": "friends", "check": "license", "allow": ["ISC"], "then": "allow"}
     assert _judge(allow, DENY).outcome is Outcome.DENY
     assert _judge(DENY, allow).outcome is Outcome.DENY
 

@@ -59,7 +59,7 @@ def test_a_rule_answers_when_it_applies_and_only_then(name):
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[3]])
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[3] and case[0]["check"] != "denied"])
 def test_a_rule_answers_what_the_policy_says_with_its_evidence(name, outcome):
     rule, subject, known, _ = CASES[name]
     reason = _look({**rule, "then": outcome}, subject, known)

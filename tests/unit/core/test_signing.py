@@ -4,6 +4,7 @@ import json
 import pytest
 
 from sekisho.errors import BadInputError, CorruptError, NotFoundError
+from sekisho.keys import load_trust
 from sekisho.signing import APPROVAL_TYPE, SNAPSHOT_TYPE, Envelope, Signer, Trust, TrustedKey, pre_authentication
 from tests.records import SIGNER, TRUST
 
@@ -82,12 +83,12 @@ def test_a_trusted_key_of_the_wrong_length_is_corrupt():
 def test_trust_reads_back_what_it_wrote(tmp_path):
     path = tmp_path / "trust.json"
     path.write_text(TRUST.dump())
-    assert Trust.load(path).keys == TRUST.keys
+    assert load_trust(path).keys == TRUST.keys
 
 
 def test_a_missing_trust_file_says_where_it_comes_from(tmp_path):
     with pytest.raises(NotFoundError) as caught:
-        Trust.load(tmp_path / "trust.json")
+        load_trust(tmp_path / "trust.json")
     assert "by hand" in caught.value.todo
 
 
@@ -98,7 +99,7 @@ def test_a_trust_file_of_another_form_is_bad_input(tmp_path, text):
     path = tmp_path / "trust.json"
     path.write_text(text)
     with pytest.raises(BadInputError) as caught:
-        Trust.load(path)
+        load_trust(path)
     assert caught.value.where == str(path)
 
 

@@ -64,6 +64,7 @@ class House:
             target=request.target,
             direct=request.requirements,
             resolver="uv 0",
+            resolve_before=request.resolve_before,
             artifacts=artifacts,
         )
 
@@ -78,7 +79,7 @@ class House:
 
     def propose(self, *artifacts: Artifact, who: Identity = RITA, known: Any = None, **more: Any) -> str:
         """Ask, resolve and inspect; what is found says of every artifact what ``known`` says."""
-        request_id = self.ask(who, **more)
+        request_id = self.ask(who, **({"requirements": [one.project for one in artifacts]} | more))
         self.resolve(request_id, *artifacts)
         self.inspect(request_id, *(facts(one, **(known or {})) for one in artifacts))
         return request_id
@@ -110,8 +111,9 @@ class Web:
         self.house = house
         self.app = make_app(house.desk, house.snapshots, house.tokens)
         self.client = TestClient(self.app, follow_redirects=False, raise_server_exceptions=False)
-        people = (RITA, BOTH, ANNA, OTTO, ADA, SERVICE)
+        people = (RITA, BOTH, ANNA, OTTO, ADA)
         self.secrets = {who.name: house.tokens.issue(who.name, who.roles) for who in people}
+        self.secrets[SERVICE.name] = house.settings.service_token_file.read_text().strip()
 
     def call(self, method: str, path: str, who: str | None = None, **more: Any) -> Response:
         headers = {"Authorization": f"Bearer {self.secrets[who]}"} if who else {}

@@ -2,9 +2,10 @@ import threading
 
 import pytest
 
+from sekisho.keys import load_trust
 from sekisho.model import Facts
 from sekisho.policy import open_snapshot
-from sekisho.signing import Envelope, Trust
+from sekisho.signing import Envelope
 from tests.records import TARGET, facts
 from tests.unit.portal.house import GPL, NUMPY, SIX
 
@@ -183,7 +184,7 @@ def test_a_poll_with_news_answers_at_once(web):
     assert (row["kind"], row["subject"]) == ("requested", request)
     answer = web.call("GET", "/api/policy/snapshot?wait=30", "service")
     envelope = Envelope.parse_json(answer.content, where="answer")
-    assert open_snapshot(envelope, Trust.load(web.house.settings.trust_file)) == web.house.snapshots.current()
+    assert open_snapshot(envelope, load_trust(web.house.settings.trust_file)) == web.house.snapshots.current()
 
 
 def _while_waiting(web, path, act):

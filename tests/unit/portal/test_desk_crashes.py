@@ -126,7 +126,7 @@ def test_an_intended_approval_covers_the_closure_that_was_approved_and_no_later_
     intended = house.desk.standing(request).closure()
     house.report(request, "failed", stage="inspect", problem={"title": "git is broken"})
     house.desk.retry(ANNA, request)
-    house.resolve(request, SIX)
+    house.resolve(request, NUMPY, SIX)
     house.open()
     (approval,) = (signed.approval for signed in house.snapshots.current().approvals)
     assert (approval.artifacts, approval.closure) == ((NUMPY,), intended.digest())

@@ -6,7 +6,7 @@ import pytest
 
 from sekisho.allowlist import parse_tree
 from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from sekisho.signing import Trust
+from sekisho.keys import load_trust
 from tests.records import artifact, facts, sha
 from tests.unit.portal.house import ANNA, GPL, NUMPY, OTTO, RITA, SERVICE, SIX
 
@@ -39,7 +39,7 @@ def test_what_is_committed_is_signed_and_names_request_closure_and_people(house)
     judged = house.desk.standing(request).judgement()
     house.approve(request, ANNA, reason="fits")
     files = {path: house.repository.show(path) for path in ("pypi/numpy.yaml", "pypi/six.yaml")}
-    found = parse_tree(files, trust=Trust.load(house.settings.trust_file))
+    found = parse_tree(files, trust=load_trust(house.settings.trust_file))
     assert found.refused == ()
     numpy = found.approvals[0].approval
     assert numpy.artifacts == (NUMPY,)

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from sekisho.errors import BadInputError
 from tests.records import artifact, facts
 from tests.unit.portal.house import ANNA, BOTH, GPL, NUMPY
 
@@ -114,11 +115,9 @@ def test_everything_that_people_and_packages_say_is_escaped(web):
     assert not any("<script" in page for page in pages)
 
 
-def test_a_name_with_markup_is_escaped_in_every_header(web):
-    web.secrets["odd"] = web.house.tokens.issue(SCRIPT, ("requester",))
-    page = web.visit("odd").get("/").text
-    assert "&lt;script&gt;" in page
-    assert "<script" not in page
+def test_nobody_can_have_a_name_with_markup(web):
+    with pytest.raises(BadInputError):
+        web.house.tokens.issue(SCRIPT, ("requester",))
 
 
 def test_an_error_page_escapes_what_was_asked_for(web):
@@ -243,11 +242,13 @@ def test_every_state_of_a_request_has_a_page(web):
     house.approve(request)
     look()
     for kind, body in bodies.items():
+        if kind == "delivered":
+            house.report(request, "failed", stage="push", problem={"title": "the registry is down", "todo": "start it"})
+            look()
+            house.desk.retry(ANNA, request)
         house.report(request, kind, **body)
         look()
-    house.report(request, "failed", stage="push", problem={"title": "the registry is down", "todo": "start it"})
-    look()
-    assert list(seen) == ["resolving", "inspecting", "waiting", "approved", *bodies, "failed"]
+    assert list(seen) == ["resolving", "inspecting", "waiting", "approved", *list(bodies)[:-1], "failed", "delivered"]
     assert "numpy does not import" in seen["gated"]
     assert f"reg.invalid/curated/x@sha256:{'ab' * 32}" in seen["delivered"]
     assert "the registry is down" in seen["failed"]

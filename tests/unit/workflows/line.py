@@ -2,16 +2,25 @@
 
 Run as ``python -m tests.unit.workflows.line FOLDER WORKFLOW ID``. A stage named by a file ``hold-<stage>`` in the folder
 says ``holding <stage>`` and waits until somebody kills it; ``fail-<stage>`` makes it fail, and ``silent-<stage>`` finds
-no portal while the file is there, as ``silent-report`` does for reports.
+no portal while the file is there, as ``silent-report`` does for reports. The end of the workflow is said as ``ended``.
 """
 
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+
+from dbos import DBOS
 
 from sekisho.client import PortalSilentError
 from sekisho.errors import RefusedError
 from sekisho_builder.workflows import close_line, open_line, start
+
+
+def say(line: str) -> None:
+    """Write one line at once: ``print`` writes the end of the line separately, and two threads talk here."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 class EvidenceStages:
@@ -26,13 +35,13 @@ class EvidenceStages:
 
     def _silent(self, name: str) -> None:
         if (self._folder / f"silent-{name}").exists():
-            print(f"silent {name}", flush=True)  # noqa: T201
+            say(f"silent {name}")
             raise PortalSilentError("the portal does not answer")
 
     def _stage(self, name: str, request: str) -> str:
         self.note(f"begin {name} {request}")
         if (self._folder / f"hold-{name}").exists():
-            print(f"holding {name}", flush=True)  # noqa: T201
+            say(f"holding {name}")
             threading.Event().wait()
         if (self._folder / f"fail-{name}").exists():
             how = (self._folder / f"fail-{name}").read_text()
@@ -71,11 +80,17 @@ class EvidenceStages:
         self.note(f"report {request} {kind} {body['stage']}: {problem['code']}: {problem['title']}")
 
 
+def _tell_the_end(workflow_id: str) -> None:
+    with suppress(Exception):  # however it ended
+        DBOS.retrieve_workflow(workflow_id).get_result()
+    say("ended")
+
+
 def main(folder: Path, workflow: str, workflow_id: str) -> None:
     stages = EvidenceStages(folder)
     line = open_line(stages, stages.report, folder / "engine")
     start(getattr(line, workflow), workflow_id, "r1")
-    print("ready", flush=True)  # noqa: T201
+    threading.Thread(target=_tell_the_end, args=(workflow_id,), daemon=True).start()
     sys.stdin.readline()
     close_line(line)
 

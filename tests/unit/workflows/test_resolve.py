@@ -26,6 +26,9 @@ class FakeProxy:
     def __init__(self, url):
         self.url = url
 
+    def answers(self):
+        pass
+
     def index_url(self, source):
         return self.url.replace("//", f"//__token__:{SECRET}@") + "/simple/"
 

@@ -1,6 +1,7 @@
 """Scripts: entry points made into programs, and ``#!python`` made into an interpreter that exists."""
 
 import configparser
+import keyword
 import re
 from collections.abc import Iterator
 from typing import Protocol
@@ -35,6 +36,11 @@ def with_interpreter(content: bytes, prefix: str) -> bytes:
     return b"#!/%s/bin/python%s" % (prefix.encode(), found["rest"]) + content[found.end() :]
 
 
+def names(entry: re.Match[str]) -> list[str]:
+    """Return every name that an entry point puts into a program."""
+    return [*entry["module"].split("."), *entry["attribute"].split(".")]
+
+
 def console_scripts(text: bytes, prefix: str, wheel: _Refuses, where: str) -> Iterator[tuple[str, bytes]]:
     """Yield (file name, program) for each console and GUI entry point, sorted by name."""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=True)
@@ -48,6 +54,8 @@ def console_scripts(text: bytes, prefix: str, wheel: _Refuses, where: str) -> It
         entry = _ENTRY.fullmatch(value.strip())
         if entry is None or not _NAME.fullmatch(name):
             raise wheel.bad(f"the entry point {name[:80]!r} is not `name = module:attribute`", where)
+        if any(keyword.iskeyword(part) or not part.isidentifier() for part in names(entry)):
+            raise wheel.bad(f"the entry point {name[:80]!r} does not name what Python could import", where)
         yield (
             name,
             _PROGRAM.format(

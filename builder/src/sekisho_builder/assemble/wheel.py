@@ -22,6 +22,8 @@ from sekisho_builder.assemble.wheel_archive import Member, WheelArchive, check_n
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _REPLACED = {"RECORD", *_SIGNATURES, "INSTALLER", "REQUESTED", "direct_url.json"}
 _SIZE = r"[0-9]{1,18}"
+_ENVIRONMENTS_OWN = re.compile(r"python[\d.tw]*|sh|env|[Aa]ctivate(\.\w+)?|activate_this\.py|deactivate")
+_SPEAKS = (".dist-info", ".egg-info")
 _HASHES = {"sha256", "sha384", "sha512"}
 
 
@@ -77,6 +79,9 @@ def read_wheel(archive: WheelArchive, *, project: str, release: str) -> Wheel:
     name, stated = str(metadata["Name"] or "").strip(), str(metadata["Version"] or "").strip()
     if _identity(archive, name, stated) != _identity(archive, project, release):
         raise archive.bad(f"the wheel is {name[:80]} {stated[:80]}, not {project} {release}", f"{info}/METADATA")
+    named, _, numbered = info.removesuffix(".dist-info").rpartition("-")
+    if _identity(archive, named, numbered.replace("_", "-")) != _identity(archive, project, release):
+        raise archive.bad(f"the .dist-info folder is not named after {project} {release}", info)
     return Wheel(archive, project, release, info, _record(archive, info))
 
 
@@ -125,6 +130,8 @@ def place(wheel: Wheel, environment: Environment, *, requested: bool) -> list[Pl
             raise wheel.archive.bad("two of its files go to one place", file.path)
         placed[file.path] = file
     for path in placed:
+        if _ENVIRONMENTS_OWN.fullmatch(path.removeprefix(f"{environment.prefix}/bin/")):
+            raise wheel.archive.bad("it would take the place of a program that finds others", path)
         if any(above in placed for above in parents(path)):
             raise wheel.archive.bad("one of its files stands where another needs a folder", path)
     record = _new_record(placed.values(), f"{environment.site}/{wheel.info}/RECORD", environment)
@@ -145,13 +152,28 @@ def _members(wheel: Wheel, environment: Environment) -> Iterator[Placed]:
             continue
         listed = Listed(wheel.record[name].digest, member.size)
         if not name.startswith(f"{folder}/"):
+            if not name.startswith(f"{wheel.info}/"):
+                _refuse_speaking(wheel, environment, f"{environment.site}/{name}")
             yield Placed(f"{environment.site}/{name}", mode, listed, member)
             continue
         _, scheme, rest = (*name.split("/", 2), "")[:3]
         if scheme == "scripts" and rest:
             yield _script(wheel, member, f"{environment.prefix}/bin/{rest}", environment)
         else:
-            yield Placed(f"{_scheme(wheel, environment, scheme, rest)}/{rest}", mode, listed, member)
+            path = f"{_scheme(wheel, environment, scheme, rest)}/{rest}"
+            _refuse_speaking(wheel, environment, path)
+            yield Placed(path, mode, listed, member)
+
+
+def _refuse_speaking(wheel: Wheel, environment: Environment, path: str) -> None:
+    """Refuse a file by which this wheel would speak for another package, or for itself past its own ``.dist-info``.
+
+    What counts is where the file goes: a wheel's ``.data`` leads to site-packages too. Python reads such folders
+    whatever the case of their names.
+    """
+    site, _, rest = path.partition(f"{environment.site}/")
+    if not site and rest.partition("/")[0].lower().endswith(_SPEAKS):
+        raise wheel.archive.bad("it writes what only another package's .dist-info folder may say", path)
 
 
 def _scheme(wheel: Wheel, environment: Environment, scheme: str, rest: str) -> str:

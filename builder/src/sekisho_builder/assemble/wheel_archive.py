@@ -7,6 +7,7 @@ different packages.
 
 import os
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ _PIECE = 1 << 18
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _EXECUTABLE = 0o111
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Unicode's Bidi_Control characters (UAX 9)."""
+
 _TODO = "do not install this file; ask who published it, and deny the release"
 
 
@@ -188,13 +192,18 @@ class WheelArchive:
         return f"{self.title}: {member}" if member else self.title
 
 
+def _deceives(letter: str) -> bool:
+    """Tell whether a letter is a control character, C1 included, a line's end, half a pair, or turns writing around."""
+    return unicodedata.category(letter) in {"Cc", "Zl", "Zp", "Cs"} or letter in _TURNING
+
+
 def check_name(name: str, archive: WheelArchive) -> None:
     """Refuse a path that leaves its folder, that a layer would read as a whiteout, or that no system should see."""
     parts = name.split("/")
     if not name or name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
         raise archive.bad("the path is absolute, empty, or climbs out of its folder", name)
-    if "\\" in name or any(ord(letter) < 32 or letter == "\x7f" for letter in name):
-        raise archive.bad("the path holds a backslash or a control character", name)
+    if "\\" in name or any(map(_deceives, name)):
+        raise archive.bad("the path holds a backslash, or a character that controls how it is shown", name)
     if len(name.encode()) > 2000 or any(len(part.encode()) > 255 for part in parts):
         raise archive.bad("the path is too long", name[:120])
     if any(part.startswith(".wh.") for part in parts):

@@ -3,14 +3,13 @@
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 from sekisho.errors import MissingToolError, UpstreamError
 from sekisho_builder.base.recipe import Recipe, Versions, parse_status
+from sekisho_builder.programs import Programs, Run
 
 _TIMEOUT = 1800
 _HOOKS = Path("/usr/share/mmdebstrap/hooks/merged-usr")
@@ -48,11 +47,12 @@ def build_root(
     mirror: str | None,
     target: Path,
     find: Callable[[str], str | None] = shutil.which,
+    run: Run | None = None,
 ) -> Versions:
     """Write the root as a tar to ``target`` and return the versions that are really in it.
 
     Every version of ``versions`` that the mirror still has is taken; for one that it has dropped, apt takes the
-    newest. ``find`` looks for a program.
+    newest. ``find`` looks for a program, ``run`` runs it.
 
     Raises ``MissingToolError`` without mmdebstrap or without root, ``UpstreamError`` if it fails.
     """
@@ -62,7 +62,7 @@ def build_root(
         raise MissingToolError("building a base image needs root", todo="run this as root, or name a base by digest")
     preferences = target.with_suffix(".preferences")
     preferences.write_text(_preferences(recipe, versions))
-    _run(_command(recipe, mirror, preferences, target), recipe)
+    _bootstrap(_command(recipe, mirror, preferences, target), recipe, run or Programs().run)
     with tarfile.open(target) as archive:
         status = archive.extractfile("./var/lib/dpkg/status")
         return parse_status(status.read().decode() if status else "")
@@ -94,7 +94,7 @@ def _command(recipe: Recipe, mirror: str | None, preferences: Path, target: Path
     return [*command, recipe.suite, str(target), *([mirror] if mirror else [])]
 
 
-def _run(command: list[str], recipe: Recipe) -> None:
+def _bootstrap(command: list[str], recipe: Recipe, run: Run) -> None:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -102,24 +102,10 @@ def _run(command: list[str], recipe: Recipe) -> None:
         "TZ": "UTC",
         "SOURCE_DATE_EPOCH": str(recipe.source_date_epoch),
     }
-    with subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        umask=0o022,
-    ) as process:
-        try:
-            said, _ = process.communicate(timeout=_TIMEOUT)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGTERM)
-            raise
-    if process.returncode:
-        errors = [line for line in said.splitlines() if line.startswith(("E:", "W:"))] or said.splitlines()
+    said = run(command, environment=environment, timeout=_TIMEOUT, mixed=True)
+    if said.status:
+        lines = said.output.splitlines()
+        errors = [line for line in lines if line.startswith(("E:", "W:"))] or lines
         raise UpstreamError(
             f"mmdebstrap failed: {' '.join(errors[-3:])[:1000]}",
             where="the Debian mirror",

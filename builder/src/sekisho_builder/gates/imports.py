@@ -3,20 +3,37 @@
 Which modules a distribution has is read from its RECORD in the image; the rule is ``probes.imports.modules``.
 """
 
+from packaging.utils import canonicalize_name
+
+from sekisho.model import Record
 from sekisho_builder.gates.subject import Answer, Subject, probe
+
+
+class _Imported(Record):
+    """Every distribution that was looked at, and (distribution, error or "" or null if left out) of each module."""
+
+    distributions: tuple[str, ...]
+    modules: dict[str, tuple[str, str | None]]
+
 
 _EACH = 60
 _ALL = 1800
 
 
 def imports(subject: Subject) -> Answer:
-    """Import them all; a module that was excused and imports after all, or is not there, is reported, not failed."""
-    answers = probe(subject, "imports", subject.site, str(_EACH), isolated=False, timeout=_ALL)
-    results = {module: answer for module, answer in answers.items() if answer[1] is not None}
+    """Import them all, of every locked distribution.
+
+    A module that was excused and imports after all, or is not there, is reported, not failed.
+    """
+    answer = probe(subject, "imports", _Imported, subject.site, str(_EACH), timeout=_ALL)
+    answers = answer.modules
+    results = {module: (owner, error) for module, (owner, error) in answers.items() if error is not None}
     left_out = sorted(answers.keys() - results.keys())
     excused = {entry.module: entry.reason for entry in subject.definition.may_not_import}
     broken = {module: (owner, error) for module, (owner, error) in results.items() if error}
-    faults = [
+    answered = {canonicalize_name(name) for name in answer.distributions}
+    faults = [f"nothing was heard of {a.project}" for a in subject.lock.artifacts if a.project not in answered]
+    faults += [
         f"{module} ({owner}): {error.splitlines()[0] if error.splitlines() else error}"
         for module, (owner, error) in sorted(broken.items())
         if module not in excused

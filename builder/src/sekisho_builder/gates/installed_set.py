@@ -2,12 +2,12 @@
 
 from packaging.utils import canonicalize_name, canonicalize_version
 
-from sekisho_builder.gates.subject import Answer, Subject, probe
+from sekisho_builder.gates.subject import Answer, Installed, Subject, probe
 
 
 def installed_set(subject: Subject) -> Answer:
     """Compare names and versions, normalised, both ways."""
-    rows = probe(subject, "installed", subject.site)["installed"]
+    rows = probe(subject, "installed", Installed, subject.site).installed
     found = {str(canonicalize_name(name)): canonicalize_version(version) for name, version, _ in rows}
     wanted = {a.project: canonicalize_version(a.release) for a in subject.lock.artifacts}
     faults = [f"{name} {wanted[name]} is locked and not installed" for name in sorted(wanted.keys() - found.keys())]

@@ -1,16 +1,21 @@
 """What a gate looks at, and how it asks the inside of a container."""
 
-import json
+import secrets
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
 
 from sekisho.errors import SekishoError
 from sekisho.lock import Lock
-from sekisho.model import ImageDefinition
+from sekisho.model import ImageDefinition, Record
 from sekisho.ports import Containers, ContainerTask, Mount
 
+Found = TypeVar("Found", bound=Record)
 MARK = "sekisho-answer:"
+WORD = "SEKISHO_WORD"
+"""The variable that gives a probe the word to answer with; those that it starts do not get it."""
 
 
 class Subject(NamedTuple):
@@ -60,25 +65,43 @@ class Answer(NamedTuple):
     evidence: tuple[str, ...]
 
 
+class Installed(Record):
+    """What ``probes/installed.py`` answers: (name, version, installer) of each distribution, and the platform."""
+
+    installed: tuple[tuple[str, str, str], ...]
+    python: str
+    libc: str
+    shell: bool
+
+
 Gate = Callable[[Subject], Answer]
 """Looks at one image. An exception of ours counts as a failure, with its sentence as evidence."""
 
 
-def probe(subject: Subject, name: str, *arguments: str, isolated: bool = True, timeout: int = 300) -> Any:  # noqa: ANN401 (JSON)
-    """Run ``probes/<name>.py`` in the image and return its answer; raise ``SekishoError`` if it gives none.
+def probe(subject: Subject, name: str, shape: type[Found], *arguments: str, timeout: int = 300) -> Found:
+    """Run ``probes/<name>.py`` in the image and return its one answer, in ``shape``.
 
-    ``isolated`` starts Python without site-packages, so that nothing that is installed takes part.
+    Python is started without site-packages, so that nothing that is installed takes part, and an answer counts only
+    with the word that this run was given: code of the image cannot answer for the probe. Raises ``SekishoError`` if
+    there is no such answer, more than one, or another shape.
     """
     source = resources.files("sekisho_builder.gates.probes").joinpath(f"{name}.py").read_text()
-    flags = ("-I", "-S") if isolated else ()
-    task = subject.task(subject.python, *flags, "-c", source, *arguments, timeout=timeout)
+    word = secrets.token_hex(16)
+    task = subject.task(*isolated(subject), source, *arguments, environment={WORD: word}, timeout=timeout)
     result = subject.containers.run(task)
     lines = result.output.splitlines()
-    answers = [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
+    answers = [line.removeprefix(MARK + word) for line in lines if line.startswith(MARK + word)]
     if result.status or not answers:
         last = " | ".join(line for line in lines[-3:] if line.strip())[:500]
         raise SekishoError(f"the probe {name} ended with status {result.status}: {last or 'it printed nothing'}")
+    if len(answers) > 1:
+        raise SekishoError(f"the probe {name} answered {len(answers)} times")
     try:
-        return json.loads(answers[-1])
-    except ValueError as error:
-        raise SekishoError(f"the probe {name} did not answer in JSON") from error
+        return shape.model_validate_json(answers[0], strict=True)
+    except ValidationError as error:
+        raise SekishoError(f"the probe {name} answered something else: {answers[0][:200]}") from error
+
+
+def isolated(subject: Subject) -> tuple[str, ...]:
+    """Return a command that runs a program's source with the standard library alone."""
+    return (subject.python, "-I", "-S", "-c")

@@ -48,20 +48,19 @@ def push(
     repository: str,
     tag: str,
     *,
-    mount_from: tuple[str, ...] = (),
     connect: Connect = connect,
 ) -> Pushed:
     """Push an image and read its manifest back.
 
-    ``mount_from`` are repositories of the same registry that may hold some of the blobs. Raises ``UpstreamError`` or
-    ``RefusedError`` naming registry and repository; what was sent before stays there and is skipped the next time.
+    Raises ``UpstreamError`` or ``RefusedError`` naming registry and repository; what was sent before stays there and
+    is skipped the next time.
     """
     manifest = layout.manifest_sha256
     lock = layout.lock
     if lock is None:
         raise BadInputError("the image does not say which lock it was made from", where=str(layout.folder))
     with connect(registry, repository) as connection:
-        sent = _send_blobs(connection, layout, mount_from)
+        sent = _send_blobs(connection, layout)
         _put_manifest(connection, layout, tag)
     reference = ImageReference(
         registry=registry, repository=repository, manifest=manifest, tag=tag, lock=lock, size=layout.size
@@ -70,7 +69,7 @@ def push(
     return Pushed(reference=reference, sent=len(sent), skipped=blobs - len(sent), sent_bytes=sum(b.size for b in sent))
 
 
-def _send_blobs(connection: Connection, layout: Layout, mount_from: tuple[str, ...]) -> list[Descriptor]:
+def _send_blobs(connection: Connection, layout: Layout) -> list[Descriptor]:
     """Send what is missing, several at a time; return what was sent."""
     digest = f"sha256:{layout.manifest_sha256}"
     if connection.ask("HEAD", f"manifests/{digest}", expect={200, 404}, headers={"Accept": _ACCEPT}).status_code == 200:
@@ -78,7 +77,7 @@ def _send_blobs(connection: Connection, layout: Layout, mount_from: tuple[str, .
     blobs = {row.sha256: row for row in (*layout.layers, layout.config_descriptor)}
     with ThreadPoolExecutor(_PARALLEL) as pool:
         jobs = {
-            row: pool.submit(send_blob, connection, row, layout.blob(row.sha256), mount_from=mount_from)
+            row: pool.submit(send_blob, connection, row, layout.blob(row.sha256))
             for row in sorted(blobs.values(), key=lambda row: -row.size)
         }
         try:

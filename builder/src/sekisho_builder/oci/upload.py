@@ -1,4 +1,4 @@
-"""One blob into a registry: skipped if it is there, mounted if a neighbour has it, else sent in pieces."""
+"""One blob into a registry: skipped if it is there, else sent in pieces."""
 
 import os
 from pathlib import Path
@@ -17,20 +17,14 @@ PIECE = 8 << 20
 
 _STALLS = 8
 
-Sent = Literal["sent", "mounted", "there"]
+Sent = Literal["sent", "there"]
 
 
-def send_blob(connection: Connection, blob: Descriptor, path: Path, *, mount_from: tuple[str, ...] = ()) -> Sent:
+def send_blob(connection: Connection, blob: Descriptor, path: Path) -> Sent:
     """Bring a blob into the repository and say how; raise ``UpstreamError`` when it cannot be done."""
     digest = f"sha256:{blob.sha256}"
     if connection.ask("HEAD", f"blobs/{digest}", expect={200, 404}).status_code == 200:
         return "there"
-    for neighbour in mount_from:
-        answer = connection.ask("POST", f"blobs/uploads/?mount={digest}&from={neighbour}", expect={201, 202, 404})
-        if answer.status_code == 201:
-            return "mounted"
-        if answer.status_code == 202:
-            _cancel(connection, answer)
     if file_sha256(path) != blob.sha256:
         raise CorruptError(
             f"blob sha256:{blob.sha256} is damaged on this machine",
@@ -39,11 +33,6 @@ def send_blob(connection: Connection, blob: Descriptor, path: Path, *, mount_fro
         )
     _Upload(connection, blob, path).run()
     return "sent"
-
-
-def _cancel(connection: Connection, answer: httpx2.Response) -> None:
-    """Give up an upload that the registry opened instead of mounting; not all know how."""
-    connection.ask("DELETE", _location(answer), expect={200, 202, 204, 404, 405, 400, 501})
 
 
 def _location(answer: httpx2.Response) -> str:

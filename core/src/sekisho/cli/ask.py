@@ -7,11 +7,10 @@ from typing import Any
 import click
 from packaging.requirements import InvalidRequirement, Requirement
 
-from sekisho.allowlist import load_yaml
-from sekisho.cli.frame import emit, json_option
+from sekisho.cli.frame import block, emit, json_option, printable
 from sekisho.client import PortalClient
-from sekisho.errors import BadInputError, NotFoundError, RefusedError, from_diagnostics
-from sekisho.model import ImageDefinition
+from sekisho.definitions import read_definition
+from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diagnostics
 from sekisho.settings import Settings, load_settings
 
 FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting")
@@ -21,22 +20,6 @@ FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting")
 def connect(settings: Settings) -> PortalClient:
     """Return a client that speaks as the holder of ``SEKISHO_TOKEN``."""
     return PortalClient(settings.portal, settings.token)
-
-
-def read_definition(settings: Settings, image: str) -> ImageDefinition:
-    """Read ``images/<image>/image.yaml``; raise ``NotFoundError`` if there is none."""
-    path = settings.images / image / "image.yaml"
-    if not path.is_file():
-        known = sorted(p.parent.name for p in settings.images.glob("*/image.yaml"))
-        raise NotFoundError(
-            f"there is no image definition {image!r}",
-            where=str(path),
-            todo=f"use one of {', '.join(known) or '(none)'}, or set SEKISHO_IMAGES",
-        )
-    definition = ImageDefinition.parse(load_yaml(path.read_text(), where=str(path)), where=str(path))
-    if definition.name != image:
-        raise BadInputError(f"the definition is named {definition.name!r}", where=str(path))
-    return definition
 
 
 def read_requirements(path: Path) -> tuple[str, ...]:
@@ -78,14 +61,16 @@ def request(
     The whole closure is resolved, inspected and judged; one decision admits all of it.
     """
     settings = load_settings()
+    if image and (names or requirements or python):
+        raise click.UsageError("--image asks for what its definition says, so name nothing beside it")
     body: dict[str, Any] = {"workspace": settings.workspace, "reason": reason}
     wanted = (*names, *(read_requirements(requirements) if requirements else ()))
     if image:
-        definition = read_definition(settings, image)
+        definition = read_definition(settings.images, image)
         body |= {"image": image, "target": definition.target.plain()}
         if definition.resolve_before:
             body["resolve_before"] = definition.resolve_before.isoformat()
-        wanted = (*definition.requirements, *wanted)
+        wanted = definition.requirements
     elif python:
         body["target"] = {"python": python, "glibc": glibc}
     else:
@@ -100,12 +85,17 @@ def request(
 
 
 def follow(portal: PortalClient, request_id: str, *, limit: float = 1800) -> dict[str, Any]:
-    """Wait until the request needs a person or has ended; raise what it failed with."""
+    """Wait until the request needs a person or has ended; raise what it failed with, or that ``limit`` is over."""
     end = time.monotonic() + limit
     status = portal.status(request_id)
     while not _settled(status) and time.monotonic() < end:
         status = portal.status(request_id, after=status["seq"], wait=20)
     raise_problem(status)
+    if not _settled(status):
+        raise ConflictError(
+            f"request {request_id} is still {status['state']} after {limit / 60:g} minutes",
+            todo=f"wait on with `sekisho status {request_id} --wait`",
+        )
     return status
 
 
@@ -163,33 +153,36 @@ def status(request_id: str | None, *, retry: bool, wait: bool, verdicts: bool, a
 
 def _row(status: dict[str, Any]) -> str:
     asked = ", ".join(status["request"]["requirements"])
-    return f"{status['id']}  {status['state']:<10} {status['request']['requester']}: {asked[:80]}"
+    return printable(f"{status['id']}  {status['state']:<10} {status['request']['requester']}: {asked[:80]}")
 
 
 def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
     """Put a request's status into lines for a person."""
     asked = status["request"]
     lines = [
-        f"request {status['id']}: {status['state']}",
-        f"  asked by {asked['requester']} for workspace {asked.get('workspace', 'everyone')}",
-        f"  requirements: {', '.join(asked['requirements'])}",
+        printable(f"request {status['id']}: {status['state']}"),
+        printable(f"  asked by {asked['requester']} for workspace {asked.get('workspace', 'everyone')}"),
+        printable(f"  requirements: {', '.join(asked['requirements'])}"),
     ]
+    if closure := status.get("closure"):
+        lines.append(printable(f"  closure: {closure['packages']} packages, {closure['digest']}"))
     if counts := status.get("counts"):
         lines.append("  verdicts: " + ", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
     for row in status.get("verdicts", ()):
         if verdicts or row["outcome"] == "deny":
             reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
-            lines.append(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}")
+            lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
     if problem := status.get("problem"):
-        lines.append(f"  failed in {status['failed_stage']}: {problem.get('title')}")
-        lines.append(f"  do now: {_go_on(status['id'], problem)}")
+        lines.append(f"  failed in {printable(status['failed_stage'])}: {block(problem.get('title'))}")
+        lines.append(f"  do now: {block(_go_on(status['id'], problem))}")
     if approval := status.get("approval"):
-        lines.append(f"  approved by {approval['approved_by']}: {approval.get('reason') or 'no reason given'}")
+        said = approval.get("reason") or "no reason given"
+        lines.append(printable(f"  approved by {approval['approved_by']}: {said}"))
     if reason := status.get("denied"):
-        lines.append(f"  denied by {reason['by']}: {reason['reason']}")
+        lines.append(printable(f"  denied by {reason['by']}: {reason['reason']}"))
     if image := status.get("image"):
-        lines.append(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}")
-    lines.append(f"  see {status['link']}")
+        lines.append(printable(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}"))
+    lines.append(printable(f"  see {status['link']}"))
     return "\n".join(lines)
 
 
@@ -206,4 +199,4 @@ def why(package: str, *, as_json: bool) -> None:
     settings = load_settings()
     with connect(settings) as portal:
         answer = portal.why(wanted.name, exact[0] if exact else None, settings.workspace)
-    emit(answer, as_json=as_json, text=lambda: "\n".join(answer["lines"]))
+    emit(answer, as_json=as_json, text=lambda: "\n".join(map(printable, answer["lines"])))

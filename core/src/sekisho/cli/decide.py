@@ -24,11 +24,14 @@ def _moment(text: str | None) -> datetime | None:
 @click.argument("request_id", metavar="REQUEST")
 @click.option("--reason", required=True, help="Why this may come in; it is signed and kept.")
 @click.option("--expires", help="When the approval ends, as 2027-05-01; default never.")
+@click.option("--closure", help="The closure's digest, as `sekisho status` shows it: approve this one and no other.")
 @json_option
-def approve(request_id: str, reason: str, expires: str | None, *, as_json: bool) -> None:
+def approve(request_id: str, reason: str, expires: str | None, closure: str | None, *, as_json: bool) -> None:
     """Approve a request's whole closure: these exact files, for its workspace."""
+    until = _moment(expires)
     with connect(load_settings()) as portal:
-        status = portal.approve(request_id, reason=reason, expires=_moment(expires))
+        seen = portal.status(request_id).get("closure", {}).get("digest")
+        status = portal.approve(request_id, reason=reason, expires=until, closure=closure or seen)
     emit(status, as_json=as_json, text=lambda: describe(status))
 
 

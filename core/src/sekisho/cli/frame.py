@@ -1,7 +1,10 @@
 """The frame of the command line: lazy sub-commands, errors to sentences, results to text or JSON."""
 
 import json
+import signal
 import sys
+import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -12,6 +15,7 @@ import sekisho
 from sekisho.errors import SekishoError
 
 GROUP = "sekisho.commands"
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 class _Group(click.Group):
@@ -42,12 +46,35 @@ def cli() -> None:
     """
 
 
+def printable(text: object) -> str:
+    """Return foreign text as one line that a terminal shows and does not obey: controls become visible escapes.
+
+    That covers line breaks, escape sequences (C0, C1), and what reorders or hides letters (Unicode format controls).
+    """
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in _UNPRINTABLE else letter
+        for letter in str(text)
+    )
+
+
+def block(text: object) -> str:
+    """Return foreign text that may have several lines, the later ones indented so that none passes for one of ours."""
+    return "\n    ".join(map(printable, str(text).split("\n")))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit. SIGTERM is taken as Ctrl-C is."""
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = cli.main(args=arguments, prog_name="sekisho", standalone_mode=False)
     except SekishoError as error:
-        report(error, as_json="--json" in (arguments or sys.argv[1:]))
+        report(error, as_json=as_json)
+        sys.exit(1)
+    except OSError as error:
+        at = f": {error.filename}" if error.filename is not None else ""
+        report(SekishoError(f"{error.strerror or error}{at}"), as_json=as_json)
         sys.exit(1)
     except click.ClickException as error:
         error.show()
@@ -63,7 +90,12 @@ def report(error: SekishoError, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": error.diagnostics()}))
     else:
-        click.echo(f"sekisho: {error}", err=True)
+        lines = [f"sekisho: {block(error.what)}"]
+        if error.where:
+            lines.append(f"  where: {block(error.where)}")
+        if error.todo:
+            lines.append(f"  do now: {block(error.todo)}")
+        click.echo("\n".join(lines), err=True)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

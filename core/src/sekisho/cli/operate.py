@@ -1,38 +1,78 @@
 """For the person who runs an installation: ``up``, ``token``, ``audit``."""
 
 import asyncio
+import logging
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from sekisho.cli.frame import emit, json_option
+from sekisho.cli.frame import emit, json_option, report
 from sekisho.database import open_database
-from sekisho.errors import MissingToolError
-from sekisho.keys import open_signer
-from sekisho.ledger import Ledger
+from sekisho.errors import CorruptError, MissingToolError, SekishoError
+from sekisho.keys import load_trust, open_signer
+from sekisho.ledger import CHECKPOINT, ORIGIN, Ledger
 from sekisho.settings import Settings, load_settings
 from sekisho.store import write_atomically
 from sekisho.tokens import ROLES, Tokens
+
+_GRACE = 2.0
+"""Seconds that stages under way have to end by themselves."""
 
 Service = Callable[[Settings, asyncio.Event], Awaitable[None]]
 """Serves until the event is set. Each distribution names its own in the entry point group ``sekisho.services``."""
 
 
+_LAST = ("proxy", "portal")
+"""These end after all others, in this order: who asks goes before who is asked."""
+
+
 async def serve(services: dict[str, Service], settings: Settings) -> None:
-    """Run services side by side until SIGINT or SIGTERM, or until one of them fails; then stop all of them."""
+    """Run services side by side until SIGINT or SIGTERM, or until one of them ends; then end them one after another."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with suppress(PermissionError):  # somebody else's folder is theirs to close
+        settings.data.chmod(0o700)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    tasks = [asyncio.ensure_future(service(settings, stop)) for service in services.values()]
-    done, _ = await asyncio.wait([*tasks, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
+    stops = {name: asyncio.Event() for name in services}
+    tasks = {name: asyncio.ensure_future(service(settings, stops[name])) for name, service in services.items()}
+    waiting = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait([*tasks.values(), waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for name in sorted(tasks, key=lambda name: _LAST.index(name) if name in _LAST else -1):
+        stops[name].set()
+        await asyncio.wait([tasks[name]])
+    for task in (*(done - {waiting}), *tasks.values()):  # the first failure is the one to tell
         task.result()
+
+
+def run(services: dict[str, Service], settings: Settings) -> NoReturn:
+    """Serve until told to stop, and end the process soon after: a stage that hangs goes on at the next start."""
+    status = 1
+    try:
+        asyncio.run(serve(services, settings))
+        status = 0
+    except SekishoError as error:
+        report(error, as_json=False)
+    except Exception:
+        logging.getLogger("sekisho").exception("a service failed unexpectedly")
+    end = time.monotonic() + _GRACE
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, end - time.monotonic()))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # Python would wait for threads, however long they hang
 
 
 @click.command()
@@ -50,7 +90,7 @@ def up(only: tuple[str, ...]) -> None:
     settings = load_settings()
     chosen = {name: point.load() for name, point in sorted(found.items()) if not only or name in only}
     click.echo(f"sekisho: {', '.join(chosen)} starting; portal {settings.portal}, proxy {settings.proxy}", err=True)
-    asyncio.run(serve(chosen, settings))
+    run(chosen, settings)
 
 
 @click.group()
@@ -79,15 +119,27 @@ def revoke(name: str, *, as_json: bool) -> None:
 
 @click.group()
 def audit() -> None:
-    """Read, check and export the ledger."""
+    """Check the ledger, and sign what it says."""
 
 
 @audit.command()
+@click.option("--against", type=click.Path(path_type=Path), help="A checkpoint; default is the portal's newest one.")
 @json_option
-def verify(*, as_json: bool) -> None:
-    """Read every row again and find any that was altered, dropped or reordered."""
-    size, root = Ledger(open_database(load_settings().database_url)).verify()
-    emit({"rows": size, "root": root.hex()}, as_json=as_json, text=lambda: f"{size} rows hold; root {root.hex()}")
+def verify(against: Path | None, *, as_json: bool) -> None:
+    """Read every row again and find any that was altered, dropped or reordered since the newest checkpoint."""
+    settings = load_settings()
+    ledger = Ledger.open(settings.database_url)
+    size, root = ledger.verify()
+    path = against or settings.data / CHECKPOINT
+    signed = None
+    if against or path.exists():
+        try:
+            signed = ledger.check(path.read_text(), load_trust(settings.trust_file))
+        except CorruptError as error:
+            raise CorruptError(error.what, where=f"checkpoint {path}", todo="compare with a backup") from error
+    said = f"as signed in {path} ({signed} rows)" if signed is not None else f"there is no checkpoint at {path}"
+    result = {"rows": size, "root": root.hex(), "checkpoint": signed}
+    emit(result, as_json=as_json, text=lambda: f"{size} rows hold; root {root.hex()}\n{said}")
 
 
 @audit.command()
@@ -96,8 +148,8 @@ def verify(*, as_json: bool) -> None:
 def checkpoint(path: Path | None, *, as_json: bool) -> None:
     """Write a signed statement of the ledger's size and root (C2SP checkpoint)."""
     settings = load_settings()
-    ledger = Ledger(open_database(settings.database_url))
-    text = ledger.checkpoint("sekisho", open_signer(settings, "portal"))
+    ledger = Ledger.open(settings.database_url)
+    text = ledger.checkpoint(ORIGIN, open_signer(settings, "portal"))
     if path:
         write_atomically(path, text.encode())
     emit({"checkpoint": text}, as_json=as_json, text=text.rstrip)

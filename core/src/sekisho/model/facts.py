@@ -14,7 +14,8 @@ class Facts(Record):
     """The facts of one file, keyed by its sha256. An unknown fact is ``None`` or empty, never guessed.
 
     ``license_expression`` is an SPDX expression (PEP 639); ``license_hint`` is free text or a classifier that
-    maps to one. ``files`` counts members, ``unpacked`` is their size in bytes.
+    maps to one; ``license_classifiers`` are the licences that all classifiers name. ``files`` counts members,
+    ``unpacked`` is their size in bytes.
     """
 
     sha256: Sha256
@@ -24,6 +25,7 @@ class Facts(Record):
     metadata_sha256: Sha256 | None = None
     license_expression: str | None = None
     license_hint: str | None = None
+    license_classifiers: tuple[str, ...] = ()
     requires_python: str | None = None
     requires: tuple[str, ...] = ()
     native: tuple[str, ...] = ()

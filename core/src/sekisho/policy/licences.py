@@ -1,19 +1,27 @@
 """From what packages say of their licence to an SPDX expression, and from that to yes or no."""
 
 import re
+from collections.abc import Iterable
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 _CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
+    "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",
+    "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0",
     "GNU Affero General Public License v3": "AGPL-3.0-only",
+    "GNU Affero General Public License v3 or later (AGPLv3+)": "AGPL-3.0-or-later",
     "GNU General Public License v2 (GPLv2)": "GPL-2.0-only",
+    "GNU General Public License v2 or later (GPLv2+)": "GPL-2.0-or-later",
     "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
+    "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
     "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.0-or-later",
     "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
+    "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
+    "MIT No Attribution License (MIT-0)": "MIT-0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
@@ -56,24 +64,44 @@ _FREE_TEXT = {
     "psfl": "PSF-2.0",
     "public domain": "LicenseRef-Public-Domain",
 }
+_FAMILIES = {"BSD-3-Clause": {"BSD-3-Clause", "BSD-2-Clause"}}
+"""What classifiers cannot tell apart: "BSD License" is any of these."""
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
 
-def spdx(expression: str | None, hint: str | None) -> str | None:
+def spdx(expression: str | None, hint: str | None, classifiers: Iterable[str] = ()) -> str | None:
     """Return the canonical SPDX expression that a package states, or ``None`` when it states nothing we know.
 
-    ``expression`` is ``License-Expression`` (PEP 639); ``hint`` is the old free text or the last part of a
-    classifier. Both are mapped, never guessed from a licence file's prose.
+    ``expression`` is ``License-Expression`` (PEP 639), which decides alone: an invalid one is unknown. ``hint`` is
+    the old free text or the last part of a classifier, mapped, never guessed from a licence file's prose. It is
+    unknown as well when ``classifiers``, the last parts of all of them, name a licence that it does not.
     """
-    for text in (expression, hint):
-        if not text:
-            continue
-        known = _CLASSIFIERS.get(text) or _FREE_TEXT.get(" ".join(text.lower().split()))
-        try:
-            return str(canonicalize_license_expression(known or text))
-        except InvalidLicenseExpression:
-            continue
-    return None
+    if expression:
+        return _canonical(expression)
+    stated = _mapped(hint or "")
+    if stated is None:
+        return None
+    named = set(_TOKEN.findall(stated))
+    agrees = all(named & _same_as(_mapped(text)) for text in classifiers)
+    return stated if agrees else None
+
+
+def _mapped(text: str) -> str | None:
+    return _canonical(_CLASSIFIERS.get(text) or _FREE_TEXT.get(" ".join(text.lower().split())) or text)
+
+
+def _canonical(text: str) -> str | None:
+    try:
+        return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return None
+
+
+def _same_as(licence: str | None) -> set[str]:
+    """Return the licences that a classifier may stand for: none, if nobody knows which."""
+    if licence is None:
+        return set()
+    return _FAMILIES.get(licence, {licence})
 
 
 def satisfied(expression: str, allowed: frozenset[str]) -> bool:

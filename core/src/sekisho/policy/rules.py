@@ -53,7 +53,7 @@ class Denied(_Rule):
     """Names and releases that nobody may have: PEP 508 requirements, as in ``foo`` or ``foo<1.2``."""
 
     check: Literal["denied"]
-    then: Outcome = Outcome.DENY
+    then: Literal[Outcome.DENY] = Outcome.DENY
     kind: Kind = "pypi"
     projects: Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -102,8 +102,10 @@ class License(_Rule):
         """Answer when the stated licence is unknown or not among those allowed."""
         if case.facts is None:
             return None
-        stated = case.facts.license_expression or case.facts.license_hint
-        expression = spdx(case.facts.license_expression, case.facts.license_hint)
+        facts = case.facts
+        words = filter(None, (facts.license_hint, *facts.license_classifiers))
+        stated = facts.license_expression or ", ".join(dict.fromkeys(words))
+        expression = spdx(facts.license_expression, facts.license_hint, facts.license_classifiers)
         if expression is None:
             return self.reason(f"unknown: it states {stated[:120]!r}" if stated else "it states no licence")
         return None if satisfied(expression, self.allow) else self.reason(f"{expression} is not among those allowed")
@@ -149,7 +151,8 @@ class Inspection(_Rule):
 
     ``record_mismatch``: RECORD does not list every file with its right hash; ``metadata_mismatch``: METADATA is not
     what the file's name, or what resolution saw, says; ``archive_confusion``: two readers of the archive could see
-    different files, or it is a bomb; ``top_level_pth``: a ``.pth`` file would run with every start of Python.
+    different files, or it is a bomb; ``top_level_pth``: a ``.pth`` file, a
+    ``sitecustomize`` or a part of the interpreter itself would run with every start of Python.
     """
 
     check: Literal["record_mismatch", "metadata_mismatch", "archive_confusion", "top_level_pth"]

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sekisho.errors import CorruptError, RefusedError, SekishoError
+from sekisho.keys import load_trust
 from sekisho.model import Moment, Record, Sha256
 from sekisho.policy import open_snapshot
 from sekisho.settings import Settings
@@ -44,7 +45,7 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
     """
     at = now or utc_now()
     folder = data_folder(settings)
-    trust = Trust.load(settings.trust_file)
+    trust = load_trust(settings.trust_file)
     manifest = open_manifest(bundle, trust)
     with _alone(folder):
         last = _last(folder)

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE
 from sekisho.store import disk_errors, write_atomically
 from sekisho_proxy.bundle.manifest import MANIFEST, SNAPSHOT, VALID_FOR, FileEntry, Manifest, blob_path
+from sekisho_proxy.bundle.workshop import open_workshop, put_in_place
 from sekisho_proxy.compose import open_store, utc_now
 from sekisho_proxy.holdings import Holdings
 
@@ -40,29 +40,26 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
     else there is refused.
     """
     at = now or utc_now()
-    place, half = _prepare(target)
+    place = _check_target(target)
     signer = open_signer(settings, "export")
     async with open_store(settings) as store:
         snapshot = store.held.present()
         sealed = store.held.sealed
         artifacts = admitted(snapshot, at)
         await _gather(store.holdings, artifacts)
-        try:
-            with disk_errors(half):
-                entries = await asyncio.to_thread(_copy, store.holdings, artifacts, half)
-                manifest = Manifest(
-                    sequence=snapshot.sequence,
-                    created=at,
-                    expires=at + VALID_FOR,
-                    snapshot=FileEntry(sha256=sha256_hex(sealed), size=len(sealed)),
-                    blobs=entries,
-                )
-                write_atomically(half / SNAPSHOT, sealed)
-                envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())
-                write_atomically(half / MANIFEST, envelope.model_dump_json().encode())
-                _put_in_place(half, place)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
+        with open_workshop(place) as half, disk_errors(half):
+            entries = await asyncio.to_thread(_copy, store.holdings, artifacts, half)
+            manifest = Manifest(
+                sequence=snapshot.sequence,
+                created=at,
+                expires=at + VALID_FOR,
+                snapshot=FileEntry(sha256=sha256_hex(sealed), size=len(sealed)),
+                blobs=entries,
+            )
+            write_atomically(half / SNAPSHOT, sealed)
+            envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())
+            write_atomically(half / MANIFEST, envelope.model_dump_json().encode())
+            put_in_place(half, place)
     return Exported(
         folder=str(target),
         sequence=manifest.sequence,
@@ -85,20 +82,15 @@ def admitted(snapshot: Snapshot, now: datetime) -> list[Artifact]:
     return [found[sha256] for sha256 in sorted(found)]
 
 
-def _prepare(target: Path) -> tuple[Path, Path]:
-    """Return where the bundle goes and where it is put together, if ``target`` may be written."""
-    _check_target(target)
-    place = target.absolute()
-    return place, place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-
-
-def _check_target(target: Path) -> None:
+def _check_target(target: Path) -> Path:
+    """Return where the bundle goes, if it may be written there."""
     if not target.parent.is_dir():
         raise NotFoundError("the folder to export into does not exist", where=str(target.absolute().parent))
     if target.exists() and not (target / MANIFEST).is_file() and not (target.is_dir() and not any(target.iterdir())):
         raise ConflictError(
             "there is something here that is no bundle", where=str(target), todo="name a new folder with --to"
         )
+    return target.absolute()
 
 
 async def _gather(holdings: Holdings, artifacts: Iterable[Artifact]) -> None:
@@ -117,7 +109,6 @@ async def _gather(holdings: Holdings, artifacts: Iterable[Artifact]) -> None:
 
 
 def _copy(holdings: Holdings, artifacts: Iterable[Artifact], half: Path) -> tuple[FileEntry, ...]:
-    half.mkdir()
     entries = []
     for artifact in artifacts:
         source, copy = holdings.blobs.path(artifact.sha256), blob_path(half, artifact.sha256)
@@ -130,18 +121,3 @@ def _copy(holdings: Holdings, artifacts: Iterable[Artifact], half: Path) -> tupl
             shutil.copyfile(source, copy)
         entries.append(FileEntry(sha256=artifact.sha256, size=copy.stat().st_size))
     return tuple(entries)
-
-
-def _put_in_place(half: Path, target: Path) -> None:
-    """Rename ``half`` to ``target``; an older bundle steps aside first and is then removed."""
-    if not target.exists():
-        half.rename(target)
-        return
-    aside = half.with_name(f"{half.name}.old")
-    target.rename(aside)
-    try:
-        half.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The pip door, ``/w/<workspace>/…``: pages, files, and the tombstones' addresses."""
 
+import re
 from urllib.parse import quote
 
 from sekisho.errors import BadInputError, NotFoundError
@@ -12,6 +13,7 @@ from sekisho_proxy.negotiate import matches
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.ranges import UnsatisfiableError, wanted
 
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 _BYTES = (b"content-type", b"application/octet-stream")
 
@@ -30,6 +32,8 @@ class PipDoor:
         if request.method not in {"GET", "HEAD"}:
             return not_allowed(b"GET, HEAD")
         workspace, _, rest = request.path.removeprefix("/w/").partition("/")
+        if not _SLUG.fullmatch(workspace):
+            raise NotFoundError("there is no such workspace", where=request.path[:200])
         if rest.startswith("pypi/simple/"):
             return self._page(request, workspace, rest.removeprefix("pypi/simple/"))
         if rest.startswith("pypi/files/"):

@@ -1,6 +1,7 @@
 """A wheel's METADATA: found, bounded, and read (core metadata 2.5)."""
 
 import zipfile
+import zlib
 from typing import BinaryIO
 
 from packaging.metadata import parse_email
@@ -11,6 +12,22 @@ from sekisho.errors import CorruptError
 
 _LIMIT = 16 << 20
 _HINT = 120
+_HEADERS = 2 << 20
+_MOST_LINES = 5000
+_MOST_NAMES = 500
+_MOST_LICENCES = 20
+_UMBRELLAS = {"OSI Approved", "DFSG approved"}
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+)
+"""What reading a damaged or hostile archive raises."""
 
 
 def wheel_identity(filename: str) -> tuple[str, Version]:
@@ -54,25 +71,45 @@ def extract_metadata(file: BinaryIO, filename: str) -> bytes:
         with zipfile.ZipFile(file) as archive:
             folder = dist_info(archive.namelist(), filename)
             return read_bounded(archive, f"{folder}/METADATA")
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise CorruptError(f"no METADATA can be read: {error}", where=filename) from error
 
 
 def stated(metadata: bytes) -> dict[str, object]:
-    """Return the facts that METADATA states: name, version, licence, requirements. Unknown is ``None`` or empty."""
-    raw, _ = parse_email(metadata)
-    licence = " ".join(raw.get("license", "").split())
+    """Return the facts that METADATA states: name, version, licence, requirements. Unknown is ``None`` or empty.
+
+    A field that may be there once and is there twice is given with both its values, so that it means nothing valid.
+    Raises ``CorruptError`` for more headers than any wheel has: reading them takes time by their square.
+    """
+    raw, odd = parse_email(_headers(metadata))
+    licence = " ".join(raw.get("license", " / ".join(odd.get("license", ()))).split())
+    classifiers = _licence_classifiers(raw.get("classifiers", []))
     return {
         "name": raw.get("name"),
         "version": raw.get("version"),
-        "license_expression": raw.get("license_expression"),
-        "license_hint": licence if 0 < len(licence) <= _HINT else _classified(raw.get("classifiers", [])),
+        "license_expression": raw.get("license_expression") or " / ".join(odd.get("license-expression", ())) or None,
+        "license_hint": licence if 0 < len(licence) <= _HINT else _only(classifiers),
+        "license_classifiers": classifiers,
         "requires_python": raw.get("requires_python"),
         "requires": tuple(raw.get("requires_dist", [])),
     }
 
 
-def _classified(classifiers: list[str]) -> str | None:
-    licences = {text.rpartition("::")[2].strip() for text in classifiers if text.startswith("License ::")}
-    licences.discard("OSI Approved")
-    return licences.pop() if len(licences) == 1 else None
+def _headers(metadata: bytes) -> bytes:
+    """Return what is before the body, if that is of a bearable size, with the line ends that e-mail knows as one."""
+    head = metadata.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[0]
+    lines = head.split(b"\n")
+    names = {line.partition(b":")[0] for line in lines if line[:1] not in {b" ", b"\t"}}
+    if len(head) > _HEADERS or len(lines) > _MOST_LINES or len(names) > _MOST_NAMES:
+        raise CorruptError("METADATA has too many headers")
+    return head + b"\n\n"
+
+
+def _licence_classifiers(classifiers: list[str]) -> tuple[str, ...]:
+    """Return the last part of each licence classifier, sorted, without those that stand for many licences."""
+    licences = {text.rpartition("::")[2].strip()[:_HINT] for text in classifiers if text.startswith("License ::")}
+    return tuple(sorted(licences - _UMBRELLAS)[:_MOST_LICENCES])
+
+
+def _only(licences: tuple[str, ...]) -> str | None:
+    return licences[0] if len(licences) == 1 else None

@@ -3,39 +3,54 @@
 import asyncio
 import json
 import sys
+from collections.abc import Hashable
 from contextlib import suppress
+from pathlib import Path
 
 from sekisho.errors import CorruptError
 from sekisho.model import Facts
-from sekisho_proxy.inspect.wheel import Job
+from sekisho_proxy.inspect.wheel import PATIENCE, Job, patience
+from sekisho_proxy.turns import Turns
 
 _COMMAND = (sys.executable, "-I", "-m", "sekisho_proxy.inspect.worker")
 _LONGEST_ANSWER = 16 << 20
 
 
-class Inspectors:
-    """A pool of inspector processes. ``patience`` is in seconds per job."""
+class NotInspectedError(CorruptError):
+    """The inspector did not survive the file."""
 
-    def __init__(self, *, size: int = 2, patience: float = 600.0, command: tuple[str, ...] = _COMMAND) -> None:
-        self._free = asyncio.Semaphore(size)
+
+class TooSlowError(NotInspectedError):
+    """The file could not be inspected in time."""
+
+
+class Inspectors:
+    """A pool of inspector processes. ``patience`` is in seconds per job, its size apart."""
+
+    def __init__(self, *, size: int = 2, patience: float = PATIENCE, command: tuple[str, ...] = _COMMAND) -> None:
+        self._turns = Turns(size)
         self._idle: list[asyncio.subprocess.Process] = []
         self._patience = patience
         self._command = command
 
-    async def inspect(self, job: Job) -> Facts:
-        """Return the facts; raise ``CorruptError`` if the inspector did not survive the file."""
-        async with self._free:
+    async def inspect(self, job: Job, owner: Hashable = None) -> Facts:
+        """Return the facts; raise ``NotInspectedError`` if the inspector did not survive the file.
+
+        Those who wait take turns by ``owner``.
+        """
+        seconds = patience(_size(job), self._patience)
+        async with self._turns.take(owner):
             process = self._idle.pop() if self._idle else await self._start()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(seconds):
                     line = await _ask(process, job)
             except TimeoutError as error:
-                raise CorruptError("the inspection took too long and was stopped", where=job.filename) from error
+                raise TooSlowError("the inspection took too long and was stopped", where=job.filename) from error
             else:
                 if line:
                     self._idle.append(process)
                     return _facts(line, job)
-                raise CorruptError("the inspector did not survive this file", where=job.filename)
+                raise NotInspectedError("the inspector did not survive this file", where=job.filename)
             finally:
                 if process not in self._idle:
                     await _stop(process)
@@ -67,6 +82,13 @@ async def _ask(process: asyncio.subprocess.Process, job: Job) -> bytes:
     except (OSError, ValueError):
         return b""
     return line if line.endswith(b"\n") else b""
+
+
+def _size(job: Job) -> int:
+    try:
+        return Path(job.path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _facts(line: bytes, job: Job) -> Facts:

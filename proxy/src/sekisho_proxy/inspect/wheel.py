@@ -9,15 +9,18 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import CorruptError
 from sekisho.model import Facts, Finding, Record
-from sekisho_proxy.inspect.contents import Contents, check_bomb, check_record, read_contents
+from sekisho_proxy.inspect.contents import check_bomb, check_record, read_contents
 from sekisho_proxy.inspect.layout import ConfusingError, check_layout
 from sekisho_proxy.inspect.metadata import dist_info, stated, wheel_identity
 from sekisho_proxy.inspect.modules import importable
+from sekisho_proxy.inspect.startup import startup_files
 
-INSPECTOR_VERSION = "1"
+INSPECTOR_VERSION = "2"
 """Part of the key under which facts are remembered; a change here inspects everything again."""
 
 _MOST_DETAILS = 5
+PATIENCE = 60.0
+_BYTES_PER_SECOND = 10 << 20
 
 
 class Job(Record):
@@ -27,6 +30,11 @@ class Job(Record):
     filename: str
     sha256: str
     core_metadata: str | None = None
+
+
+def patience(size: int, base: float = PATIENCE) -> float:
+    """Return how many seconds the inspection of a file of ``size`` bytes may take."""
+    return base + size / _BYTES_PER_SECOND
 
 
 def inspect_file(job: Job) -> Facts:
@@ -53,13 +61,16 @@ def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
     keep = frozenset({f"{folder}/METADATA", f"{folder}/RECORD"})
     contents = read_contents(file, keep)
     metadata = contents.kept.get(f"{folder}/METADATA", b"")
-    said = stated(metadata)
+    try:
+        said = stated(metadata)
+    except CorruptError as error:
+        raise ConfusingError(error.what) from error
     findings = [
         *_details("record_mismatch", check_record(contents, folder)),
         *_details("metadata_mismatch", _compare(said, metadata, job)),
-        *_details("top_level_pth", _startup_files(contents)),
+        *_details("top_level_pth", startup_files(contents.sizes)),
     ]
-    known = ("license_expression", "license_hint", "requires_python", "requires")
+    known = ("license_expression", "license_hint", "license_classifiers", "requires_python", "requires")
     return Facts(
         sha256=job.sha256,
         size=size,
@@ -89,16 +100,6 @@ def _compare(said: dict[str, Any], metadata: bytes, job: Job) -> list[str]:
     if job.core_metadata and hashlib.sha256(metadata).hexdigest() != job.core_metadata:
         wrong.append("METADATA is not the one that the index offers")
     return wrong
-
-
-def _startup_files(contents: Contents) -> list[str]:
-    """Return the ``.pth`` files that Python would run at every start."""
-    return [name for name in contents.sizes if name.endswith(".pth") and _at_top(name)]
-
-
-def _at_top(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 1 or (len(parts) == 3 and parts[0].endswith(".data") and parts[1] in {"purelib", "platlib"})
 
 
 def _details(code: str, details: list[str]) -> list[Finding]:

@@ -7,11 +7,11 @@ parent when it takes too long.
 import json
 import resource
 import sys
+from pathlib import Path
 
-from sekisho_proxy.inspect.wheel import Job, inspect_file
+from sekisho_proxy.inspect.wheel import Job, inspect_file, patience
 
 _MEMORY = 2 << 30
-_CPU_PER_JOB = 600
 _OPEN_FILES = 32
 _LONGEST_LINE = 1 << 20
 
@@ -23,17 +23,16 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while line := sys.stdin.buffer.readline(_LONGEST_LINE):
-        _bound_cpu()
-        answer = {"facts": inspect_file(Job.parse_json(line, where="inspector")).plain()}
+        job = Job.parse_json(line, where="inspector")
+        _bound_cpu(int(patience(Path(job.path).stat().st_size)) + 1)
+        answer = {"facts": inspect_file(job).plain()}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
-def _bound_cpu() -> None:
+def _bound_cpu(seconds: int) -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime) + _CPU_PER_JOB, resource.RLIM_INFINITY)
-    )
+    resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime) + seconds, resource.RLIM_INFINITY))
 
 
 if __name__ == "__main__":

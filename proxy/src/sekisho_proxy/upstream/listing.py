@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Artifact
 
+_LONGEST_TAG, _MOST_TAGS, _MOST_COMMENTS = 16 << 10, 250_000, 100
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -129,6 +130,11 @@ def release_of(filename: str, project: str) -> str | None:
     return str(version) if name == project else None
 
 
+def is_json(content_type: str) -> bool:
+    """Tell whether a page is of the JSON form; whatever else it is counts as HTML."""
+    return content_type.partition(";")[0].strip().endswith("json")
+
+
 def parse_listing(source: str, project: str, url: str, content_type: str, body: bytes) -> Listing:
     """Read a page in either form (PEP 691, PEP 503); raise ``CorruptError`` if it is none.
 
@@ -136,10 +142,11 @@ def parse_listing(source: str, project: str, url: str, content_type: str, body: 
     """
     where = urlsplit(url).path
     try:
-        if content_type.partition(";")[0].strip().endswith("json"):
+        if is_json(content_type):
             page = json.loads(body)
             rows, versions = _from_json(page, url), tuple(map(str, page.get("versions", ())))
         else:
+            _check_html(body)
             rows, versions = _from_html(project, body.decode(), url), ()
         return Listing(source, project, tuple(row for row in rows if row), versions)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -167,6 +174,18 @@ def _from_json(page: Any, base: str) -> list[UpstreamFile | None]:  # noqa: ANN4
             )
         )
     return rows
+
+
+def _check_html(body: bytes) -> None:
+    """Raise ``ValueError`` for HTML that no index sends and that a parser reads in the square of its length."""
+    longest = max(map(len, body.split(b">")))
+    if (
+        longest > _LONGEST_TAG
+        or body.count(b"<") > _MOST_TAGS
+        or body.count(b"<!") + body.count(b"<?") > _MOST_COMMENTS
+    ):
+        message = "it is no index of files"
+        raise ValueError(message)
 
 
 def _from_html(project: str, html: str, base: str) -> list[UpstreamFile | None]:

@@ -4,23 +4,27 @@ A zip's directory is at its end, so one range from the end usually holds the dir
 comes of this is only ever used to resolve: the file itself is fetched and inspected before anyone may have it.
 """
 
+import asyncio
 import hashlib
 import io
 import re
 import zipfile
-import zlib
+from collections.abc import Callable
+from typing import TypeVar
 
 from sekisho.errors import CorruptError, NotFoundError
-from sekisho_proxy.inspect.metadata import extract_metadata
+from sekisho_proxy.inspect.metadata import UNREADABLE, dist_info, read_bounded
 from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.listing import UpstreamFile
 
 _TAIL = 64 << 10
 _SMALL = 128 << 10
 _MOST_ROUNDS = 8
-_DIRECTORY_LIMIT = 64 << 20
+_DIRECTORY_LIMIT = 8 << 20
 _METADATA_LIMIT = 16 << 20
 _CONTENT_RANGE = re.compile(r"^bytes (\d{1,15})-(\d{1,15})/(\d{1,15})$", re.ASCII)
+
+Result = TypeVar("Result")
 
 
 class WholeFileNeededError(Exception):
@@ -38,7 +42,7 @@ class _Sparse(io.RawIOBase):
     """A file of which only some segments are here; reading any other says which bytes are missing."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._at = 0
         self._segments: list[tuple[int, bytes]] = []
 
@@ -55,7 +59,7 @@ class _Sparse(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
             message = "before the start"
             raise ValueError(message)
@@ -63,7 +67,7 @@ class _Sparse(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
+        end = self.size if size is None or size < 0 else min(self._at + size, self.size)
         if end <= self._at:
             return b""
         for start, data in self._segments:
@@ -109,17 +113,40 @@ async def _extracted(fetcher: Fetcher, file: UpstreamFile) -> bytes:
         start = total - len(data)
     sparse = _Sparse(total)
     sparse.add(start, data)
-    for _ in range(_MOST_ROUNDS):
-        try:
-            sparse.seek(0)
-            return extract_metadata(sparse, file.filename)  # type: ignore[arg-type]
-        except _MissingError as missing:
-            end = min(max(missing.end, missing.start + _TAIL), total)
-            data, _ = await _range(fetcher, file, f"bytes={missing.start}-{end - 1}", limit=_DIRECTORY_LIMIT)
-            sparse.add(missing.start, data)
-        except (zlib.error, zipfile.LargeZipFile) as error:
-            raise CorruptError(f"no METADATA can be read: {error}", where=file.path) from error
-    raise CorruptError("METADATA is spread over too much of the wheel", where=file.path)
+    reader = _Reader(fetcher, file, sparse)
+    archive = await reader.read(lambda: zipfile.ZipFile(sparse))
+    folder = await asyncio.to_thread(lambda: dist_info(archive.namelist(), file.filename))
+    return await reader.read(lambda: read_bounded(archive, f"{folder}/METADATA"))
+
+
+class _Reader:
+    """Does something with a sparse file, in a thread, fetching what turns out to be missing."""
+
+    def __init__(self, fetcher: Fetcher, file: UpstreamFile, sparse: _Sparse) -> None:
+        self._fetcher = fetcher
+        self._file = file
+        self._sparse = sparse
+
+    async def read(self, work: Callable[[], Result]) -> Result:
+        """Return what ``work`` returns; zipfile reads a directory in one piece, so nothing is parsed twice."""
+        where = self._file.path
+        for _ in range(_MOST_ROUNDS):
+            self._sparse.seek(0)
+            try:
+                return await asyncio.to_thread(work)
+            except _MissingError as missing:
+                await self._supply(missing)
+            except UNREADABLE as error:
+                raise CorruptError(f"no METADATA can be read: {error}", where=where) from error
+        raise CorruptError("METADATA is spread over too much of the wheel", where=where)
+
+    async def _supply(self, missing: _MissingError) -> None:
+        end = min(max(missing.end, missing.start + _TAIL), self._sparse.size)
+        if end - missing.start > _DIRECTORY_LIMIT:
+            raise CorruptError(f"directory or METADATA is larger than {_DIRECTORY_LIMIT} bytes", where=self._file.path)
+        wanted = f"bytes={missing.start}-{end - 1}"
+        data, _ = await _range(self._fetcher, self._file, wanted, limit=_DIRECTORY_LIMIT)
+        self._sparse.add(missing.start, data)
 
 
 async def _range(fetcher: Fetcher, file: UpstreamFile, wanted: str, *, limit: int) -> tuple[bytes, int]:

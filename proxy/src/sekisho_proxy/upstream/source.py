@@ -12,9 +12,10 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.negotiate import HTML, JSON
 from sekisho_proxy.upstream.fetcher import Fetcher
-from sekisho_proxy.upstream.listing import Listing, UpstreamFile, parse_listing
+from sekisho_proxy.upstream.listing import Listing, UpstreamFile, is_json, parse_listing
 
-_PAGE_LIMIT = 128 << 20
+_PAGE_LIMIT = 64 << 20
+_HTML_LIMIT = 8 << 20
 _ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.1"
 _FRESH = 600.0
 _MOST_FILES = 150_000
@@ -98,6 +99,10 @@ class CachedPages:
             return _Raw(known.url, known.etag, known.content_type, self._clock(), known.body)
         self._fetcher.require(response, url, 200)
         kind = response.headers.get("content-type", "")
+        if not is_json(kind) and len(response.content) > _HTML_LIMIT:
+            raise UpstreamError(
+                f"source {self._fetcher.place.id!r} sent HTML of more than {_HTML_LIMIT} bytes", where=url
+            )
         return _Raw(url, response.headers.get("etag", ""), kind, self._clock(), response.content)
 
     async def _parse(self, project: str, raw: _Raw, *, stale: bool = False) -> Page:

@@ -27,7 +27,7 @@ def main(prefix: str) -> None:
         "workdir_writable": writable("."),
         "prefix_writable": writable(prefix),
     }
-    print("\nsekisho-answer:" + json.dumps(answer))  # noqa: T201 (its way to answer)
+    print(f"\nsekisho-answer:{os.environ['SEKISHO_WORD']}{json.dumps(answer)}")  # noqa: T201 (its way to answer)
 
 
 if __name__ == "__main__":

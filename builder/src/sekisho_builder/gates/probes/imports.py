@@ -1,12 +1,15 @@
 """Imports every top-level module of a site-packages folder, and survives those that hang, crash or exit.
 
 One worker imports them all, one after another. When it dies or falls silent, the module it was at is tried once more
-alone, and a new worker goes on with the rest. Prints {module: [distribution, error or ""]}; the error of a module that
-was left out is null.
+alone, and a new worker goes on with the rest. Workers alone see site-packages; this process runs nothing of it.
+
+Prints the names of the distributions, and {module: [distribution, error or ""]}; the error of a module that was left
+out is null.
 """
 
 import contextlib
 import csv
+import ctypes
 import io
 import json
 import os
@@ -31,6 +34,8 @@ for module in sys.stdin:
         error = f"{type(caught).__name__}: {caught}"[:300]
     answer.write(json.dumps([module, error]) + "\\n")
 """
+WORD = "SEKISHO_WORD"
+PR_SET_DUMPABLE = 4
 DEEPEST = 3
 TESTS = {"test", "tests", "testing", "conftest", "benchmarks", "docs", "examples"}
 
@@ -71,13 +76,31 @@ def stem_of(name: str) -> str | None:
     return None
 
 
+def read(line: bytes, module: str) -> tuple[str, bool]:
+    """Return a worker's (error or "", whether it can be believed): code that it imported may write what it likes."""
+    try:
+        named, error = json.loads(line)
+    except (ValueError, TypeError):
+        named, error = None, None
+    if named != module or not isinstance(error, str):
+        return "the process answered something else than was asked", False
+    return error, True
+
+
+def hide() -> None:
+    """Keep other processes of this user out of this one's memory and environment (prctl(2), PR_SET_DUMPABLE)."""
+    if ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0):
+        raise OSError("the kernel does not hide this process")
+
+
 class Worker:
     """A Python that imports what it is told, one module a line."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != WORD},
+        )  # fmt: skip
         self._read = b""
 
     def ask(self, module: str, seconds: float) -> tuple[str, bool]:
@@ -97,7 +120,7 @@ class Worker:
                 return f"the process ended with status {self._process.wait(10)}", False
             self._read += piece
         line, _, self._read = self._read.partition(b"\n")
-        return str(json.loads(line)[1]), True
+        return read(line, module)
 
     def stop(self) -> None:
         """End the process."""
@@ -132,16 +155,20 @@ def try_all(names: list[str], seconds: float) -> Iterator[tuple[str, str]]:
 
 def main(site: str, seconds: float) -> None:
     """Import everything in ``site``, each module within ``seconds``."""
+    hide()
+    names: list[str] = []
     owner: dict[str, str] = {}
     for distribution in distributions(path=[site]):
         record = csv.reader(io.StringIO(distribution.read_text("RECORD") or ""))
         paths = [row[0] for row in record if row and ".dist-info/" not in row[0]]
+        names.append(distribution.metadata["Name"] or "")
         for module in modules(paths):
-            owner.setdefault(module, distribution.metadata["Name"] or "")
+            owner.setdefault(module, names[-1])
     wanted = sorted(module for module in owner if not is_test(module))
     results: dict[str, list[str | None]] = {module: [owner[module], None] for module in owner if is_test(module)}
     results |= {module: [owner[module], error] for module, error in try_all(wanted, seconds)}
-    print("\nsekisho-answer:" + json.dumps(results))  # noqa: T201 (its way to answer)
+    answer = {"distributions": sorted(names), "modules": results}
+    print(f"\nsekisho-answer:{os.environ[WORD]}{json.dumps(answer)}")  # noqa: T201 (its way to answer)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main(site: str) -> None:
         "libc": (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2],
         "shell": Path("/bin/sh").exists(),
     }
-    print("\nsekisho-answer:" + json.dumps(answer))  # noqa: T201 (its way to answer)
+    print(f"\nsekisho-answer:{os.environ['SEKISHO_WORD']}{json.dumps(answer)}")  # noqa: T201 (its way to answer)
 
 
 if __name__ == "__main__":

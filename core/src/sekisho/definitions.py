@@ -1,0 +1,23 @@
+"""Image definitions on disk."""
+
+from pathlib import Path
+
+from sekisho.allowlist import load_yaml
+from sekisho.errors import BadInputError, NotFoundError
+from sekisho.model import ImageDefinition
+
+
+def read_definition(folder: Path, name: str) -> ImageDefinition:
+    """Read ``<folder>/<name>/image.yaml``; raise ``NotFoundError`` naming those that there are, if it is not there."""
+    path = folder / name / "image.yaml"
+    if not path.is_file():
+        known = sorted(path.parent.name for path in folder.glob("*/image.yaml"))
+        raise NotFoundError(
+            f"there is no image definition {name!r}",
+            where=str(path),
+            todo=f"use one of {', '.join(known) or '(none)'}, or set SEKISHO_IMAGES",
+        )
+    definition = ImageDefinition.parse(load_yaml(path.read_text(), where=str(path)), where=str(path))
+    if definition.name != name:
+        raise BadInputError(f"the definition is named {definition.name!r}", where=str(path))
+    return definition

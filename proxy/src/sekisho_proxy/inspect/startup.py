@@ -1,0 +1,50 @@
+"""Which files of a wheel run, or replace what runs, with every start of Python, wherever the wheel puts them.
+
+Members are looked at where they are installed: the root and ``.data/{purelib,platlib}`` in a site folder,
+``.data/data`` in the prefix, ``.data/scripts`` in its ``bin`` (binary distribution format, "The .data directory").
+"""
+
+import re
+from collections.abc import Iterable
+
+_SITE = {"purelib", "platlib"}
+_FOLDERS = {"data": (), "scripts": ("bin",), "headers": ("include",)}
+_SITE_FOLDER = re.compile(r"(?:site|dist)-packages$")
+_CUSTOMIZE = re.compile(r"(?:sitecustomize|usercustomize)(?:\..*)?")
+_INTERPRETER = re.compile(r"(?:bin|scripts)/(?:python|pypy)[\w.-]*|pyvenv\.cfg|[^/]*\._pth")
+_OF_THE_INTERPRETER = re.compile(r"(?:^|/)lib[^/]*/(?:python|pypy)")
+
+
+def startup_files(names: Iterable[str]) -> list[str]:
+    """Return the members that run with every start of Python once the wheel is installed, in their order."""
+    return [name for name in names if _starts(name)]
+
+
+def _starts(name: str) -> bool:
+    top, _, below = name.partition("/")
+    if not top.endswith(".data"):
+        return _starts_in_site(name.lower())
+    scheme, _, rest = below.partition("/")
+    if scheme in _SITE:
+        return _starts_in_site(rest.lower())
+    path = "/".join((*_FOLDERS.get(scheme, ()), rest)).lower()
+    return _starts_in_prefix(path)
+
+
+def _starts_in_site(path: str) -> bool:
+    parts = path.split("/")
+    if parts[0] == "__pycache__":
+        parts = parts[1:]
+    return bool(_CUSTOMIZE.fullmatch(parts[0])) or (path.endswith(".pth") and (len(parts) == 1 or _below_site(path)))
+
+
+def _starts_in_prefix(path: str) -> bool:
+    """Tell whether a file below the prefix starts: all of the interpreter's library counts, ``lib/python3.x/os.py``."""
+    if _OF_THE_INTERPRETER.search(path) or _INTERPRETER.fullmatch(path):
+        return True
+    site = re.search(r"(?:^|/)[^/]*(?:site|dist)-packages/(.+)$", path)
+    return bool(site and _starts_in_site(site[1])) or (path.endswith(".pth") and _below_site(path))
+
+
+def _below_site(path: str) -> bool:
+    return bool(_SITE_FOLDER.search(path.rpartition("/")[0]))
