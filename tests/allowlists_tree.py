@@ -1,7 +1,11 @@
 """An allowlists tree in a sub-folder of a git repository, and what people do to it."""
 
+import atexit
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 POLICY = """
@@ -14,14 +18,30 @@ rules:
 SOURCES = "sources: [{id: pypi, preset: pypi}]\n"
 
 
+@cache
+def _first_commit() -> Path:
+    """Make the repository that every other one is a copy of: copying it is five times faster than making it."""
+    folder = Path(tempfile.mkdtemp(prefix="sekisho-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    tree = folder / "deep" / "allowlists"
+    tree.mkdir(parents=True)
+    (folder / "README.md").write_text("not part of the tree\n")
+    (tree / "policy.yaml").write_text(POLICY)
+    (tree / "sources.yaml").write_text(SOURCES)
+    for command in (
+        ["init", "--quiet", "--initial-branch=main", "--template="],
+        ["add", "."],
+        ["commit", "--quiet", "--message", "first"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *command], check=True)
+    return folder
+
+
 class Repository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tree = folder / "deep" / "allowlists"
-        self.tree.mkdir(parents=True)
-        self.git("init", "--quiet", "--initial-branch=main")
-        (folder / "README.md").write_text("not part of the tree\n")
-        self.commit({"policy.yaml": POLICY, "sources.yaml": SOURCES}, "first")
+        shutil.copytree(_first_commit(), folder)
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(["git", "-C", str(self.folder), *arguments], check=True, capture_output=True, text=True)

@@ -16,6 +16,14 @@ from tests.integration.line.site import DEAD_ENGINE, SEKISHO, kinds
 PACKAGES = ["alpha", "gamma"]
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """Let Ctrl-C reach what is started here, even when the tests themselves run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def stop(site, number):
     """End the services as Ctrl-C does, or as the kernel does when memory runs out."""
     status = site.down(number, alone=number is signal.SIGKILL)

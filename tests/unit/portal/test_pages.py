@@ -164,18 +164,16 @@ FORMS = {
 
 
 @pytest.mark.parametrize("path", FORMS)
-@pytest.mark.parametrize("key", [None, "", "0" * 64, "é", "key of somebody else"])
-def test_a_form_that_is_not_from_our_page_does_nothing(web, path, key):
+def test_a_form_that_is_not_from_our_page_does_nothing(web, path):
     request = web.house.waiting()
     before = web.house.ledger.size()
     visitor = web.visit("bo")
-    if key == "key of somebody else":
-        key = web.visit("otto").key()
-    fields = {**FORMS[path], **({} if key is None else {"key": key})}
-    answer = visitor.client.post(path.format(request), data=fields)
-    assert answer.status_code in (400, 403)
+    for key in (None, "", "0" * 64, "é", web.visit("otto").key()):
+        fields = {**FORMS[path], **({} if key is None else {"key": key})}
+        answer = visitor.client.post(path.format(request), data=fields)
+        assert answer.status_code in (400, 403), key
+        assert visitor.get("/").status_code == 200, key
     assert web.house.ledger.size() == before
-    assert visitor.get("/").status_code == 200
 
 
 def test_without_a_login_no_form_does_anything(web):

@@ -32,12 +32,12 @@ def imports(subject: Subject) -> Answer:
     excused = {entry.module: entry.reason for entry in subject.definition.may_not_import}
     broken = {module: (owner, error) for module, (owner, error) in results.items() if error}
     answered = {canonicalize_name(name) for name in answer.distributions}
-    faults = [f"nothing was heard of {a.project}" for a in subject.lock.artifacts if a.project not in answered]
-    faults += [
+    faults = [
         f"{module} ({owner}): {error.splitlines()[0] if error.splitlines() else error}"
         for module, (owner, error) in sorted(broken.items())
         if module not in excused
     ]
+    faults += [f"nothing was heard of {a.project}" for a in subject.lock.artifacts if a.project not in answered]
     notes = [f"{module} does not import, as expected: {excused[module]}" for module in sorted(broken.keys() & excused)]
     notes += [
         f"{module} {'imports after all' if module in results else 'is not in the image'}: drop it from may-not-import"
