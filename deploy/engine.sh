@@ -11,7 +11,7 @@ export PATH
 answers() { "$root/.venv/bin/python" -c 'import docker; docker.from_env(timeout=5).ping()' >/dev/null 2>&1; }
 
 is_ours() { # pid: a dockerd with our data root
-    tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF -- "--data-root $home/data"
+    { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qF -- "--data-root $home/data"
 }
 
 stop() {
