@@ -1,8 +1,6 @@
 """The signing keys of this installation, and the file that tells others to trust them."""
 
 import fcntl
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Literal
 from sekisho.errors import NotFoundError
 from sekisho.settings import Settings
 from sekisho.signing import Purpose, Signer, Trust
-from sekisho.store import write_atomically
+from sekisho.store import write_atomically, write_secret_once
 
 _PURPOSES: dict[str, tuple[Purpose, ...]] = {
     "portal": ("approval", "snapshot", "checkpoint"),
@@ -28,17 +26,7 @@ def load_signer(path: Path) -> Signer:
 
 def load_or_create_signer(path: Path) -> Signer:
     """Read the PKCS #8 key at ``path``; make it (mode 0600) if there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
-        half.touch(mode=0o600)
-        half.write_bytes(Signer.generate().to_pem())
-        try:
-            os.link(half, path)  # of two processes that start together, one key wins and both read it
-        except FileExistsError:
-            pass
-        finally:
-            half.unlink()
+    write_secret_once(path, Signer.generate().to_pem())
     return load_signer(path)
 
 

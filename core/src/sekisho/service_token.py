@@ -1,26 +1,16 @@
 """The token that the rooms use among themselves, kept in a file that only the service user can read."""
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 
 from sekisho.errors import NotFoundError
+from sekisho.store import write_secret_once
 
 
 def read_or_create(path: Path) -> str:
     """Return the service token at ``path``; make one (mode 0600) if there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
-        half.touch(mode=0o600)
-        half.write_text(f"skp_service_{secrets.token_urlsafe(32)}\n")
-        try:
-            os.link(half, path)
-        except FileExistsError:
-            pass
-        finally:
-            half.unlink()
+    write_secret_once(path, f"skp_service_{secrets.token_urlsafe(32)}\n".encode())
     return read(path)
 
 

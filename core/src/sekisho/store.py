@@ -57,6 +57,23 @@ def write_atomically(path: Path, data: bytes) -> None:
     flush_folder(path.parent)
 
 
+def write_secret_once(path: Path, data: bytes) -> None:
+    """Make a file of mode 0600 unless it is there; of two processes that start together, one wins for both."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    half.touch(mode=0o600)
+    try:
+        with disk_errors(path):
+            half.write_bytes(data)
+        os.link(half, path)
+    except FileExistsError:
+        pass
+    finally:
+        half.unlink()
+
+
 class Incoming:
     """A blob on its way in. ``write`` it, then ``keep`` it; whatever is not kept is gone."""
 

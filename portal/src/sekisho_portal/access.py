@@ -2,13 +2,41 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 
 from sekisho.errors import RefusedError, UnauthenticatedError
 from sekisho.tokens import Identity, Tokens
+from sekisho_portal.desk import Desk
+from sekisho_portal.snapshots import Snapshots
 
 COOKIE = "sekisho_token"
+
+Ending = Callable[[], bool]
+"""Tells whether the portal has been told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every route works with. Who waits for news is answered at once when the portal is ``ending``.
+
+    ``progress`` is shown while a stage runs, by request, and kept nowhere.
+    """
+
+    desk: Desk
+    snapshots: Snapshots
+    tokens: Tokens
+    ending: Ending
+    progress: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def house(request: Request) -> House:
+    """Return what the application was put together from."""
+    found: House = request.app.state.house
+    return found
 
 
 def bearer(request: Request) -> str | None:
@@ -25,6 +53,11 @@ def identify(request: Request, tokens: Tokens) -> Identity:
             "who are you?", todo="send `Authorization: Bearer TOKEN`; the CLI reads SEKISHO_TOKEN"
         )
     return tokens.identify(token)
+
+
+def caller(request: Request) -> Identity:
+    """Return who calls a route of the API."""
+    return identify(request, house(request).tokens)
 
 
 def visitor(request: Request, tokens: Tokens) -> Identity | None:

@@ -5,22 +5,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.errors import RefusedError
 from sekisho.model import EVERYONE, Sha256, normalize_project
-from sekisho.tokens import Identity, Tokens
-from sekisho_portal.access import identify
-from sekisho_portal.desk import Desk
+from sekisho.tokens import Identity
+from sekisho_portal.access import Ending, House, caller, house
 from sekisho_portal.reasons import explain
-from sekisho_portal.snapshots import Snapshots
 
 _LONGEST_WAIT = 30.0
 _STEP = 0.1
-
-Ending = Callable[[], bool]
-"""Tells whether the portal has been told to stop."""
 
 After = Annotated[int, Query(ge=0, le=2**53, description="the newest row that the caller knows")]
 Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="seconds to wait for news")]
@@ -43,6 +38,16 @@ class Report(BaseModel):
     body: dict[str, Any]
 
 
+api = APIRouter(prefix="/api")
+Who = Annotated[Identity, Depends(caller)]
+At = Annotated[House, Depends(house)]
+
+
+def _plain(at: House, request_id: str) -> dict[str, Any]:
+    status = at.desk.standing(request_id).plain(at.desk.link(request_id))
+    return {**status, "progress": at.progress[request_id]} if request_id in at.progress else status
+
+
 def _require_service(who: Identity) -> None:
     if not who.has("service"):
         raise RefusedError("only a room of Sekisho itself may read this")
@@ -59,95 +64,102 @@ async def until(news: Callable[[], Any], wait: float, ending: Ending) -> Any:  #
         await asyncio.sleep(_STEP)
 
 
-def routes(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending) -> APIRouter:
-    """Return the API's routes. Who waits for news is answered at once when the portal is ``ending``."""
-    api = APIRouter(prefix="/api")
-    progress: dict[str, dict[str, Any]] = {}
+@api.post("/requests", status_code=201)
+def ask(at: At, who: Who, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Record a request."""
+    return _plain(at, at.desk.ask(who, body).id)
 
-    def caller(request: Request) -> Identity:
-        return identify(request, tokens)
 
-    Who = Annotated[Identity, Depends(caller)]  # noqa: N806 (a type)
+@api.get("/requests")
+def requests(at: At, _who: Who) -> list[dict[str, Any]]:
+    """Return every request, newest first."""
+    return [standing.plain(at.desk.link(standing.id)) for standing in at.desk.all()]
 
-    def plain(request_id: str) -> dict[str, Any]:
-        status = desk.standing(request_id).plain(desk.link(request_id))
-        return {**status, "progress": progress[request_id]} if request_id in progress else status
 
-    @api.post("/requests", status_code=201)
-    def ask(who: Who, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        return plain(desk.ask(who, body).id)
+@api.get("/requests/{request_id}")
+async def status(at: At, _who: Who, request_id: str, after: After = 0, wait: Wait = 0) -> dict[str, Any]:
+    """Return where a request stands, once it has news behind row ``after``."""
+    await asyncio.to_thread(at.desk.standing, request_id)  # nobody waits for what does not exist
+    await until(
+        lambda: at.desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected")),
+        wait,
+        at.ending,
+    )
+    return await asyncio.to_thread(_plain, at, request_id)
 
-    @api.get("/requests")
-    def requests(_who: Who) -> list[dict[str, Any]]:
-        return [standing.plain(desk.link(standing.id)) for standing in desk.all()]
 
-    @api.get("/requests/{request_id}")
-    async def status(_who: Who, request_id: str, after: After = 0, wait: Wait = 0) -> dict[str, Any]:
-        await asyncio.to_thread(desk.standing, request_id)  # nobody waits for what does not exist
-        await until(
-            lambda: desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected")),
-            wait,
-            ending,
-        )
-        return await asyncio.to_thread(plain, request_id)
+@api.post("/requests/{request_id}/approve")
+def approve(at: At, who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
+    """Approve the closure of a request."""
+    expires = decision.expires.astimezone() if decision.expires else None
+    at.desk.approve(who, request_id, reason=decision.reason, expires=expires, closure=decision.closure)
+    return _plain(at, request_id)
 
-    @api.post("/requests/{request_id}/approve")
-    def approve(who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
-        expires = decision.expires.astimezone() if decision.expires else None
-        desk.approve(who, request_id, reason=decision.reason, expires=expires, closure=decision.closure)
-        return plain(request_id)
 
-    @api.post("/requests/{request_id}/deny")
-    def deny(who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
-        desk.deny(who, request_id, reason=decision.reason)
-        return plain(request_id)
+@api.post("/requests/{request_id}/deny")
+def deny(at: At, who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
+    """Deny a request."""
+    at.desk.deny(who, request_id, reason=decision.reason)
+    return _plain(at, request_id)
 
-    @api.post("/requests/{request_id}/retry")
-    def retry(who: Who, request_id: str) -> dict[str, Any]:
-        desk.retry(who, request_id)
-        return plain(request_id)
 
-    @api.post("/requests/{request_id}/report")
-    def report(who: Who, request_id: str, told: Report) -> dict[str, Any]:
-        if told.kind == "progress" and who.has("service"):
-            progress[request_id] = told.body
-            return {"id": request_id}
-        standing = desk.report(who, request_id, told.kind, told.body)
-        progress.pop(request_id, None)
-        return {"id": request_id, "state": standing.state}
+@api.post("/requests/{request_id}/retry")
+def retry(at: At, who: Who, request_id: str) -> dict[str, Any]:
+    """Have a failed request worked on again."""
+    at.desk.retry(who, request_id)
+    return _plain(at, request_id)
 
-    @api.get("/requests/{request_id}/records")
-    def records(who: Who, request_id: str) -> dict[str, Any]:
-        _require_service(who)
-        standing = desk.standing(request_id)
-        closure = standing.closure()
-        found = {"request": standing.request.plain(), "closure": closure.plain() if closure else None}
-        return {**found, "lock": standing.last["locked"].body["lock"] if "locked" in standing.last else None}
 
-    @api.get("/events")
-    async def events(who: Who, after: After = 0, wait: Wait = 0) -> list[dict[str, Any]]:
-        _require_service(who)
-        found = await until(lambda: desk.work(after), wait, ending)
-        return [entry.model_dump(mode="json") for entry in found]
+@api.post("/requests/{request_id}/report")
+def report(at: At, who: Who, request_id: str, told: Report) -> dict[str, Any]:
+    """Record what a stage made."""
+    if told.kind == "progress" and who.has("service"):
+        at.progress[request_id] = told.body
+        return {"id": request_id}
+    standing = at.desk.report(who, request_id, told.kind, told.body)
+    at.progress.pop(request_id, None)
+    return {"id": request_id, "state": standing.state}
 
-    @api.get("/policy")
-    def policy(_who: Who) -> dict[str, Any]:
-        snapshot = snapshots.current()
-        return {
-            "revision": snapshot.revision,
-            "sequence": snapshot.sequence,
-            "refused": [entry.plain() for entry in snapshot.refused],
-            "problem": snapshots.problem,
-        }
 
-    @api.get("/policy/snapshot")
-    async def sealed(_who: Who, after: After = 0, wait: Wait = 0) -> Response:
-        if not await until(lambda: snapshots.current().sequence > after, wait, ending):
-            return Response(status_code=204)
-        return Response(snapshots.sealed().canonical(), media_type="application/json")
+@api.get("/requests/{request_id}/records")
+def records(at: At, who: Who, request_id: str) -> dict[str, Any]:
+    """Return the records that the next stage works on."""
+    _require_service(who)
+    standing = at.desk.standing(request_id)
+    closure = standing.closure()
+    found = {"request": standing.request.plain(), "closure": closure.plain() if closure else None}
+    return {**found, "lock": standing.last["locked"].body["lock"] if "locked" in standing.last else None}
 
-    @api.get("/why/{project}")
-    def why(_who: Who, project: str, release: str | None = None, workspace: str = EVERYONE) -> dict[str, Any]:
-        return explain(desk, snapshots, normalize_project("pypi", project), release, workspace)
 
-    return api
+@api.get("/events")
+async def events(at: At, who: Who, after: After = 0, wait: Wait = 0) -> list[dict[str, Any]]:
+    """Return the rows behind ``after`` that ask a worker to do something."""
+    _require_service(who)
+    found = await until(lambda: at.desk.work(after), wait, at.ending)
+    return [entry.model_dump(mode="json") for entry in found]
+
+
+@api.get("/policy")
+def policy(at: At, _who: Who) -> dict[str, Any]:
+    """Return which policy is in force."""
+    snapshot = at.snapshots.current()
+    return {
+        "revision": snapshot.revision,
+        "sequence": snapshot.sequence,
+        "refused": [entry.plain() for entry in snapshot.refused],
+        "problem": at.snapshots.problem,
+    }
+
+
+@api.get("/policy/snapshot")
+async def sealed(at: At, _who: Who, after: After = 0, wait: Wait = 0) -> Response:
+    """Return the signed snapshot in force, once its sequence is above ``after``."""
+    if not await until(lambda: at.snapshots.current().sequence > after, wait, at.ending):
+        return Response(status_code=204)
+    return Response(at.snapshots.sealed().canonical(), media_type="application/json")
+
+
+@api.get("/why/{project}")
+def why(at: At, _who: Who, project: str, release: str | None = None, workspace: str = EVERYONE) -> dict[str, Any]:
+    """Return why a project is, or is not, to be had."""
+    return explain(at.desk, at.snapshots, normalize_project("pypi", project), release, workspace)

@@ -11,7 +11,7 @@ import sekisho_portal
 from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.tokens import Tokens
 from sekisho_portal import api, pages
-from sekisho_portal.access import visitor
+from sekisho_portal.access import Ending, House, visitor
 from sekisho_portal.desk import Desk
 from sekisho_portal.limits import Limits
 from sekisho_portal.snapshots import Snapshots
@@ -26,7 +26,7 @@ def _problem(error: SekishoError) -> JSONResponse:
     return JSONResponse(body, status_code=error.http_status, media_type="application/problem+json", headers=headers)
 
 
-def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: api.Ending = lambda: False) -> FastAPI:
+def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = lambda: False) -> FastAPI:
     """Return the application. Errors are problem documents under /api, and a page everywhere else."""
     app = FastAPI(title="Sekisho portal", version=sekisho_portal.__version__, docs_url=None, redoc_url=None)
 
@@ -64,6 +64,7 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: api.Endin
 
     ready: Callable[[], dict[str, int]] = lambda: {"sequence": snapshots.current().sequence}  # noqa: E731
     app.get("/readyz")(ready)
-    app.include_router(api.routes(desk, snapshots, tokens, ending))
-    app.include_router(pages.routes(desk, tokens))
+    app.state.house = House(desk, snapshots, tokens, ending)
+    app.include_router(api.api)
+    app.include_router(pages.pages)
     return app

@@ -5,23 +5,27 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import jinja2
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.errors import RefusedError
 from sekisho.tokens import Identity, Tokens
-from sekisho_portal.access import COOKIE, check_form, form_key, visitor
-from sekisho_portal.desk import Desk
+from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
 )
+_TEMPLATES = Path(__file__).with_name("templates")
+_STYLE = _TEMPLATES / "style.css"
 _ENGINE = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+At = Annotated[House, Depends(house)]
 
 
 def page(request: Request, template: str, who: Identity | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
@@ -47,84 +51,96 @@ def _known(request: Request, tokens: Tokens, key: str) -> Identity:
     return who
 
 
-def routes(desk: Desk, tokens: Tokens) -> APIRouter:
-    """Return the pages' routes."""
-    pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-    style = Path(__file__).with_name("templates") / "style.css"
+@pages.get("/style.css")
+def stylesheet() -> Response:
+    """Return the style of all pages."""
+    return Response(_STYLE.read_bytes(), media_type="text/css")
 
-    @pages.get("/style.css")
-    def stylesheet() -> Response:
-        return Response(style.read_bytes(), media_type="text/css")
 
-    @pages.get("/login")
-    def login(request: Request) -> HTMLResponse:
-        return page(request, "login.html", visitor(request, tokens), problem=None)
+@pages.get("/login")
+def login(at: At, request: Request) -> HTMLResponse:
+    """Show the form for a token."""
+    return page(request, "login.html", visitor(request, at.tokens), problem=None)
 
-    @pages.post("/login")
-    def log_in(request: Request, token: Annotated[str, Form()]) -> Response:
-        tokens.identify(token.strip())
-        answer = _back("/")
-        secure = urlsplit(str(request.base_url)).scheme == "https"
-        answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure, max_age=8 * 3600)
-        return answer
 
-    @pages.post("/logout")
-    def log_out(request: Request, key: Annotated[str, Form()]) -> Response:
-        check_form(request, key)
-        answer = _back("/login")
-        answer.delete_cookie(COOKIE)
-        return answer
+@pages.post("/login")
+def log_in(at: At, request: Request, token: Annotated[str, Form()]) -> Response:
+    """Take a token, and keep it in a cookie that no script reads."""
+    at.tokens.identify(token.strip())
+    answer = _back("/")
+    secure = urlsplit(str(request.base_url)).scheme == "https"
+    answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure, max_age=8 * 3600)
+    return answer
 
-    @pages.get("/")
-    def index(request: Request) -> Response:
-        who = visitor(request, tokens)
-        if who is None:
-            return _back("/login")
-        rows = [standing.plain(desk.link(standing.id)) for standing in desk.all()]
-        return page(request, "requests.html", who, rows=rows)
 
-    @pages.get("/requests/new")
-    def new(request: Request, project: str = "") -> Response:
-        return page(request, "new.html", visitor(request, tokens), project=project[:200])
+@pages.post("/logout")
+def log_out(request: Request, key: Annotated[str, Form()]) -> Response:
+    """Forget the token."""
+    check_form(request, key)
+    answer = _back("/login")
+    answer.delete_cookie(COOKIE)
+    return answer
 
-    @pages.post("/requests/new")
-    def ask(
-        request: Request,
-        requirements: Annotated[str, Form()],
-        python: Annotated[str, Form()],
-        glibc: Annotated[str, Form()],
-        key: Annotated[str, Form()],
-        reason: Annotated[str, Form()] = "",
-    ) -> Response:
-        who = _known(request, tokens, key)
-        wanted = [line.strip() for line in requirements.splitlines() if line.strip()]
-        body = {"requirements": wanted, "target": {"python": python, "glibc": glibc}, "reason": reason}
-        return _back(f"/requests/{desk.ask(who, body).id}")
 
-    @pages.get("/requests/{request_id}")
-    def show(request: Request, request_id: str) -> Response:
-        who = visitor(request, tokens)
-        if who is None:
-            return _back("/login")
-        standing = desk.standing(request_id)
-        return page(request, "request.html", who, row=standing.plain(desk.link(request_id)), closure=standing.closure())
+@pages.get("/")
+def index(at: At, request: Request) -> Response:
+    """Show all requests."""
+    who = visitor(request, at.tokens)
+    if who is None:
+        return _back("/login")
+    rows = [standing.plain(at.desk.link(standing.id)) for standing in at.desk.all()]
+    return page(request, "requests.html", who, rows=rows)
 
-    @pages.post("/requests/{request_id}/{action}")
-    def decide(
-        request: Request,
-        request_id: str,
-        action: str,
-        key: Annotated[str, Form()],
-        reason: Annotated[str, Form()],
-        closure: Annotated[str | None, Form()] = None,
-    ) -> Response:
-        who = _known(request, tokens, key)
-        if action == "approve":
-            desk.approve(who, request_id, reason=reason, expires=None, closure=closure)
-        elif action == "deny":
-            desk.deny(who, request_id, reason=reason)
-        else:
-            raise RefusedError(f"a request cannot be {action[:20]!r}")
-        return _back(f"/requests/{request_id}")
 
-    return pages
+@pages.get("/requests/new")
+def new(at: At, request: Request, project: str = "") -> Response:
+    """Show the form for a request."""
+    return page(request, "new.html", visitor(request, at.tokens), project=project[:200])
+
+
+@pages.post("/requests/new")
+def ask(
+    at: At,
+    request: Request,
+    requirements: Annotated[str, Form()],
+    python: Annotated[str, Form()],
+    glibc: Annotated[str, Form()],
+    key: Annotated[str, Form()],
+    reason: Annotated[str, Form()] = "",
+) -> Response:
+    """Take a request."""
+    who = _known(request, at.tokens, key)
+    wanted = [line.strip() for line in requirements.splitlines() if line.strip()]
+    body = {"requirements": wanted, "target": {"python": python, "glibc": glibc}, "reason": reason}
+    return _back(f"/requests/{at.desk.ask(who, body).id}")
+
+
+@pages.get("/requests/{request_id}")
+def show(at: At, request: Request, request_id: str) -> Response:
+    """Show a request, with what can be decided."""
+    who = visitor(request, at.tokens)
+    if who is None:
+        return _back("/login")
+    standing = at.desk.standing(request_id)
+    return page(request, "request.html", who, row=standing.plain(at.desk.link(request_id)), closure=standing.closure())
+
+
+@pages.post("/requests/{request_id}/{action}")
+def decide(
+    at: At,
+    request: Request,
+    request_id: str,
+    action: str,
+    key: Annotated[str, Form()],
+    reason: Annotated[str, Form()],
+    closure: Annotated[str | None, Form()] = None,
+) -> Response:
+    """Take a decision."""
+    who = _known(request, at.tokens, key)
+    if action == "approve":
+        at.desk.approve(who, request_id, reason=reason, expires=None, closure=closure)
+    elif action == "deny":
+        at.desk.deny(who, request_id, reason=reason)
+    else:
+        raise RefusedError(f"a request cannot be {action[:20]!r}")
+    return _back(f"/requests/{request_id}")

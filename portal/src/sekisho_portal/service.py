@@ -2,16 +2,15 @@
 
 import asyncio
 import logging
-import socket
 from datetime import UTC, datetime
 from functools import partial
 
 import uvicorn
 
 from sekisho.database import open_database
-from sekisho.errors import ConflictError
 from sekisho.keys import load_trust, open_signer
 from sekisho.ledger import CHECKPOINT, Ledger
+from sekisho.listening import listen
 from sekisho.ports import Clock
 from sekisho.service_token import read_or_create
 from sekisho.settings import Settings
@@ -63,27 +62,10 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     return desk, snapshots, tokens
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise ``ConflictError`` naming the port that is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConflictError(
-            f"the portal cannot listen on {host}:{port}: {error.strerror}",
-            where="SEKISHO_PORTAL_PORT",
-            todo="stop what uses the port, or choose another one",
-        ) from error
-    return listener
-
-
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the portal until ``stop`` is set."""
     desk, snapshots, tokens = await asyncio.to_thread(open_desk, settings)
-    listener = listen(settings.portal_host, settings.portal_port)
+    listener = listen(settings.portal_host, settings.portal_port, service="portal")
     config = uvicorn.Config(
         make_app(desk, snapshots, tokens, stop.is_set),
         log_config=None,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from sekisho.errors import ConflictError
+from sekisho.listening import listen as open_socket
 from sekisho.settings import Settings
 from sekisho_proxy.compose import open_app
 
@@ -27,7 +27,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings, stop: asyncio.Event, *, listen: socket.socket | None = None) -> None:
     """Serve until ``stop`` is set. Raises ``ConflictError`` if the port is taken; ``listen`` is a socket to use."""
-    listener = listen or bind(settings.proxy_host, settings.proxy_port)
+    listener = listen or open_socket(settings.proxy_host, settings.proxy_port, service="proxy")
     with listener:
         async with open_app(settings) as app:
             config = uvicorn.Config(
@@ -51,25 +51,3 @@ async def serve(settings: Settings, stop: asyncio.Event, *, listen: socket.socke
                 waiting.cancel()
                 server.should_exit = True
                 await task
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise ``ConflictError`` naming the port if it cannot be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConflictError(f"{host!r} is no address to listen on", where="SEKISHO_PROXY_HOST") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(1024)
-        listener.setblocking(False)  # noqa: FBT003 (positional only)
-    except OSError as error:
-        listener.close()
-        raise ConflictError(
-            f"port {port} on {host} cannot be used: {error.strerror}",
-            where="SEKISHO_PROXY_PORT",
-            todo="stop what listens there, or set another",
-        ) from error
-    return listener

@@ -15,13 +15,14 @@ import httpx2
 
 from sekisho import service_token
 from sekisho.allowlist import Allowlist, SignedApproval, Source, sign_approval
+from sekisho.listening import listen
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.store import write_atomically
-from sekisho_proxy.service import bind, serve
+from sekisho_proxy.service import serve
 
 ASK = "http://127.0.0.1:9"
 POLICY = f"version: 1\nask: {ASK}\nrules:\n  - {{id: no-evil, check: denied, projects: [evil]}}\n"
@@ -112,7 +113,7 @@ class House:
     @contextlib.contextmanager
     def open(self) -> Iterator[httpx2.Client]:
         """Run the service; give a client with its address."""
-        listener = bind("127.0.0.1", 0)
+        listener = listen("127.0.0.1", 0, service="proxy")
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         ready, held = threading.Event(), []
 

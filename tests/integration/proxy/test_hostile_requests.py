@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from sekisho.errors import ConflictError
 from sekisho_proxy.bundle import workshop
 from sekisho_proxy.bundle.export import export_bundle
 from sekisho_proxy.bundle.workshop import open_workshop, put_in_place
@@ -20,7 +19,6 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors
 from sekisho_proxy.quarantine import Quarantine
-from sekisho_proxy.service import bind
 from tests.wheels import make_wheel
 
 
@@ -63,12 +61,6 @@ def test_a_head_is_bounded_and_so_are_connections(house, monkeypatch):
         assert client.get("/healthz").status_code == 503
         for wire in held:
             wire.close()
-
-
-def test_a_taken_port_names_the_setting():
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConflictError) as error:
-        bind("127.0.0.1", taken.getsockname()[1])
-    assert error.value.where == "SEKISHO_PROXY_PORT"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from sekisho.errors import ConflictError
+from sekisho.listening import listen
 from sekisho.signing import Signer
-from sekisho_proxy.service import bind, serve
+from sekisho_proxy.service import serve
 from tests.fake_upstream import run_asgi
 from tests.integration.proxy.house import House, until
 
@@ -148,7 +149,7 @@ def test_a_changed_file_on_the_disk_is_refused_at_the_start(house, approved):
 
 
 def test_a_taken_port_is_named(house):
-    with bind("127.0.0.1", 0) as taken:
+    with listen("127.0.0.1", 0, service="proxy") as taken:
         port = taken.getsockname()[1]
         settings = house.settings.model_copy(update={"proxy_port": port})
         with pytest.raises(ConflictError, match=str(port)):

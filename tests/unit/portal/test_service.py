@@ -19,14 +19,6 @@ def _settings(tmp_path, **more):
     return Settings(**(values | more))
 
 
-def test_a_port_that_is_taken_is_named_with_what_to_do():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(ConflictError, match=f"127.0.0.1:{port}") as caught:
-            service.listen("127.0.0.1", port)
-    assert caught.value.where == "SEKISHO_PORTAL_PORT"
-
-
 def test_the_first_start_makes_keys_tokens_and_a_snapshot(house):
     data = house.settings.data
     assert house.tokens.identify(read(data / "service.token")).roles == ("service",)

@@ -1,0 +1,28 @@
+"""The socket that a service listens on."""
+
+import socket
+
+from sekisho.errors import ConflictError
+
+
+def listen(host: str, port: int, *, service: str) -> socket.socket:
+    """Return a listening socket; raise ``ConflictError`` naming the setting of ``service`` that cannot be had."""
+    setting = f"SEKISHO_{service.upper()}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConflictError(f"{host!r} is no address to listen on", where=f"{setting}_HOST") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+        listener.setblocking(False)  # noqa: FBT003 (positional only)
+    except OSError as error:
+        listener.close()
+        raise ConflictError(
+            f"the {service} cannot listen on {host}:{port}: {error.strerror}",
+            where=f"{setting}_PORT",
+            todo="stop what uses the port, or choose another one",
+        ) from error
+    return listener
