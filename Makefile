@@ -5,6 +5,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 READY := .venv/.ready
+OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
 .PHONY: help tools setup demo test check unit integration e2e docs lock clean
@@ -14,6 +15,10 @@ help: ## list the targets
 
 $(READY): requirements/bootstrap.txt requirements/run.txt requirements/dev.txt $(MEMBERS:%=%/pyproject.toml) deploy/setup.sh
 	@sh deploy/setup.sh venv
+	@touch $@
+
+$(OTHERS): $(READY) requirements/clients.txt requirements/peers.txt
+	@sh deploy/setup.sh others
 	@touch $@
 
 tools:
@@ -36,7 +41,7 @@ check: $(READY) ## style, types, architecture
 unit: $(READY) ## unit and property tests, with the network cut
 	sh tests/without-network.sh $(PYTEST) tests/unit tests/property
 
-integration: setup ## real clients, a real engine, loopback only
+integration: setup $(OTHERS) ## real clients, a real engine, loopback only
 	sh deploy/engine.sh run $(PYTEST) tests/integration
 
 e2e: setup ## the demo itself, against PyPI

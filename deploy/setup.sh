@@ -1,5 +1,6 @@
 #!/bin/sh
-# Set-up. `venv` makes .venv from the hash-pinned requirements; `tools` installs what the demo runs besides Python.
+# Set-up. `venv` makes .venv from the hash-pinned requirements; `others` makes environments of the clients and servers
+# that the tests drive; `tools` installs what the demo runs besides Python.
 # With root and apt-get it installs what is missing; otherwise it names exactly that, and exits with 1.
 set -eu
 cd "$(dirname "$0")/.."
@@ -45,20 +46,41 @@ has_venv() { "$1" -c 'import venv, ensurepip' 2>/dev/null; }
 
 venv_package() { "$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'; }
 
-make_venv() {
+fresh_venv() { # folder
     python=$(find_python)
     has_venv "$python" || install "$(venv_package "$python")" "Python's venv module"
-    if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-        rm -rf .venv
-        say "making .venv with $("$python" --version)"
-        "$python" -m venv .venv
+    if [ ! -x "$1/bin/python" ] || ! "$1/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        rm -rf "$1"
+        say "making $1 with $("$python" --version)"
+        "$python" -m venv "$1"
     fi
+}
+
+install_locked() { # folder of the environment, locks…
+    folder=$1
+    shift
+    for lock; do
+        set -- "$@" -r "$lock"
+        shift
+    done
+    .venv/bin/uv pip install --quiet --compile-bytecode --python "$folder/bin/python" --require-hashes "$@"
+}
+
+make_venv() {
+    fresh_venv .venv
     .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
     say "installing the hash-pinned requirements"
-    .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes \
-        -r requirements/run.txt -r requirements/dev.txt
+    install_locked .venv requirements/run.txt requirements/dev.txt
     .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation \
         -e core -e proxy -e portal -e builder -e stages
+}
+
+make_others() {
+    for name in clients peers; do
+        fresh_venv ".venv-$name"
+        say "installing the $name that the tests drive"
+        install_locked ".venv-$name" "requirements/$name.txt"
+    done
 }
 
 install_tools() {
@@ -89,9 +111,10 @@ install_tools() {
 
 case "${1:-}" in
     venv) make_venv ;;
+    others) make_others ;;
     tools) install_tools ;;
     *)
-        say "usage: setup.sh venv|tools"
+        say "usage: setup.sh venv|others|tools"
         exit 2
         ;;
 esac

@@ -16,3 +16,5 @@ compile requirements/bootstrap.txt requirements/bootstrap.in
 compile requirements/run.txt requirements/run.in core/pyproject.toml proxy/pyproject.toml portal/pyproject.toml \
     builder/pyproject.toml stages/pyproject.toml
 compile requirements/dev.txt requirements/dev.in -c requirements/run.txt
+compile requirements/clients.txt requirements/clients.in
+compile requirements/peers.txt requirements/peers.in
