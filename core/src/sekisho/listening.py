@@ -1,6 +1,11 @@
-"""The socket that a service listens on."""
+"""What services stand on: a socket and an event loop."""
 
+import asyncio
 import socket
+from collections.abc import Coroutine
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from sekisho.errors import ConflictError
 
@@ -26,3 +31,10 @@ def listen(host: str, port: int, *, service: str) -> socket.socket:
             todo="stop what uses the port, or choose another one",
         ) from error
     return listener
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a service to its end, on uvloop where a distribution brought it along."""
+    factory = import_module("uvloop").new_event_loop if find_spec("uvloop") else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)

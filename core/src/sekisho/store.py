@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from sekisho.errors import CorruptError, NotFoundError, StorageFullError
 
@@ -75,19 +74,24 @@ def write_secret_once(path: Path, data: bytes) -> None:
 
 
 class Incoming:
-    """A blob on its way in. ``write`` it, then ``keep`` it; whatever is not kept is gone."""
+    """A blob on its way in. ``write`` it, then ``keep`` it; whatever is not kept is gone.
+
+    What was written can be read from ``path`` at once: nothing is buffered here.
+    """
 
     def __init__(self, store: "BlobStore") -> None:
         self._store = store
         self.path = store.incoming / uuid.uuid4().hex
-        self.file: BinaryIO = self.path.open("wb")
+        self.file = self.path.open("wb", buffering=0)
         self._sha256 = hashlib.sha256()
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
         """Add bytes."""
+        left = memoryview(chunk)
         with disk_errors(self._store.root):
-            self.file.write(chunk)
+            while left:
+                left = left[self.file.write(left) :]
         self._sha256.update(chunk)
         self.size += len(chunk)
 
@@ -97,7 +101,6 @@ class Incoming:
         if expected is not None and found != expected:
             raise CorruptError(f"the bytes hash to sha256:{found}, not sha256:{expected}")
         with disk_errors(self._store.root):
-            self.file.flush()
             os.fsync(self.file.fileno())
             self.file.close()
             target = self._store.path(found)

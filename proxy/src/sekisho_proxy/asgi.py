@@ -1,6 +1,8 @@
 """The ASGI shell: a scope becomes a request, a reply becomes messages, an error becomes a problem."""
 
 import asyncio
+import logging
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -10,7 +12,8 @@ from sekisho_proxy.exchange import Reply, Request, Slice, crash_reply, problem_r
 
 Handler = Callable[[Request], Awaitable[Reply]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-_CHUNK = 1 << 20
+_LOG = logging.getLogger("sekisho.proxy")
+_CHUNK = 256 << 10
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 _TWO_LENGTHS = Reply(
     400,
@@ -57,8 +60,13 @@ async def _answer(request: Request, reply: Reply, send: Send) -> None:
             await _send_slice(file, body, send)
     else:
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        async for chunk in body:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if request.method != "HEAD":
+            try:
+                async for chunk in body:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except SekishoError as error:
+                _LOG.warning("%s was cut short: %s", request.path, error)
+                return  # a response that does not come to its end is how the server is told to cut the connection
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -70,14 +78,25 @@ async def _start(reply: Reply, length: int, send: Send) -> None:
 
 
 async def _send_slice(file: BinaryIO, part: Slice, send: Send) -> None:
-    file.seek(part.start)
-    left = part.length
-    while left:
-        chunk = await asyncio.to_thread(file.read, min(left, _CHUNK))
+    at, end, handle = part.start, part.start + part.length, file.fileno()
+    while at < end:
+        length = min(end - at, _CHUNK)
+        chunk: bytes | memoryview | None = _read_cached(handle, length, at)
+        if not chunk:
+            chunk = await asyncio.to_thread(os.pread, handle, length, at)
         if not chunk:
             message = f"{part.path.name} is shorter than it was"
             raise OSError(message)
-        left -= len(chunk)
-        await send({"type": "http.response.body", "body": chunk, "more_body": bool(left)})
+        at += len(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": at < end})
     if not part.length:
         await send({"type": "http.response.body", "body": b""})
+
+
+def _read_cached(handle: int, length: int, start: int) -> memoryview | None:
+    """Return bytes that the system holds in memory, or ``None`` where a disk would be waited for."""
+    buffer = bytearray(length)
+    try:
+        return memoryview(buffer)[: os.preadv(handle, [buffer], start, os.RWF_NOWAIT)]
+    except OSError:  # BlockingIOError, or a file system that knows no such thing
+        return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sekisho import listening
 from sekisho.cli.frame import emit, json_option
 from sekisho.settings import Settings, load_settings
 
@@ -18,7 +19,7 @@ def proxy() -> None:
 @proxy.command()
 def serve() -> None:
     """Serve until interrupted."""
-    asyncio.run(_serve(load_settings()))
+    listening.run(_serve(load_settings()))
 
 
 async def _serve(settings: Settings) -> None:

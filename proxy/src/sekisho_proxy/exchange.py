@@ -53,7 +53,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. A stream has no length known beforehand."""
+    """One answer. A stream states its length itself, if it is known."""
 
     status: int
     headers: Headers

@@ -16,12 +16,16 @@ class Flights:
 
     async def once(self, key: Hashable, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return what ``work`` answers, starting it only if no flight for ``key`` is under way."""
+        return await asyncio.shield(self.start(key, work))
+
+    def start(self, key: Hashable, work: Callable[[], Awaitable[Answer]]) -> asyncio.Task[Answer]:
+        """Return the flight for ``key``, starting it if none is under way. Whoever waits must not cancel it."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.ensure_future(work())
             self._tasks[key] = task
             task.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(task)
+        return task
 
     def _land(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(key, None)

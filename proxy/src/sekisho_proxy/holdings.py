@@ -5,17 +5,21 @@ No route reads from the quarantine. Its files become blobs only by ``ensure``, w
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from sekisho.errors import CorruptError, UpstreamError
 from sekisho.model import Artifact
 from sekisho.policy import Snapshot
 from sekisho.store import BlobStore
+from sekisho_proxy.arrival import Arrival
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.inspect.metadata import extract_metadata
 from sekisho_proxy.upstream.sources import Upstreams, fetch_artifact
+
+_WORTH_STREAMING = 1 << 20
+"""Bytes under which a client gets a clear status after the whole file has come, rather than its first bytes sooner."""
 
 Present = Callable[[], Snapshot]
 """Returns the snapshot in force, or raises."""
@@ -37,6 +41,7 @@ class Holdings:
         self._present = present
         self._upstreams = upstreams
         self._flights = Flights()
+        self._arriving: dict[str, tuple[asyncio.Task[None], Arrival]] = {}
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-written."""
@@ -58,12 +63,35 @@ class Holdings:
         """
         path = self.blobs.path(artifact.sha256)
         if not path.is_file():
-            await self._flights.once(("blob", artifact.sha256), lambda: self._bring(artifact))
+            await asyncio.shield(self._bring(artifact)[0])
         return path
 
-    async def _bring(self, artifact: Artifact) -> None:
+    async def open(self, artifact: Artifact) -> Path | AsyncIterator[bytes]:
+        """Return an approved file's blob, or its bytes as they come if it is large and still has to be fetched.
+
+        Call it only with what the gate admitted. The bytes never come to their end unless they are the right ones.
+        """
+        path = self.blobs.path(artifact.sha256)
+        if path.is_file() or artifact.size < _WORTH_STREAMING:
+            return await self.ensure(artifact)
+        flight, arrival = self._bring(artifact)
+        await arrival.begun(flight)
+        return path if flight.done() else arrival.chunks(flight, path)
+
+    def _bring(self, artifact: Artifact) -> tuple[asyncio.Task[None], Arrival]:
+        """Return the flight that brings a file, under way by now, and what it has brought so far."""
+        key = artifact.sha256
+        found = self._arriving.get(key)
+        if found is None:
+            arrival = Arrival(artifact)
+            flight = self._flights.start(("blob", key), lambda: self._take_or_fetch(artifact, arrival))
+            found = self._arriving[key] = flight, arrival
+            flight.add_done_callback(lambda _: self._arriving.pop(key))
+        return found
+
+    async def _take_or_fetch(self, artifact: Artifact, arrival: Arrival) -> None:
         if not self._adopt(artifact.sha256):
-            await self._fetch(artifact, self.blobs)
+            await self._fetch(artifact, self.blobs, arrival)
 
     def _adopt(self, sha256: str) -> bool:
         try:
@@ -77,17 +105,20 @@ class Holdings:
         for store in (self.blobs, self.quarantine):
             if store.has(artifact.sha256):
                 return store.path(artifact.sha256)
-        await self._flights.once(("quarantine", artifact.sha256), lambda: self._fetch(artifact, self.quarantine))
+        await self._flights.once(
+            ("quarantine", artifact.sha256), lambda: self._fetch(artifact, self.quarantine, Arrival(artifact))
+        )
         return self.quarantine.path(artifact.sha256)
 
-    async def _fetch(self, artifact: Artifact, store: BlobStore) -> None:
+    async def _fetch(self, artifact: Artifact, store: BlobStore, arrival: Arrival) -> None:
         if self._upstreams is None:
             raise NotHereError(
                 f"{artifact.filename} is not in any imported bundle",
                 where=artifact.path,
                 todo="export a bundle in the open zone and bring it over with `sekisho import`",
             )
-        await fetch_artifact(self._upstreams.fetcher(self._present(), artifact.source), artifact, store)
+        fetcher = self._upstreams.fetcher(self._present(), artifact.source)
+        await fetch_artifact(fetcher, artifact, store, arrival.begin)
 
     async def metadata(self, artifact: Artifact) -> bytes:
         """Return the METADATA of an approved wheel, extracted from its verified blob.

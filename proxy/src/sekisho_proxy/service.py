@@ -10,10 +10,10 @@ import uvicorn
 from sekisho.listening import listen as open_socket
 from sekisho.settings import Settings
 from sekisho_proxy.compose import open_app
+from sekisho_proxy.wire import BoundedProtocol
 
 _GRACE = 5
 _MOST_CONNECTIONS = 512
-_LARGEST_HEAD = 16 << 10
 
 
 class _Server(uvicorn.Server):
@@ -40,7 +40,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, listen: socket.socke
                 timeout_graceful_shutdown=_GRACE,
                 timeout_keep_alive=60,
                 limit_concurrency=_MOST_CONNECTIONS,
-                h11_max_incomplete_event_size=_LARGEST_HEAD,
+                http=BoundedProtocol,
             )
             server = _Server(config)
             task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import click
 
+from sekisho import listening
 from sekisho.cli.frame import emit, json_option, report
 from sekisho.database import open_database
 from sekisho.errors import CorruptError, MissingToolError, SekishoError
@@ -60,7 +61,7 @@ def run(services: dict[str, Service], settings: Settings) -> NoReturn:
     """Serve until told to stop, and end the process soon after: a stage that hangs goes on at the next start."""
     status = 1
     try:
-        asyncio.run(serve(services, settings))
+        listening.run(serve(services, settings))
         status = 0
     except SekishoError as error:
         report(error, as_json=False)

@@ -1,6 +1,7 @@
 """The pip door, ``/w/<workspace>/…``: pages, files, and the tombstones' addresses."""
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 from sekisho.errors import BadInputError, NotFoundError
@@ -65,17 +66,20 @@ class PipDoor:
         shared = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
             return Reply(304, shared)
-        blob = await self._holdings.ensure(artifact)
-        size = blob.stat().st_size
+        ranged = request.header(b"range") and request.method != "HEAD"
+        found = await (self._holdings.ensure(artifact) if ranged else self._holdings.open(artifact))
+        if not isinstance(found, Path):
+            return Reply(200, (*shared, (b"content-length", b"%d" % artifact.size)), found)
+        size = found.stat().st_size
         try:
-            part = wanted(request.header(b"range"), request.header(b"if-range"), etag, size)
+            part = wanted(request.header(b"range"), request.header(b"if-range"), etag, size) if ranged else None
         except UnsatisfiableError:
             return Reply(416, (*shared[1:], (b"content-range", b"bytes */%d" % size)))
-        if part is None or request.method == "HEAD":
-            return Reply(200, shared, Slice(blob, 0, size))
+        if part is None:
+            return Reply(200, shared, Slice(found, 0, size))
         start, length = part
         content_range = b"bytes %d-%d/%d" % (start, start + length - 1, size)
-        return Reply(206, (*shared, (b"content-range", content_range)), Slice(blob, start, length))
+        return Reply(206, (*shared, (b"content-range", content_range)), Slice(found, start, length))
 
     async def _metadata(self, request: Request, artifact: Artifact) -> Reply:
         if not artifact.filename.endswith(".whl"):

@@ -20,6 +20,9 @@ from sekisho_proxy.upstream.source import CachedPages, Pages
 
 _LARGEST_FILE = 20 << 30
 
+Moved = Callable[[], None]
+"""Called when more of a file has been written."""
+
 
 class Upstreams:
     """Fetchers and pages by source. Pages are remembered as long as the source's entry stays as it is."""
@@ -52,12 +55,17 @@ class Upstreams:
         return UndeniedPages(self.pages(snapshot, source), snapshot.policy, now)
 
 
-async def fetch_artifact(fetcher: Fetcher, artifact: Artifact, store: BlobStore) -> None:
-    """Bring one file into ``store``. Nothing is visible there before size and sha256 are right."""
+async def fetch_artifact(
+    fetcher: Fetcher, artifact: Artifact, store: BlobStore, begun: Callable[[Incoming], Moved] = lambda _: _nothing
+) -> None:
+    """Bring one file into ``store``. Nothing is visible there before size and sha256 are right.
+
+    Each try hands what it writes to ``begun``, whose answer is called after every chunk.
+    """
     missing: NotFoundError | None = None
     for base in fetcher.place.files:
         try:
-            await _receive(fetcher, base + artifact.path, artifact, store)
+            await _receive(fetcher, base + artifact.path, artifact, store, begun)
         except NotFoundError as error:
             missing = error
         else:
@@ -65,16 +73,29 @@ async def fetch_artifact(fetcher: Fetcher, artifact: Artifact, store: BlobStore)
     raise missing or UpstreamError(f"source {artifact.source!r} has no hosts", where=artifact.path)
 
 
-async def _receive(fetcher: Fetcher, url: str, artifact: Artifact, store: BlobStore) -> None:
+def _nothing() -> None:
+    return
+
+
+async def _receive(
+    fetcher: Fetcher, url: str, artifact: Artifact, store: BlobStore, begun: Callable[[Incoming], Moved]
+) -> None:
     with ExitStack() as stack:
-        begun: list[Incoming] = []
+        tries: list[Incoming] = []
 
         def begin() -> Callable[[bytes], None]:
-            begun.append(stack.enter_context(store.receive()))
-            return begun[-1].write
+            incoming = stack.enter_context(store.receive())
+            tries.append(incoming)
+            moved = begun(incoming)
+
+            def take(chunk: bytes) -> None:
+                incoming.write(chunk)
+                moved()
+
+            return take
 
         await fetcher.download(url, begin, limit=artifact.size or _LARGEST_FILE)
-        incoming = begun[-1]
+        incoming = tries[-1]
         if artifact.size and incoming.size != artifact.size:
             raise CorruptError(
                 f"source {artifact.source!r} sent {incoming.size} bytes of {artifact.size}", where=artifact.path
