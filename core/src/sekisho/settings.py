@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sekisho.errors import BadInputError
+from sekisho.logs import Format, Level
 from sekisho.model import EVERYONE, sha256_hex
 from sekisho.model.base import explain
 
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
         Path("~/.cache/sekisho/bases").expanduser(), description="base images that were built here, by lock digest"
     )
     upstream_timeout: float = Field(20.0, gt=0, description="seconds without a byte until an upstream counts as down")
+    log_level: Level = Field("warning", description="what services log: `info` has a line for each request")
+    log_format: Format = Field("text", description="how they log it: `text`, or `json` with one object a line")
     debian_mirror: str | None = Field(None, description="mirror that base images are built from; default mmdebstrap's")
 
     @classmethod

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 from sekisho.errors import SekishoError, UpstreamError
 from sekisho_proxy.exchange import Reply, Request, Slice, crash_reply, problem_reply
+from sekisho_proxy.observe import Observer
 
 Handler = Callable[[Request], Awaitable[Reply]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -25,14 +27,17 @@ _TWO_LENGTHS = Reply(
 class App:
     """An ASGI application around one handler."""
 
-    def __init__(self, handle: Handler) -> None:
+    def __init__(self, handle: Handler, observer: Observer) -> None:
         self._handle = handle
+        self._observer = observer
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        began = time.perf_counter()
         request = Request(scope["method"], scope["path"], dict(scope["headers"]), receive)
+        name = self._observer.name(request)
         try:
             reply = _TWO_LENGTHS if request.headers.keys() >= _LENGTHS else await self._handle(request)
         except SekishoError as error:
@@ -42,24 +47,25 @@ class App:
         except asyncio.CancelledError:  # only the end of the service cancels
             reply = problem_reply(UpstreamError("the proxy is being stopped", todo="try again in a moment"))
         with suppress(asyncio.CancelledError):
-            await _answer(request, reply, send)
+            await _answer(request, reply, (b"x-request-id", name), send)
+        self._observer.saw(request, reply, began)
 
 
-async def _answer(request: Request, reply: Reply, send: Send) -> None:
+async def _answer(request: Request, reply: Reply, name: tuple[bytes, bytes], send: Send) -> None:
     body = reply.body
     if isinstance(body, bytes):
-        await _start(reply, len(body), send)
+        await _start(reply, len(body), name, send)
         await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
     elif isinstance(body, Slice):
         if request.method == "HEAD":
-            await _start(reply, body.length, send)
+            await _start(reply, body.length, name, send)
             await send({"type": "http.response.body", "body": b""})
             return
         with body.path.open("rb") as file:
-            await _start(reply, body.length, send)
+            await _start(reply, body.length, name, send)
             await _send_slice(file, body, send)
     else:
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.headers, name]})
         if request.method != "HEAD":
             try:
                 async for chunk in body:
@@ -70,8 +76,8 @@ async def _answer(request: Request, reply: Reply, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _start(reply: Reply, length: int, send: Send) -> None:
-    headers = [*reply.headers]
+async def _start(reply: Reply, length: int, name: tuple[bytes, bytes], send: Send) -> None:
+    headers = [*reply.headers, name]
     if reply.status != 304:
         headers.append((b"content-length", b"%d" % length))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -8,6 +8,7 @@ import click
 
 from sekisho import listening
 from sekisho.cli.frame import emit, json_option
+from sekisho.logs import configure_logs
 from sekisho.settings import Settings, load_settings
 
 
@@ -19,7 +20,9 @@ def proxy() -> None:
 @proxy.command()
 def serve() -> None:
     """Serve until interrupted."""
-    listening.run(_serve(load_settings()))
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    listening.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:

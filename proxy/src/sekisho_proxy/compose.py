@@ -19,6 +19,7 @@ from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal
 from sekisho_proxy.gate import Gate
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors
+from sekisho_proxy.observe import Observer
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.quarantine import Quarantine
 from sekisho_proxy.routes import Routes
@@ -74,7 +75,9 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
         gate = Gate(store.held, settings.portal)
         book = Book(store.held, gate, store.holdings, replica=settings.replica)
         status = Status(store.held)
+        observer = Observer(store.held)
         handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "api"), status)
+        handlers["metrics"] = observer
         handlers["w"] = PipDoor(gate, book, store.holdings, clock)
         if store.upstreams is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
@@ -85,7 +88,7 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
         task = asyncio.create_task(follower.run())
         stack.push_async_callback(_end, task)
-        yield App(Routes(handlers))
+        yield App(Routes(handlers), observer)
 
 
 def _open_side_doors(

@@ -21,6 +21,7 @@ from sekisho.database import open_database
 from sekisho.errors import CorruptError, MissingToolError, SekishoError
 from sekisho.keys import load_trust, open_signer
 from sekisho.ledger import CHECKPOINT, ORIGIN, Ledger
+from sekisho.logs import configure_logs
 from sekisho.settings import Settings, load_settings
 from sekisho.store import write_atomically
 from sekisho.tokens import ROLES, Tokens
@@ -60,6 +61,7 @@ async def serve(services: dict[str, Service], settings: Settings) -> None:
 def run(services: dict[str, Service], settings: Settings) -> NoReturn:
     """Serve until told to stop, and end the process soon after: a stage that hangs goes on at the next start."""
     status = 1
+    configure_logs(settings.log_level, settings.log_format)
     try:
         listening.run(serve(services, settings))
         status = 0
