@@ -24,6 +24,7 @@ from sekisho_proxy.pages.book import Book
 from sekisho_proxy.quarantine import Quarantine
 from sekisho_proxy.routes import Routes
 from sekisho_proxy.upstream.fetcher import make_client
+from sekisho_proxy.upstream.reach import Reach
 from sekisho_proxy.upstream.sources import Upstreams
 
 
@@ -73,12 +74,13 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
         store = await stack.enter_async_context(open_store(settings, clock))
         store.holdings.sweep()
         gate = Gate(store.held, settings.portal)
-        book = Book(store.held, gate, store.holdings, replica=settings.replica)
-        status = Status(store.held)
+        reach = Reach(store.held, store.holdings, store.upstreams) if store.upstreams else None
+        book = Book(store.held, gate, store.holdings, reach)
+        status = Status(store.held, reach)
         observer = Observer(store.held)
         handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "api"), status)
         handlers["metrics"] = observer
-        handlers["w"] = PipDoor(gate, book, store.holdings, clock)
+        handlers["w"] = PipDoor(gate, book, store.holdings, reach, clock)
         if store.upstreams is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
@@ -86,8 +88,8 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
             handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
             client = await stack.enter_async_context(make_portal_client(settings.portal))
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
-        task = asyncio.create_task(follower.run())
-        stack.push_async_callback(_end, task)
+        for runs in (follower.run(), *([reach.run()] if reach else [])):
+            stack.push_async_callback(_end, asyncio.create_task(runs))
         yield App(Routes(handlers), observer)
 
 

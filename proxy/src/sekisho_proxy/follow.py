@@ -42,7 +42,7 @@ class Stale:
 class Held:
     """The snapshot in force, opened and as it was sealed.
 
-    ``turn`` counts the swaps, so that caches know when to forget.
+    ``turn`` counts the swaps, so that caches know when to forget; ``begun`` is set by the first.
     """
 
     def __init__(self, file: Path, trust: Path, clock: Clock) -> None:
@@ -52,6 +52,7 @@ class Held:
         self.snapshot: Snapshot | None = None
         self.sealed = b""
         self.turn = 0
+        self.begun = asyncio.Event()
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
 
@@ -83,6 +84,7 @@ class Held:
             return False
         self.snapshot, self.sealed = snapshot, data
         self.turn += 1
+        self.begun.set()
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
         return True

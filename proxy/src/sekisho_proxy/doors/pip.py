@@ -13,6 +13,7 @@ from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.ranges import UnsatisfiableError, wanted
+from sekisho_proxy.upstream.reach import Reach
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
@@ -22,10 +23,11 @@ _BYTES = (b"content-type", b"application/octet-stream")
 class PipDoor:
     """Serves ``/w/<workspace>/pypi/…`` and ``/w/<workspace>/denied/…``."""
 
-    def __init__(self, gate: Gate, book: Book, holdings: Holdings, clock: Clock) -> None:
+    def __init__(self, gate: Gate, book: Book, holdings: Holdings, reach: Reach | None, clock: Clock) -> None:
         self._gate = gate
         self._book = book
         self._holdings = holdings
+        self._reach = reach
         self._clock = clock
 
     async def __call__(self, request: Request) -> Reply:
@@ -36,6 +38,8 @@ class PipDoor:
         if not _SLUG.fullmatch(workspace):
             raise NotFoundError("there is no such workspace", where=request.path[:200])
         if rest.startswith("pypi/simple/"):
+            if self._reach:
+                await self._reach.known()
             return self._page(request, workspace, rest.removeprefix("pypi/simple/"))
         if rest.startswith("pypi/files/"):
             return await self._file(request, workspace, rest.removeprefix("pypi/files/"))

@@ -2,13 +2,15 @@
 
 from sekisho_proxy.exchange import Reply, Request, json_reply, not_allowed
 from sekisho_proxy.follow import Held, Stale
+from sekisho_proxy.upstream.reach import Reach
 
 
 class Status:
     """Serves ``/healthz``, ``/readyz`` and ``/api/policy``."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Held, reach: Reach | None) -> None:
         self._held = held
+        self._reach = reach
 
     async def __call__(self, request: Request) -> Reply:
         """Answer one of the three."""
@@ -28,6 +30,7 @@ class Status:
                 "approvals": len(snapshot.approvals),
                 "refused": [entry.plain() for entry in snapshot.refused],
                 "stale": held.unreachable is not None or held.refused is not None,
+                "sources_away": sorted(self._reach.away) if self._reach else [],
                 "portal_unreachable": _plain(held.unreachable),
                 "snapshot_refused": _plain(held.refused),
             }

@@ -11,20 +11,21 @@ from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.tombstone import tombstones
 from sekisho_proxy.pages.value import FileRow, ProjectList, ProjectPage
+from sekisho_proxy.upstream.reach import Reach
 
 _KIND: Kind = "pypi"
 _MOST_PAGES = 4096
 
 
 class Book:
-    """Prebuilt pages. On a replica they list only what is here."""
+    """Prebuilt pages. On a replica, which has no ``reach``, and for a source that is away, they list what is here."""
 
-    def __init__(self, held: Held, gate: Gate, holdings: Holdings, *, replica: bool) -> None:
+    def __init__(self, held: Held, gate: Gate, holdings: Holdings, reach: Reach | None) -> None:
         self._held = held
         self._gate = gate
         self._holdings = holdings
-        self._replica = replica
-        self._turn = -1
+        self._reach = reach
+        self._turn: object = None
         self._pages: dict[tuple[str, str], tuple[BuiltPage, datetime | None]] = {}
 
     def project(self, workspace: str, project: str, now: datetime) -> BuiltPage:
@@ -38,7 +39,7 @@ class Book:
         if artifacts:
             page = approved_page(project, artifacts)
         elif approved:
-            page = tombstones(project, "not-imported", f"{project} is in no imported bundle", self._gate.ask())
+            page = tombstones(project, *self._why_not_here(project), self._gate.ask())
         else:
             page = tombstones(project, *door.why_not(_KIND, project, now), self._gate.ask())
         built = BuiltPage(page)
@@ -52,7 +53,7 @@ class Book:
             return found
         door = self._gate.door(workspace)
         names = door.projects(_KIND, now)
-        if self._replica:
+        if self._reach is None or self._reach.away:
             names = tuple(name for name in names if any(map(self._offers, door.artifacts(_KIND, name, now))))
         ends = [end for name in names if (end := door.next_expiry(_KIND, name, now))]
         built = BuiltPage(ProjectList(names))
@@ -60,11 +61,17 @@ class Book:
         return built
 
     def _offers(self, artifact: Artifact) -> bool:
-        return not self._replica or self._holdings.has(artifact.sha256)
+        return self._reach.offers(artifact) if self._reach else self._holdings.has(artifact.sha256)
+
+    def _why_not_here(self, project: str) -> tuple[str, str]:
+        if self._reach is None:
+            return "not-imported", f"{project} is in no imported bundle"
+        return "source-away", f"{project} is approved, but not here yet, and its source cannot be reached"
 
     def _find(self, workspace: str, project: str, now: datetime) -> BuiltPage | None:
-        if self._turn != self._held.turn:
-            self._turn = self._held.turn
+        turn = self._held.turn, self._reach.turn if self._reach else 0
+        if self._turn != turn:
+            self._turn = turn
             self._pages.clear()
         page, end = self._pages.get((workspace, project), (None, None))
         return page if end is None or now < end else None

@@ -1,0 +1,83 @@
+"""Which sources this process can reach, so that a start without them lists nothing that it cannot serve.
+
+Asked once at the start, and then only while one is away. A source that fails later changes no page: a file that
+cannot be had is then a loud error, while a page that shrinks would quietly resolve to something older.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+from sekisho.errors import UpstreamError
+from sekisho.model import Artifact
+from sekisho.policy import Snapshot
+from sekisho_proxy.follow import Held
+from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.upstream.sources import Upstreams
+
+_LOG = logging.getLogger("sekisho.proxy")
+_PATIENCE = 2.0
+_AGAIN = 10.0
+_PAGE_LIMIT = 64 << 20
+
+
+class Reach:
+    """The sources that are away. ``turn`` counts the changes, so that pages know when to forget."""
+
+    def __init__(self, held: Held, holdings: Holdings, upstreams: Upstreams) -> None:
+        self._held = held
+        self._holdings = holdings
+        self._upstreams = upstreams
+        self._known = asyncio.Event()
+        self.away: frozenset[str] = frozenset()
+        self.turn = 0
+
+    def offers(self, artifact: Artifact) -> bool:
+        """Tell whether a file is here or can be fetched."""
+        return artifact.source not in self.away or self._holdings.has(artifact.sha256)
+
+    async def known(self) -> None:
+        """Wait until the sources were asked once; without a policy there is nothing to wait for."""
+        if not self._known.is_set() and self._held.begun.is_set():
+            await self._known.wait()
+
+    async def run(self) -> None:
+        """Ask until every source was reached once."""
+        await self._held.begun.wait()
+        while True:
+            away = await self._ask(self._held.present())
+            if away != self.away:
+                self.away = away
+                self.turn += 1
+                _LOG.warning(
+                    "sources that cannot be reached, only what is here is listed: %s", ", ".join(away) or "none"
+                )
+            self._known.set()
+            if not away:
+                return
+            await asyncio.sleep(_AGAIN)
+
+    async def _ask(self, snapshot: Snapshot) -> frozenset[str]:
+        wanted = dict(self._wanted(snapshot))
+        found = await asyncio.gather(*(self._answers(snapshot, *row) for row in wanted.items()))
+        return frozenset(source for source, answers in zip(wanted, found, strict=True) if not answers)
+
+    def _wanted(self, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+        """Yield (source, a project of it of which a file is missing here): nothing else would be fetched."""
+        for signed in snapshot.approvals:
+            for artifact in signed.approval.artifacts:
+                if not self._holdings.has(artifact.sha256):
+                    yield artifact.source, artifact.project
+
+    async def _answers(self, snapshot: Snapshot, source: str, project: str) -> bool:
+        """Ask for a project's page: an address that every index has, and never its list of all projects."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                fetcher = self._upstreams.fetcher(snapshot, source)
+                await fetcher.get(f"{fetcher.place.index}{project}/", limit=_PAGE_LIMIT)
+        except TimeoutError:
+            return False
+        except UpstreamError as error:
+            _LOG.debug("source %s: %s", source, error)
+            return False
+        return True
