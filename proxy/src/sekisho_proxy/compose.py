@@ -11,8 +11,12 @@ from sekisho import service_token
 from sekisho.ports import Clock
 from sekisho.settings import Settings
 from sekisho_proxy.asgi import App, Handler
+from sekisho_proxy.demand.keeper import Keeper, to_portal
+from sekisho_proxy.demand.tally import Tally
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.candidates import CandidateMount
+from sekisho_proxy.doors.counted import Counted
+from sekisho_proxy.doors.demand import DemandDoor
 from sekisho_proxy.doors.pip import PipDoor
 from sekisho_proxy.doors.status import Status
 from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal_client
@@ -74,17 +78,23 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
         gate = Gate(store.held, settings.portal)
         book = Book(store.held, gate, store.holdings, replica=settings.replica)
         status = Status(store.held)
-        handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "api"), status)
-        handlers["w"] = PipDoor(gate, book, store.holdings, clock)
+        handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "/api/policy"), status)
+        tally = Tally(clock)
+        handlers["w"] = Counted(PipDoor(gate, book, store.holdings, clock), tally)
+        token = service_token.read_or_create(settings.service_token_file)
+        send = None
         if store.upstreams is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
-            token = service_token.read_or_create(settings.service_token_file)
             handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
             client = await stack.enter_async_context(make_portal_client(settings.portal))
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
-        task = asyncio.create_task(follower.run())
-        stack.push_async_callback(_end, task)
+            send = to_portal(client, settings.portal, token)
+        keeper = Keeper(tally, data_folder(settings) / "demand.json", send)
+        handlers["/api/demand"] = DemandDoor(keeper, token)
+        stack.push_async_callback(keeper.close)
+        for task in (asyncio.create_task(follower.run()), asyncio.create_task(keeper.run())):
+            stack.push_async_callback(_end, task)
         yield App(Routes(handlers))
 
 
