@@ -16,6 +16,7 @@ from sekisho_proxy.ranges import UnsatisfiableError, wanted
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 _BYTES = (b"content-type", b"application/octet-stream")
+_CACHE = ((b"cache-status", b"sekisho; fwd=miss; stored"), (b"cache-status", b"sekisho; hit"))  # RFC 9211
 
 
 class PipDoor:
@@ -65,7 +66,9 @@ class PipDoor:
         shared = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
             return Reply(304, shared)
+        here = self._holdings.has(artifact.sha256)
         blob = await self._holdings.ensure(artifact)
+        shared = (*shared, _CACHE[here])
         size = blob.stat().st_size
         try:
             part = wanted(request.header(b"range"), request.header(b"if-range"), etag, size)
