@@ -6,7 +6,7 @@ from urllib.parse import quote
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Artifact, normalize_project, sha256_hex
 from sekisho.ports import Clock
-from sekisho_proxy.exchange import Reply, Request, Slice, not_allowed
+from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
 from sekisho_proxy.gate import Gate
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
@@ -63,7 +63,7 @@ class PipDoor:
         if bare != path:
             return await self._metadata(request, artifact)
         etag = f'"{artifact.sha256}"'
-        shared = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
+        shared: Headers = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
             return Reply(304, shared)
         here = self._holdings.has(artifact.sha256)
