@@ -78,7 +78,7 @@ class Demand:
             if connection.execute(known).first():
                 return False
             for row in batch.rows:
-                _add(connection, row)
+                _add(connection, row if row.project else _unnamed(row))
             _fold(connection)
             connection.execute(insert(_TAKEN).values(proxy=batch.proxy, id=batch.id, at=self._clock().isoformat()))
             oldest = select(_TAKEN.c.at).order_by(_TAKEN.c.at.desc()).offset(_BATCHES).limit(1).scalar_subquery()
@@ -105,6 +105,10 @@ class Demand:
         return Refused.model_validate({"count": count, "first": first, "last": last}) if count else None
 
 
+def _unnamed(row: DemandRow) -> DemandRow:
+    return DemandRow(rule="others", count=row.count, first=row.first, last=row.last)
+
+
 def _is(row: DemandRow) -> ColumnElement[bool]:
     return and_(*(_ROWS.c[name] == getattr(row, name) for name in _NAMES))
 
@@ -124,11 +128,11 @@ def _fold(connection: Connection) -> None:
     """Keep the table bounded: what was refused least, and of equals longest ago, goes under no name."""
     if int(connection.execute(select(func.count()).select_from(_ROWS)).scalar_one()) <= MOST:
         return
-    order = ((_ROWS.c.project == OTHERS).asc(), _ROWS.c.count.desc(), _ROWS.c.last.desc())
-    for row in connection.execute(select(_ROWS).order_by(*order).offset(_KEEP)).mappings().all():
+    named = select(_ROWS).where(_ROWS.c.project != OTHERS).order_by(_ROWS.c.count.desc(), _ROWS.c.last.desc())
+    for row in connection.execute(named.offset(_KEEP)).mappings().all():
         gone = DemandRow.model_validate(row)
         connection.execute(delete(_ROWS).where(_is(gone)))
-        _add(connection, DemandRow(rule="others", count=gone.count, first=gone.first, last=gone.last))
+        _add(connection, _unnamed(gone))
 
 
 def is_approved_since(row: DemandRow, snapshot: Snapshot) -> bool:
