@@ -87,8 +87,13 @@ class Demand:
         return True
 
     def most_wanted(self, *, limit: int, offset: int = 0) -> tuple[int, list[DemandRow]]:
-        """Return how many rows there are, and those from ``offset``, the most wanted first."""
-        order = (_ROWS.c.count.desc(), _ROWS.c.last.desc(), *(_ROWS.c[name] for name in _NAMES))
+        """Return how many rows there are, and those from ``offset``, the most wanted first; what has no name is last."""
+        order = (
+            (_ROWS.c.project == OTHERS).asc(),
+            _ROWS.c.count.desc(),
+            _ROWS.c.last.desc(),
+            *(_ROWS.c[name] for name in _NAMES),
+        )
         with self._engine.connect() as connection:
             total = connection.execute(select(func.count()).select_from(_ROWS)).scalar_one()
             found = connection.execute(select(_ROWS).order_by(*order).limit(limit).offset(offset))
