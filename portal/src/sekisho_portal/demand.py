@@ -87,7 +87,7 @@ class Demand:
         return True
 
     def most_wanted(self, *, limit: int, offset: int = 0) -> tuple[int, list[DemandRow]]:
-        """Return how many rows there are, and those from ``offset``, the most wanted first; what has no name is last."""
+        """Return how many rows there are, and some from ``offset``, the most wanted first, what has no name last."""
         order = (
             (_ROWS.c.project == OTHERS).asc(),
             _ROWS.c.count.desc(),
