@@ -123,9 +123,10 @@ class PortalClient:
         """Return the policy in force: its revision, its sequence, what it refused."""
         return dict(self._call("GET", "/api/policy"))
 
-    def why(self, project: str, release: str | None, workspace: str) -> dict[str, Any]:
+    def why(self, project: str, release: str | None, workspace: str, python: str | None = None) -> dict[str, Any]:
         """Return why a project is, or is not, to be had."""
-        return dict(self._call("GET", f"/api/why/{project}", params={"release": release, "workspace": workspace}))
+        asked = {"release": release, "workspace": workspace, "python": python}
+        return dict(self._call("GET", f"/api/why/{project}", params=asked))
 
     def answers(self) -> bool:
         """Tell whether a portal is up at this address."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 
 from sekisho.errors import StorageFullError
 
@@ -37,6 +37,14 @@ def create_table(engine: Engine, table: Table) -> None:
     with engine.connect() as connection, _alone(engine):
         table.create(connection, checkfirst=True)
         connection.commit()
+
+
+def write_alone(connection: Connection, table: Table) -> None:
+    """Begin a transaction in which nobody else writes ``table``."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("begin immediate")
+    else:
+        connection.execute(text(f"lock table {table.name} in exclusive mode"))
 
 
 @contextmanager

@@ -24,10 +24,9 @@ from sqlalchemy import (
     inspect,
     make_url,
     select,
-    text,
 )
 
-from sekisho.database import create_table, open_database
+from sekisho.database import create_table, open_database, write_alone
 from sekisho.errors import CorruptError, NotFoundError
 from sekisho.merkle import leaf_hash, open_checkpoint, root_hash, sign_checkpoint
 from sekisho.model import Moment, Record, canonical_json
@@ -95,10 +94,7 @@ class Ledger:
     def append(self, kind: str, subject: str, *, actor: str, body: dict[str, Any] | None = None) -> Entry:
         """Add one row, durably, and return it."""
         with self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("begin immediate")
-            else:
-                connection.execute(text("lock table ledger in exclusive mode"))
+            write_alone(connection, _ROWS)
             last = connection.execute(select(func.max(_ROWS.c.seq))).scalar() or 0
             entry = Entry(seq=last + 1, at=self._clock(), kind=kind, subject=subject, actor=actor, body=body or {})
             connection.execute(
@@ -116,10 +112,16 @@ class Ledger:
         return entry
 
     def entries(
-        self, *, after: int = 0, subject: str | None = None, kinds: Iterable[str] = (), without: Iterable[str] = ()
+        self,
+        *,
+        after: int = 0,
+        subject: str | None = None,
+        kinds: Iterable[str] = (),
+        without: Iterable[str] = (),
+        limit: int | None = None,
     ) -> list[Entry]:
-        """Return rows in order: those of ``subject``, of one of ``kinds``, and of none ``without``."""
-        query = select(_ROWS).where(_ROWS.c.seq > after).order_by(_ROWS.c.seq)
+        """Return the first ``limit`` rows in order: of ``subject``, of one of ``kinds``, and of none ``without``."""
+        query = select(_ROWS).where(_ROWS.c.seq > after).order_by(_ROWS.c.seq).limit(limit)
         if subject is not None:
             query = query.where(_ROWS.c.subject == subject)
         if kinds := tuple(kinds):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.errors import RefusedError
-from sekisho.model import EVERYONE, Sha256, normalize_project
+from sekisho.model import EVERYONE, DemandBatch, Sha256, Slug, normalize_project
 from sekisho.tokens import Identity
 from sekisho_portal.access import Ending, House, caller, house
 from sekisho_portal.reasons import explain
@@ -19,6 +19,11 @@ _STEP = 0.1
 
 After = Annotated[int, Query(ge=0, le=2**53, description="the newest row that the caller knows")]
 Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="seconds to wait for news")]
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="rows at once")]
+Offset = Annotated[int, Query(ge=0, le=2**31, description="rows to leave out")]
+ReleaseWanted = Annotated[str | None, Query(max_length=200)]
+PythonWanted = Annotated[str | None, Query(pattern=r"^3\.\d{1,2}(\.\d{1,2})?$", description="as 3.12 or 3.12.4")]
 
 
 class Decision(BaseModel):
@@ -160,6 +165,27 @@ async def sealed(at: At, _who: Who, after: After = 0, wait: Wait = 0) -> Respons
 
 
 @api.get("/why/{project}")
-def why(at: At, _who: Who, project: str, release: str | None = None, workspace: str = EVERYONE) -> dict[str, Any]:
+def why(
+    at: At,
+    _who: Who,
+    project: str,
+    release: ReleaseWanted = None,
+    workspace: Slug = EVERYONE,
+    python: PythonWanted = None,
+) -> dict[str, Any]:
     """Return why a project is, or is not, to be had."""
-    return explain(at.desk, at.snapshots, normalize_project("pypi", project), release, workspace)
+    return explain(at.desk, at.snapshots, normalize_project("pypi", project), release, workspace, python)
+
+
+@api.post("/demand")
+def count(at: At, who: Who, batch: DemandBatch) -> dict[str, bool]:
+    """Add what a proxy refused; a batch that was taken before changes nothing."""
+    _require_service(who)
+    return {"new": at.desk.demand.take(batch)}
+
+
+@api.get("/demand")
+def demand(at: At, _who: Who, limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
+    """Return what was refused, the most wanted first."""
+    total, rows = at.desk.demand.most_wanted(limit=limit, offset=offset)
+    return {"total": total, "rows": [row.model_dump(mode="json") for row in rows]}

@@ -29,6 +29,9 @@ from sekisho.policy import Door, judge
 from sekisho.signing import Signer, Trust
 from sekisho.store import write_atomically
 from sekisho.tokens import Identity, Role
+from sekisho_portal.demand import Demand
+from sekisho_portal.history import History
+from sekisho_portal.mentions import Mentions
 from sekisho_portal.reports import check_answers, check_fits, check_report, is_repeated
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.standing import Standing
@@ -58,6 +61,9 @@ class Desk:
         *,
         checkpoint: Path,
         trust: Callable[[], Trust],
+        demand: Demand,
+        mentions: Mentions,
+        history: History,
     ) -> None:
         self.ledger = ledger
         self._tree = tree
@@ -69,6 +75,9 @@ class Desk:
         self.unfinished = False
         self._checkpoint = checkpoint
         self._trust = trust
+        self.demand = demand
+        self.mentions = mentions
+        self.history = history
 
     # People ask.
 

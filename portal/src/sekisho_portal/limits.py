@@ -59,7 +59,8 @@ class Limits:
             return _SMALL
         if path == "/api/requests":
             return _REQUEST
-        return _REPORT if _REPORTS.fullmatch(path) and await self._is_service(request) else _SMALL
+        larger = _REQUEST if path == "/api/demand" else _REPORT if _REPORTS.fullmatch(path) else _SMALL
+        return larger if larger == _SMALL or await self._is_service(request) else _SMALL
 
     async def _is_service(self, request: Request) -> bool:
         try:

@@ -5,16 +5,18 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import jinja2
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.errors import RefusedError
 from sekisho.tokens import Identity, Tokens
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
+from sekisho_portal.demand import is_approved_since
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
 )
+_ROWS = 100
 _TEMPLATES = Path(__file__).with_name("templates")
 _STYLE = _TEMPLATES / "style.css"
 _ENGINE = jinja2.Environment(
@@ -90,6 +92,17 @@ def index(at: At, request: Request) -> Response:
         return _back("/login")
     rows = [standing.plain(at.desk.link(standing.id)) for standing in at.desk.all()]
     return page(request, "requests.html", who, rows=rows)
+
+
+@pages.get("/demand")
+def demand(at: At, request: Request, offset: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
+    """Show what was refused, the most wanted first."""
+    who = visitor(request, at.tokens)
+    if who is None:
+        return _back("/login")
+    total, rows = at.desk.demand.most_wanted(limit=_ROWS, offset=offset)
+    shown = [(row, is_approved_since(row, at.snapshots.about(row.kind, row.project))) for row in rows]
+    return page(request, "demand.html", who, rows=shown, total=total, offset=offset, step=_ROWS)
 
 
 @pages.get("/requests/new")

@@ -1,62 +1,148 @@
-"""Why a package is, or is not, to be had: who asked, who approved, which rule, since when."""
+"""Why a package is, or is not, to be had: who asked, who decided, which rule, since when, and what to do now.
+
+The work is bounded whatever the ledger and the allowlists hold: one project's approvals, and a few requests.
+"""
 
 from typing import Any
+from urllib.parse import quote
 
 from sekisho.allowlist import project_path
-from sekisho.model import normalize_release, purl
-from sekisho.policy import Door
+from sekisho.model import Artifact, Kind, normalize_release
+from sekisho.policy import Door, Snapshot
+from sekisho_portal import chain
+from sekisho_portal.answer import Answer, Cause, Question
 from sekisho_portal.desk import Desk
+from sekisho_portal.fits import fits
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.standing import Standing
+from sekisho_portal.wording import refused_lines, served_lines
+
+_KIND: Kind = "pypi"
+_MOST_APPROVALS = 10
 
 
-def explain(desk: Desk, snapshots: Snapshots, project: str, release: str | None, workspace: str) -> dict[str, Any]:
+def explain(
+    desk: Desk, snapshots: Snapshots, project: str, release: str | None, workspace: str, python: str | None = None
+) -> dict[str, Any]:
     """Return the answer with its ``lines`` for a person; ``available`` says whether anything is to be had."""
-    snapshot = snapshots.current()
+    desk.mentions.follow()
+    wanted = normalize_release(_KIND, release) if release else None
+    question = Question(project, wanted, workspace, python)
+    answer = _find(desk, snapshots.about(_KIND, project), question)
+    lines = served_lines(answer) if answer.available else refused_lines(answer)
+    return {**_plain(answer), "lines": lines}
+
+
+def _find(desk: Desk, snapshot: Snapshot, asked: Question) -> Answer:
     now = desk.clock()
-    door = Door(snapshot, workspace)
-    wanted = normalize_release("pypi", release) if release else None
-    files = [a for a in door.artifacts("pypi", project, now) if wanted in (None, a.release)]
-    approvals = [
-        signed.approval
-        for signed in snapshot.approvals
-        for artifact in signed.approval.artifacts
-        if artifact in files and signed.approval.admits(workspace, now)
-    ]
-    asked = f"{project} {wanted}" if wanted else project
+    all_files = Door(snapshot, asked.workspace).artifacts(_KIND, asked.project, now)
+    of_release = [file for file in all_files if asked.release in (None, file.release)]
+    files = tuple(file for file in of_release if asked.python is None or fits(file, asked.python))
+    link = desk.link(f"new?project={quote(asked.name, safe='')}")
+    demand = desk.demand.refused(asked.workspace, _KIND, asked.project, asked.release)
     if files:
-        lines = [f"{asked} is approved for workspace {workspace}"]
-        lines += [
-            f"  {a.artifacts[0].release}: {a.requested_by} asked ({desk.link(a.request)}), {a.approved_by} approved"
-            f" on {a.at:%Y-%m-%d}: {a.reason or 'no reason given'}"
-            for a in approvals
-        ]
-        return {"project": project, "available": True, "rule": "approved", "lines": lines}
-    others = door.artifacts("pypi", project, now)
-    rule, sentence = door.why_not("pypi", project, now)
-    if others:
-        rule, sentence = "not-approved", f"{asked} is not approved for workspace {workspace}"
-    lines = [f"{sentence} (rule {rule})"]
-    if others:
-        lines.append(f"  approved instead: {', '.join(sorted({a.release for a in others}))}")
-    named = f"{purl('pypi', project, wanted)}?" if wanted else purl("pypi", project, "")
-    for standing in desk.all():
-        judgement = standing.judgement()
-        for verdict in judgement.verdicts if judgement else ():
-            if verdict.purl.startswith(named):
-                why = "; ".join(f"{r.rule}: {r.evidence}" for r in verdict.reasons)
-                state = _revoked(standing, workspace) if rule == "not-approved" else standing.state
-                lines.append(f"  {standing.request.requester} asked ({desk.link(standing.id)}, {state}): {why}")
-    for entry in snapshot.refused:
-        if entry.where.startswith(f"{project_path('pypi', project)},"):
-            lines.append(f"  an entry of the allowlists admits nothing: {entry.where}: {entry.why}")
-    lines.append(f"  ask for it: sekisho request {project}{f'=={wanted}' if wanted else ''} --python 3.11.2")
-    return {"project": project, "available": False, "rule": rule, "lines": lines}
+        given = chain.in_force(snapshot, asked.workspace, asked.release, now)
+        approvals = tuple(_approval(desk, approval.plain()) for approval in given[:_MOST_APPROVALS])
+        since = min(approval.at for approval in given)
+        cause = Cause("approved", f"{asked.name} is approved for workspace {asked.workspace}", since)
+        return Answer(asked, cause, link, files=files, approvals=approvals, demand=demand)
+    total, standings = chain.find_requests(desk, _KIND, asked.project, asked.release)
+    others = {file.release for file in all_files if asked.python is None or fits(file, asked.python)}
+    gone = chain.ended(snapshot, asked.workspace, asked.release, now)
+    where = f"{project_path(_KIND, asked.project)},"
+    return Answer(
+        asked,
+        _cause(desk, snapshot, asked, of_release),
+        link,
+        approvals=tuple(_approval(desk, approval.plain()) for approval in gone[:_MOST_APPROVALS]),
+        requests=tuple(_request(desk, found, asked) for found in standings),
+        more_requests=total - len(standings),
+        alternative=chain.nearest(asked.release, others),
+        demand=demand,
+        refused_entries=tuple(f"{row.where}: {row.why}" for row in snapshot.refused if row.where.startswith(where)),
+    )
 
 
-def _revoked(standing: Standing, workspace: str) -> str:
-    """Return the state of a request whose files are not approved: an approval that was given is gone from the tree."""
-    given = standing.last.get("approved")
-    if given is None or standing.request.workspace != workspace:
-        return standing.state
-    return f"approved by {given.actor} on {given.at:%Y-%m-%d} and revoked since"
+def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[Artifact]) -> Cause:
+    """Return the gravest cause: a denial, an end, a revocation, or that nothing ever let it in."""
+    now = desk.clock()
+    denial = chain.find_denial(snapshot.policy, _KIND, asked.project, asked.release)
+    if denial is None and asked.release is None:
+        held = chain.in_force(snapshot, asked.workspace, None, now)
+        releases = {artifact.release for approval in held for artifact in approval.artifacts}
+        found = (chain.find_denial(snapshot.policy, _KIND, asked.project, release) for release in releases)
+        denial = next(filter(None, found), None)
+    if denial:
+        since = chain.date_denial(desk, snapshot, denial).since
+        return Cause(
+            denial.rule,
+            f"the policy denies {denial.entry}",
+            since.at if since else None,
+            since.model_dump(mode="json") if since else {"revision": snapshot.revision},
+        )
+    if other_python:
+        return Cause("not-approved", f"{asked.name} is approved, but not for Python {asked.python}")
+    if gone := chain.ended(snapshot, asked.workspace, asked.release, now):
+        return Cause("expired", f"the approval of {asked.name} expired", gone[0].expires)
+    revoked = chain.find_revocation(desk, snapshot, _KIND, asked.project, asked.release, asked.workspace)
+    if revoked:
+        commit = revoked.commit
+        said = f"{revoked.approved_by} approved {asked.name} on {revoked.at:%Y-%m-%d}, and it was revoked since"
+        return Cause("revoked", said, commit.at if commit else None, commit.model_dump(mode="json") if commit else None)
+    scopes = {scope for signed in snapshot.approvals for scope in signed.approval.scope
+              if any(asked.release in (None, a.release) for a in signed.approval.artifacts)}  # fmt: skip
+    if scopes - {asked.workspace}:
+        return Cause("not-approved", f"{asked.name} is approved, but not for workspace {asked.workspace}")
+    return Cause("not-approved", f"{asked.name} is not approved for workspace {asked.workspace}")
+
+
+def _approval(desk: Desk, approval: dict[str, Any]) -> dict[str, Any]:
+    """Return an approval with where its request stands."""
+    kept = ("id", "request", "requested_by", "approved_by", "reason", "scope", "at", "expires")
+    asked = chain.standing(desk, approval["request"])
+    about = {"asked_at": asked.rows[0].at.isoformat(), "state": asked.state} if asked else {}
+    releases = list(dict.fromkeys(artifact["release"] for artifact in approval["artifacts"]))
+    shown = {key: approval.get(key) for key in kept}
+    return {**shown, **about, "releases": releases, "link": desk.link(approval["request"])}
+
+
+def _request(desk: Desk, found: Standing, asked: Question) -> dict[str, Any]:
+    """Return who asked, when, what the rules said of it, and who decided."""
+    judgement = found.judgement()
+    start = f"pkg:{_KIND}/{asked.project}@{quote(asked.release, safe='') + '?' if asked.release else ''}"
+    verdicts = [verdict for verdict in judgement.verdicts if verdict.purl.startswith(start)] if judgement else []
+    plain: dict[str, Any] = {
+        "id": found.id,
+        "link": desk.link(found.id),
+        "requester": found.request.requester,
+        "workspace": found.request.workspace,
+        "at": found.rows[0].at.isoformat(),
+        "state": found.state,
+        "reasons": [{**reason.plain(), "purl": verdict.purl} for verdict in verdicts for reason in verdict.reasons],
+    }
+    for kind in ("approved", "denied"):
+        if row := found.last.get(kind):
+            said = {"by": row.actor, "at": row.at.isoformat(), "reason": row.body.get("reason", "")}
+            plain[kind] = {**said, "expires": row.body.get("expires")}
+    return plain
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    asked, cause = answer.question, answer.cause
+    return {
+        "project": asked.project,
+        "release": asked.release,
+        "workspace": asked.workspace,
+        "available": answer.available,
+        "rule": cause.rule,
+        "evidence": cause.evidence,
+        "since": cause.since.isoformat() if cause.since else None,
+        "commit": cause.commit,
+        "files": [{"filename": file.filename, "release": file.release, "sha256": file.sha256} for file in answer.files],
+        "approvals": list(answer.approvals),
+        "requests": list(answer.requests),
+        "more_requests": answer.more_requests,
+        "alternative": f"{asked.project}=={answer.alternative}" if answer.alternative else None,
+        "demand": answer.demand.model_dump(mode="json") if answer.demand else None,
+        "ask": {"command": answer.command, "link": answer.link},
+    }

@@ -16,7 +16,10 @@ from sekisho.service_token import read_or_create
 from sekisho.settings import Settings
 from sekisho.tokens import Tokens
 from sekisho_portal.app import make_app
+from sekisho_portal.demand import Demand
 from sekisho_portal.desk import Desk
+from sekisho_portal.history import History
+from sekisho_portal.mentions import Mentions
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.tree import GitTree
 
@@ -46,8 +49,9 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     )
     tokens = Tokens(engine, clock=clock)
     tokens.accept_service(read_or_create(settings.service_token_file))
+    ledger = Ledger(engine, clock=clock)
     desk = Desk(
-        Ledger(engine, clock=clock),
+        ledger,
         tree,
         snapshots,
         signer,
@@ -55,10 +59,14 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
         settings.portal,
         checkpoint=settings.data / CHECKPOINT,
         trust=trust,
+        demand=Demand(engine, clock),
+        mentions=Mentions(engine, ledger),
+        history=History(tree),
     )
     snapshots.refresh()
     desk.reconcile()
     desk.keep_checkpoint()
+    desk.mentions.follow()
     return desk, snapshots, tokens
 
 
@@ -93,5 +101,6 @@ async def _watch(desk: Desk, snapshots: Snapshots) -> None:
         try:
             if await asyncio.to_thread(snapshots.refresh) and desk.unfinished:
                 await asyncio.to_thread(desk.reconcile)
+            await asyncio.to_thread(desk.mentions.follow)
         except Exception:  # noqa: BLE001 (whatever it is, the next look may succeed)
             _LOG.exception("the allowlists tree could not be read; the policy in force stays")

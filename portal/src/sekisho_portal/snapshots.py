@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from sekisho.allowlist import parse_sources, parse_tree
+from sekisho.allowlist import SignedApproval, parse_sources, parse_tree
 from sekisho.errors import MissingToolError, NotFoundError, SekishoError
+from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.ports import Tree
@@ -40,6 +41,7 @@ class Snapshots:
         self._snapshot: Snapshot | None = None
         self._sealed: Envelope | None = None
         self._bad_revision = self._compiled_revision = ""
+        self._index: tuple[Snapshot, dict[tuple[Kind, str], list[SignedApproval]]] | None = None
         self.problem: dict[str, str] | None = None
         if path.exists():
             sealed = Envelope.parse_json(path.read_bytes(), where=str(path))
@@ -51,6 +53,17 @@ class Snapshots:
             why = self.problem["title"] if self.problem else "it has not been read yet"
             raise NotFoundError(f"there is no policy in force: {why}", todo="mend the allowlists tree and commit")
         return self._snapshot
+
+    def about(self, kind: Kind, project: str) -> Snapshot:
+        """Return the snapshot in force with the approvals of one project only."""
+        snapshot, index = self.current(), self._index
+        if index is None or index[0] is not snapshot:
+            index = snapshot, {}
+            for signed in snapshot.approvals:
+                first = signed.approval.artifacts[0]
+                index[1].setdefault((first.kind, first.project), []).append(signed)
+            self._index = index
+        return snapshot.model_copy(update={"approvals": tuple(index[1].get((kind, project), ()))})
 
     def sealed(self) -> Envelope:
         """Return the snapshot in force with its signature."""

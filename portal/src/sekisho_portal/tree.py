@@ -35,7 +35,7 @@ class GitTree:
                 "the allowlists tree does not exist", where=str(folder), todo="set SEKISHO_ALLOWLISTS to its folder"
             )
         try:
-            self._prefix = self._git("rev-parse", "--show-prefix").strip()
+            self.prefix = self._git("rev-parse", "--show-prefix").strip()
             self._git("rev-parse", "--verify", "HEAD")
         except SekishoError as error:
             raise NotFoundError(
@@ -58,7 +58,7 @@ class GitTree:
         texts: dict[str, str | None] = {}
         blobs: list[tuple[str, str]] = []
         total = 0
-        for row in self._git_bytes("ls-tree", "-r", "-z", "--long", revision, "--", ".").split(b"\0"):
+        for row in self.git("ls-tree", "-r", "-z", "--long", revision, "--", ".").split(b"\0"):
             told, _, name = row.partition(b"\t")
             path = name.decode(errors="backslashreplace")
             if not path.endswith(".yaml"):
@@ -74,7 +74,7 @@ class GitTree:
             raise BadInputError(
                 f"the allowlists tree is larger than {_LARGEST_TREE} bytes", where=f"revision {revision[:12]}"
             )
-        answer = self._git_bytes("cat-file", "--batch", stdin="".join(f"{blob}\n" for _, blob in blobs).encode())
+        answer = self.git("cat-file", "--batch", stdin="".join(f"{blob}\n" for _, blob in blobs).encode())
         at = 0
         for path, blob in blobs:
             end = answer.find(b"\n", at)
@@ -93,7 +93,7 @@ class GitTree:
             rows = []
             for path, text in changes.items():
                 blob = self._git("hash-object", "-w", "--stdin", stdin=text)
-                rows.append(f"100644 {blob.strip()}\t{self._prefix}{path}\n")
+                rows.append(f"100644 {blob.strip()}\t{self.prefix}{path}\n")
             self._git("update-index", "--add", "--index-info", stdin="".join(rows), extra=index)
             content = self._git("write-tree", extra=index).strip()
         text = "\n\n".join((message, "\n".join(trailers)))
@@ -115,9 +115,10 @@ class GitTree:
             _LOG.warning("the commit stands, but the work tree does not show it: %s", error)
 
     def _git(self, *arguments: str, stdin: str = "", extra: Mapping[str, str] | None = None) -> str:
-        return self._git_bytes(*arguments, stdin=stdin.encode(), extra=extra).decode()
+        return self.git(*arguments, stdin=stdin.encode(), extra=extra).decode()
 
-    def _git_bytes(self, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
+    def git(self, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
+        """Return what git prints; raise ``SekishoError`` with what it complains of."""
         try:
             done = subprocess.run(
                 ["git", "-C", str(self.folder), *arguments],

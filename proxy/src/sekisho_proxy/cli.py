@@ -1,13 +1,15 @@
-"""The proxy's commands: serve, export, import."""
+"""The proxy's commands: serve, prefetch, export, import."""
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 
 import click
 
 from sekisho import listening
 from sekisho.cli.frame import emit, json_option
+from sekisho.lock import hash_pins
 from sekisho.logs import configure_logs
 from sekisho.settings import Settings, load_settings
 
@@ -23,6 +25,26 @@ def serve() -> None:
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     listening.run(_serve(settings))
+
+
+@proxy.command()
+@click.argument("lock", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Files to fetch at once.")
+@json_option
+def prefetch(lock: Path, *, jobs: int, as_json: bool) -> None:
+    """Have the proxy fetch and keep every file of LOCK, a hash-pinned requirements file.
+
+    What is refused, or cannot be fetched, is listed at the end; all else is fetched.
+    """
+    from sekisho_proxy.prefetch import prefetch_lock  # noqa: PLC0415
+
+    settings = load_settings()
+    pins = hash_pins(lock.read_text(), where=str(lock))
+    with click.progressbar(length=len(pins), label=lock.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        done = asyncio.run(prefetch_lock(settings.proxy, settings.workspace, pins, jobs, lambda: bar.update(1)))
+    emit(done.model_dump(mode="json"), as_json=as_json, text=done.told)
+    if done.problems:
+        click.get_current_context().exit(1)
 
 
 async def _serve(settings: Settings) -> None:

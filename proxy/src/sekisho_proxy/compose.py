@@ -11,8 +11,12 @@ from sekisho import service_token
 from sekisho.ports import Clock
 from sekisho.settings import Settings
 from sekisho_proxy.asgi import App, Handler
+from sekisho_proxy.demand.keeper import Keeper, to_portal
+from sekisho_proxy.demand.tally import Tally
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.candidates import CandidateMount
+from sekisho_proxy.doors.counted import Counted
+from sekisho_proxy.doors.demand import DemandDoor
 from sekisho_proxy.doors.pip import PipDoor
 from sekisho_proxy.doors.status import Status
 from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal_client
@@ -78,17 +82,23 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
         book = Book(store.held, gate, store.holdings, reach)
         status = Status(store.held, reach)
         observer = Observer(store.held)
-        handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "api"), status)
+        handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "/api/policy"), status)
         handlers["metrics"] = observer
-        handlers["w"] = PipDoor(gate, book, store.holdings, reach, clock)
+        tally = Tally(clock)
+        handlers["w"] = Counted(PipDoor(gate, book, store.holdings, reach, clock), tally)
+        token = service_token.read_or_create(settings.service_token_file)
+        send = None
         if store.upstreams is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
-            token = service_token.read_or_create(settings.service_token_file)
             handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
             client = await stack.enter_async_context(make_portal_client(settings.portal))
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
-        for runs in (follower.run(), *([reach.run()] if reach else [])):
+            send = to_portal(client, settings.portal, token)
+        keeper = Keeper(tally, data_folder(settings) / "demand.json", send)
+        handlers["/api/demand"] = DemandDoor(keeper, token)
+        stack.push_async_callback(keeper.close)
+        for runs in (follower.run(), keeper.run(), *([reach.run()] if reach else [])):
             stack.push_async_callback(_end, asyncio.create_task(runs))
         yield App(Routes(handlers), observer)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sekisho.errors import BadInputError, SekishoError
+from sekisho_proxy.refusal import Refusal
 
 _LOG = logging.getLogger("sekisho.proxy")
 
@@ -53,11 +54,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. A stream states its length itself, if it is known."""
+    """One answer. A stream states its length itself, if known; ``refusal`` is what a page of tombstones refuses."""
 
     status: int
     headers: Headers
     body: bytes | Slice | AsyncIterator[bytes] = b""
+    refusal: Refusal | None = None
 
 
 def json_reply(value: object, *, status: int = 200, kind: bytes = b"application/json", headers: Headers = ()) -> Reply:

@@ -8,10 +8,10 @@ from urllib.parse import quote, unquote
 
 from packaging.utils import canonicalize_name
 
-from sekisho.errors import RefusedError
 from sekisho.model import Artifact, Kind
 from sekisho.policy import Door, Snapshot
 from sekisho_proxy.follow import Held
+from sekisho_proxy.refusal import NotAdmittedError, refusal_of
 
 _MOST_DOORS = 64
 
@@ -61,14 +61,15 @@ class Gate:
         project = known[0].project if known else _project_of(path)
         raise self.refusal(workspace, kind, project, now, where=path)
 
-    def refusal(self, workspace: str, kind: Kind, project: str, now: datetime, *, where: str = "") -> RefusedError:
+    def refusal(self, workspace: str, kind: Kind, project: str, now: datetime, *, where: str = "") -> NotAdmittedError:
         """Return why ``workspace`` may not have a file of ``project``, and what to do about it."""
         door = self.door(workspace)
         rule, sentence = door.why_not(kind, project, now)
         if door.artifacts(kind, project, now):
             rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {workspace}"
-        return RefusedError(
+        return NotAdmittedError(
             f"Sekisho refused {project}: {sentence} (rule {rule})",
+            refusal_of(workspace, kind, project, rule, path=where),
             where=where or f"{kind}/{project}",
             todo=f"ask at {request_link(self.ask(), project)}",
         )

@@ -1,4 +1,4 @@
-"""From path to handler: the first segment decides."""
+"""From path to handler: the first segment decides, and below ``/api/`` the whole path."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ class Routes:
     async def __call__(self, request: Request) -> Reply:
         """Hand the request on; raise ``NotFoundError`` for an address that nobody serves."""
         segment = request.path[1:].partition("/")[0]
-        handler = self._handlers.get(segment)
-        if handler is None or (segment == "api" and request.path != "/api/policy"):
+        handler = self._handlers.get(request.path if segment == "api" else segment)
+        if handler is None:
             raise NotFoundError("there is nothing at this address", where=request.path)
         return await handler(request)

@@ -186,6 +186,19 @@ def test_why_asks_for_the_exact_release(portal, sekisho):
     assert portal.asked[0][1] == "/api/why/Six?release=1.17.0&workspace=team-a"
 
 
+def test_why_asks_for_a_python(portal, sekisho):
+    portal.answers["/api/why/six"] = {"lines": ["six is approved"]}
+    assert sekisho("why", "six", "--python", "3.12").out == "six is approved\n"
+    assert portal.asked[0][1] == "/api/why/six?workspace=everyone&python=3.12"
+
+
+@pytest.mark.parametrize("package", ["six>=1", "six==1.*", "six==1,==2", "six!=1"])
+def test_why_of_more_than_one_release_is_a_failure(portal, sekisho, package):
+    done = sekisho("why", package)
+    assert (done.status, portal.asked) == (1, [])
+    assert "is not NAME or NAME==VERSION" in done.err
+
+
 def test_why_of_what_is_no_requirement_is_a_failure(sekisho):
     done = sekisho("why", "../etc")
     assert done.status == 1

@@ -7,6 +7,11 @@ from tests.unit.portal.house import BOTH, NUMPY
 
 ASK = {"requirements": ["numpy"], "target": TARGET.plain()}
 REASON = {"reason": "because"}
+BATCH = {
+    "proxy": "0" * 32,
+    "id": "1" * 32,
+    "rows": [{"rule": "x", "count": 1, "first": "2026-11-01T00:00:00Z", "last": "2026-11-01T00:00:00Z"}],
+}
 EVERYBODY = {"rita", "anna", "ada", "service"}
 
 # method and path: (JSON body, those who may)
@@ -23,6 +28,8 @@ MATRIX = {
     ("GET", "/api/policy"): (None, EVERYBODY),
     ("GET", "/api/policy/snapshot"): (None, EVERYBODY),
     ("GET", "/api/why/{project}"): (None, EVERYBODY),
+    ("POST", "/api/demand"): (BATCH, {"service"}),
+    ("GET", "/api/demand"): (None, EVERYBODY),
 }
 ALLOWED = [(method, path, who) for (method, path), (_, may) in MATRIX.items() for who in sorted(may)]
 

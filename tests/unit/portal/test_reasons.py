@@ -16,21 +16,31 @@ def test_what_is_approved_says_who_asked_who_approved_and_why(house):
     assert (found["available"], found["rule"]) == (True, "approved")
     assert found["lines"] == [
         "numpy is approved for workspace everyone",
-        f"  2.1.0: rita asked (http://portal.invalid/requests/{request}), anna approved on 2026-11-01: fits",
+        (
+            f"  2.1.0: rita asked on 2026-11-01 (http://portal.invalid/requests/{request}),"
+            " anna approved on 2026-11-01 for everyone: fits"
+        ),
+        "  runs on: numpy==2.1.0, any Python 3 on any platform",
+        "  another Python or platform needs an approval of its own: sekisho request numpy --python 3.11.2",
     ]
 
 
 def test_what_nobody_asked_for_says_how_to_ask(house):
     found = _why(house, "numpy", "2.1.0")
     assert (found["available"], found["rule"]) == (False, "not-approved")
-    assert found["lines"][-1].startswith("  ask for it: sekisho request numpy==2.1.0 ")
+    assert found["lines"] == [
+        "numpy==2.1.0 is not approved for workspace everyone (rule not-approved)",
+        "  ask for it: sekisho request numpy==2.1.0 --python 3.11.2",
+        "  or open http://portal.invalid/requests/new?project=numpy%3D%3D2.1.0",
+    ]
 
 
 def test_another_release_than_the_approved_one_is_said_with_what_there_is_instead(house):
     house.approve(house.waiting(NUMPY))
     found = _why(house, "numpy", "1.0")
     assert not found["available"]
-    assert "  approved instead: 2.1.0" in found["lines"]
+    assert found["alternative"] == "numpy==2.1.0"
+    assert any("pip install 'numpy==2.1.0'" in line for line in found["lines"])
 
 
 def test_an_approval_in_another_workspace_is_said(house):
@@ -50,7 +60,9 @@ def test_an_approval_that_expired_is_said(house):
 def test_what_was_judged_says_which_rules_objected(house):
     request = house.propose(artifact("evil"))
     lines = _why(house, "evil")["lines"]
-    assert any(request in line and "refused" in line and "no-evil: the policy denies evil" in line for line in lines)
+    assert lines[0] == "the policy denies evil (rule no-evil)"
+    assert any(request in line and "the request is refused" in line for line in lines)
+    assert "    deny, no-evil: the policy denies evil" in lines
 
 
 def test_the_verdicts_of_a_release_whose_name_only_begins_the_same_are_not_shown(house):

@@ -188,15 +188,21 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
 
 @click.command()
 @click.argument("package", metavar="NAME[==VERSION]")
+@click.option("--python", help="The Python you want it for, as 3.12 or 3.12.4.")
 @json_option
-def why(package: str, *, as_json: bool) -> None:
-    """Tell why a package is, or is not, to be had: who asked, which rule, since when."""
+def why(package: str, *, python: str | None, as_json: bool) -> None:
+    """Tell why a package is, or is not, to be had.
+
+    Who asked and who decided, which rule and since when, the nearest release that is approved, and what to do now.
+    """
     try:
         wanted = Requirement(package)
     except InvalidRequirement as error:
         raise BadInputError(f"{package!r} is not NAME or NAME==VERSION: {error}") from error
     exact = [spec.version for spec in wanted.specifier if spec.operator == "=="]
+    if len(exact) < len(wanted.specifier) or len(exact) > 1 or any(version.endswith(".*") for version in exact):
+        raise BadInputError(f"{package!r} is not NAME or NAME==VERSION", todo="ask about one release, as six==1.17.0")
     settings = load_settings()
     with connect(settings) as portal:
-        answer = portal.why(wanted.name, exact[0] if exact else None, settings.workspace)
+        answer = portal.why(wanted.name, exact[0] if exact else None, settings.workspace, python)
     emit(answer, as_json=as_json, text=lambda: "\n".join(map(printable, answer["lines"])))

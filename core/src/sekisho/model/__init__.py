@@ -6,6 +6,7 @@ Every record carries the digest of what it was made from; none has a mutable sta
 from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
 from sekisho.model.closure import Artifact, Closure, Edge
+from sekisho.model.demand import OTHERS, DemandBatch, DemandRow
 from sekisho.model.facts import Facts, Finding
 from sekisho.model.identity import (
     EVERYONE,
@@ -23,10 +24,13 @@ from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 
 __all__ = [
     "EVERYONE",
+    "OTHERS",
     "Approval",
     "Artifact",
     "BaseDefinition",
     "Closure",
+    "DemandBatch",
+    "DemandRow",
     "Edge",
     "Facts",
     "Finding",

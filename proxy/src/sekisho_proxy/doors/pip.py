@@ -7,7 +7,7 @@ from urllib.parse import quote
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Artifact, normalize_project, sha256_hex
 from sekisho.ports import Clock
-from sekisho_proxy.exchange import Reply, Request, Slice, not_allowed
+from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
 from sekisho_proxy.gate import Gate
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
@@ -18,6 +18,7 @@ from sekisho_proxy.upstream.reach import Reach
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 _BYTES = (b"content-type", b"application/octet-stream")
+_CACHE = ((b"cache-status", b"sekisho; fwd=miss; stored"), (b"cache-status", b"sekisho; hit"))  # RFC 9211
 
 
 class PipDoor:
@@ -67,10 +68,11 @@ class PipDoor:
         if bare != path:
             return await self._metadata(request, artifact)
         etag = f'"{artifact.sha256}"'
-        shared = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
+        shared: Headers = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
             return Reply(304, shared)
         ranged = request.header(b"range") and request.method != "HEAD"
+        shared = (*shared, _CACHE[self._holdings.has(artifact.sha256)])
         found = await (self._holdings.ensure(artifact) if ranged else self._holdings.open(artifact))
         if not isinstance(found, Path):
             return Reply(200, (*shared, (b"content-length", b"%d" % artifact.size)), found)

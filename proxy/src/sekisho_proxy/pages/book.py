@@ -11,6 +11,7 @@ from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.tombstone import tombstones
 from sekisho_proxy.pages.value import FileRow, ProjectList, ProjectPage
+from sekisho_proxy.refusal import refusal_of
 from sekisho_proxy.upstream.reach import Reach
 
 _KIND: Kind = "pypi"
@@ -37,12 +38,11 @@ class Book:
         approved = door.artifacts(_KIND, project, now)
         artifacts = [artifact for artifact in approved if self._offers(artifact)]
         if artifacts:
-            page = approved_page(project, artifacts)
-        elif approved:
-            page = tombstones(project, *self._why_not_here(project), self._gate.ask())
+            built = BuiltPage(approved_page(project, artifacts))
         else:
-            page = tombstones(project, *door.why_not(_KIND, project, now), self._gate.ask())
-        built = BuiltPage(page)
+            rule, sentence = self._why_not_here(project) if approved else door.why_not(_KIND, project, now)
+            page = tombstones(project, rule, sentence, self._gate.ask())
+            built = BuiltPage(page, refusal=refusal_of(workspace, _KIND, project, rule))
         self._keep((workspace, project), built, door.next_expiry(_KIND, project, now))
         return built
 

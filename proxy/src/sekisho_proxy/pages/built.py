@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sekisho_proxy.exchange import Headers, Reply, Request
 from sekisho_proxy.negotiate import JSON, matches, page_type, takes_gzip
+from sekisho_proxy.refusal import Refusal
 
 _NOT_ACCEPTABLE = Reply(
     406,
@@ -28,12 +29,15 @@ class Renders(Protocol):
 
 
 class BuiltPage:
-    """The replies that one page gives. ``level`` is gzip's."""
+    """The replies that one page gives. ``level`` is gzip's; ``refusal`` is what a page of tombstones refuses."""
 
-    def __init__(self, value: Renders, *, level: int = 6, headers: Headers = ()) -> None:
+    def __init__(
+        self, value: Renders, *, level: int = 6, headers: Headers = (), refusal: Refusal | None = None
+    ) -> None:
         self._value = value
         self._level = level
         self._headers = headers
+        self._refusal = refusal
         self._replies: dict[tuple[str, bool], tuple[str, Reply, Reply]] = {}
 
     def answer(self, request: Request) -> Reply:
@@ -61,5 +65,6 @@ class BuiltPage:
         content: Headers = ((b"content-type", kind.encode() if is_json else f"{kind}; charset=utf-8".encode()),)
         if packed_now:
             content = (*content, (b"content-encoding", b"gzip"))
-        self._replies[kind, packed] = etag, Reply(200, (*shared, *content), body), Reply(304, shared)
+        whole = Reply(200, (*shared, *content), body, self._refusal)
+        self._replies[kind, packed] = etag, whole, Reply(304, shared, refusal=self._refusal)
         return self._replies[kind, packed]

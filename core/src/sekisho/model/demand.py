@@ -1,0 +1,57 @@
+"""Demand: how often what was refused was wanted all the same. Proxies count it, the portal adds it up."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+
+from sekisho.errors import BadInputError
+from sekisho.model.base import Moment, Record
+from sekisho.model.identity import EVERYONE, Kind, Slug, normalize_project
+
+OTHERS = ""
+"""The project of what is counted under no name: there were too many names, or it was none."""
+
+MOST_ROWS = 1000
+"""How many rows a batch may have."""
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""128 random bits in hexadecimal."""
+
+ReleaseText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.!+_-]{0,64}$")]
+"""A release, or nothing where none was named."""
+
+
+class DemandRow(Record):
+    """``count`` refusals of one thing by one rule, the first and the last of them at these times.
+
+    Every name in it came from somebody who could reach a proxy, so each is short and of harmless letters only.
+    """
+
+    workspace: Slug = EVERYONE
+    kind: Kind = "pypi"
+    project: Annotated[str, Field(max_length=200)] = OTHERS
+    release: ReleaseText = ""
+    rule: Slug
+    count: Annotated[int, Field(ge=1, le=2**53)]
+    first: Moment
+    last: Moment
+
+    @field_validator("project")
+    @classmethod
+    def _is_normalized(cls, project: str, info: ValidationInfo) -> str:
+        try:
+            normal = normalize_project(info.data.get("kind", "pypi"), project) if project else OTHERS
+        except BadInputError as error:
+            raise ValueError(error.what) from error
+        if normal != project:
+            message = f"{project[:80]!r} is not normalised"
+            raise ValueError(message)
+        return project
+
+
+class DemandBatch(Record):
+    """What ``proxy`` counted since its last batch. ``id`` tells whether one was taken before."""
+
+    proxy: Identifier
+    id: Identifier
+    rows: Annotated[tuple[DemandRow, ...], Field(min_length=1, max_length=MOST_ROWS)]

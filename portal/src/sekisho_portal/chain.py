@@ -1,0 +1,163 @@
+"""The chain behind an answer: approvals in force, ended or taken away, requests, and the policy's denials."""
+
+from datetime import datetime
+
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion, Version
+
+from sekisho.allowlist import project_path
+from sekisho.errors import SekishoError
+from sekisho.model import Approval, Kind, Record, normalize_project
+from sekisho.policy import Policy, Snapshot, parse_policy
+from sekisho.policy.rules import Denied
+from sekisho_portal.desk import Desk
+from sekisho_portal.history import Commit
+from sekisho_portal.standing import Standing
+
+MOST_REQUESTS = 5
+_MOST_INTENTS = 5
+_NOT_IN_A_STATUS = ("resolved", "inspected")
+
+
+class Denial(Record):
+    """A rule of the policy that names what was asked about, by ``entry``; ``since`` as far as git knows."""
+
+    rule: str
+    entry: str
+    since: Commit | None = None
+
+
+class Revocation(Record):
+    """An approval that was given and is not in the tree any more."""
+
+    id: str
+    request: str
+    approved_by: str
+    at: datetime
+    commit: Commit | None = None
+
+
+def names(entry: Requirement, release: str | None) -> bool:
+    """Tell whether a denied entry covers ``release``, or, without one, every release."""
+    if release is None:
+        return not entry.specifier
+    try:
+        return entry.specifier.contains(Version(release), prereleases=True)
+    except InvalidVersion:
+        return True
+
+
+def find_denial(policy: Policy, kind: Kind, project: str, release: str | None) -> Denial | None:
+    """Return the first denial that covers what was asked about."""
+    for rule in policy.rules:
+        for text in rule.projects if isinstance(rule, Denied) and rule.kind == kind else ():
+            entry = Requirement(text)
+            if normalize_project(kind, entry.name) == project and names(entry, release):
+                return Denial(rule=rule.id, entry=text)
+    return None
+
+
+def date_denial(desk: Desk, snapshot: Snapshot, denial: Denial) -> Denial:
+    """Add the commit since which the policy has had this entry, without a break."""
+    since = None
+    for commit, text in desk.history.versions("policy.yaml", snapshot.revision):
+        if denial.entry not in text or not _has(text, denial):
+            break
+        since = commit
+    return denial.model_copy(update={"since": since})
+
+
+def _has(text: str, denial: Denial) -> bool:
+    try:
+        policy = parse_policy(text)
+    except SekishoError:
+        return False
+    return any(isinstance(rule, Denied) and denial.entry in rule.projects for rule in policy.rules)
+
+
+def find_revocation(
+    desk: Desk, snapshot: Snapshot, kind: Kind, project: str, release: str | None, workspace: str
+) -> Revocation | None:
+    """Return the newest approval that was given for this, was applied, and is not among those of ``snapshot``."""
+    present = {signed.approval.id for signed in snapshot.approvals}
+    for intent in desk.mentions.admissions(kind, project, release, workspace, limit=_MOST_INTENTS):
+        name = f"a{intent.seq}"
+        if name in present:
+            continue
+        applied = list(desk.ledger.entries(subject=intent.request, kinds=("approved",)))
+        for row in applied:
+            if row.body.get("id") == name:
+                given = str(row.body.get("revision", ""))
+                commit = desk.history.removal(project_path(kind, project), name, given=given, now=snapshot.revision)
+                return Revocation(
+                    id=name, request=intent.request, approved_by=row.actor, at=row.at, commit=commit
+                )  # fmt: skip
+    return None
+
+
+def find_requests(desk: Desk, kind: Kind, project: str, release: str | None) -> tuple[int, list[Standing]]:
+    """Return how many requests concern this, and the newest few."""
+    total, newest = desk.mentions.requests(kind, project, release, limit=MOST_REQUESTS)
+    return total, [found for request in newest if (found := standing(desk, request))]
+
+
+def standing(desk: Desk, request: str) -> Standing | None:
+    """Return where a request stands, without its closure; nothing if this ledger does not have it."""
+    rows = desk.ledger.entries(subject=request, without=_NOT_IN_A_STATUS)
+    return Standing(rows) if rows and rows[0].kind == "requested" else None
+
+
+def nearest(release: str | None, others: set[str]) -> str | None:
+    """Return the release nearest to one that may not be had; of two that are as near, the newer.
+
+    Near is what differs late: 1.4.2 is nearer to 1.4.9 than to 1.5.0. Without a release to be near to, the newest.
+    """
+    known = {}
+    for text in others:
+        try:
+            known[text] = Version(text)
+        except InvalidVersion:
+            continue
+    if not known:
+        return None
+    try:
+        wanted = Version(release) if release else None
+    except InvalidVersion:
+        wanted = None
+    if wanted is None:
+        return max(known, key=lambda text: (not known[text].is_prerelease, known[text]))
+    return min(known, key=lambda text: (_distance(known[text], wanted), known[text].is_prerelease, _newer(known[text])))
+
+
+def _distance(one: Version, other: Version) -> tuple[int, ...]:
+    longest = max(len(one.release), len(other.release))
+    first, second = ((*each.release, *[0] * (longest - len(each.release))) for each in (one, other))
+    return (abs(one.epoch - other.epoch), *(abs(a - b) for a, b in zip(first, second, strict=True)))
+
+
+def _newer(version: Version) -> tuple[int, ...]:
+    return tuple(-part for part in (version.epoch, *version.release))
+
+
+def in_force(snapshot: Snapshot, workspace: str, release: str | None, now: datetime) -> list[Approval]:
+    """Return the approvals of ``release`` that hold for ``workspace``, newest first."""
+    found = [
+        signed.approval
+        for signed in snapshot.approvals
+        if signed.approval.admits(workspace, now)
+        and any(release in (None, artifact.release) for artifact in signed.approval.artifacts)
+    ]
+    return sorted(found, key=lambda approval: approval.at, reverse=True)
+
+
+def ended(snapshot: Snapshot, workspace: str, release: str | None, now: datetime) -> list[Approval]:
+    """Return the approvals of ``release`` for ``workspace`` that have expired, newest first."""
+    found = [
+        signed.approval
+        for signed in snapshot.approvals
+        if workspace in signed.approval.scope
+        and signed.approval.expires is not None
+        and signed.approval.expires <= now
+        and any(release in (None, artifact.release) for artifact in signed.approval.artifacts)
+    ]
+    return sorted(found, key=lambda approval: approval.at, reverse=True)

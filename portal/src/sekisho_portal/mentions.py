@@ -1,0 +1,132 @@
+"""Which requests concern a project: an index over the ledger. Derived, so it can be thrown away and is made again."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from packaging.requirements import Requirement
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, case, delete, func, insert, or_, select
+
+from sekisho.database import create_table, write_alone
+from sekisho.ledger import Entry, Ledger
+from sekisho.model import Kind, normalize_project
+
+_KINDS = ("requested", "judged", "approval-intended")
+_AT_ONCE = 50
+_TABLE = Table(
+    "mentions",
+    MetaData(),
+    Column("kind", String(20), primary_key=True),
+    Column("project", String(200), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False, index=True),
+    Column("what", String(40), nullable=False),
+    Column("release", String(200), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("workspace", String(63), nullable=False),
+)
+
+
+class Intent(NamedTuple):
+    """An approval of a project that was given once: row ``seq`` of the ledger, on ``request``."""
+
+    seq: int
+    request: str
+
+
+class Mentions:
+    """The index. ``follow`` reads what the ledger gained since it was called last."""
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        create_table(engine, _TABLE)
+        self._mark = self._newest()
+
+    def _newest(self) -> int:
+        """Return the newest row that is here; another ledger's index is thrown away."""
+        newest = select(func.max(_TABLE.c.seq))
+        with self._engine.begin() as connection:
+            mark = int(connection.execute(newest).scalar() or 0)
+            if mark > self._ledger.size():
+                connection.execute(delete(_TABLE))
+                mark = 0
+        return mark
+
+    def follow(self) -> None:
+        """Take up the ledger's new rows, a few at a time."""
+        with self._lock:
+            while rows := self._ledger.entries(after=self._mark, kinds=_KINDS, limit=_AT_ONCE):
+                self._write(rows)
+                self._mark = rows[-1].seq
+
+    def _write(self, rows: list[Entry]) -> None:
+        values = [value for row in rows for value in self._values(row)]
+        with self._engine.connect() as connection:
+            write_alone(connection, _TABLE)
+            written = int(connection.execute(select(func.max(_TABLE.c.seq))).scalar() or 0)  # another portal's work
+            fresh = [value for value in values if value["seq"] > written]
+            if fresh:
+                connection.execute(insert(_TABLE), fresh)
+            connection.commit()
+
+    def _values(self, row: Entry) -> Iterable[dict[str, Any]]:
+        workspace = ""
+        if row.kind == "requested":
+            workspace, kind, found = _asked(row)
+        elif row.kind == "judged":
+            kind, found = "pypi", {name: release for name, release, _ in _judged(row)}
+        else:
+            asked, *judged = self._ledger.entries(subject=row.subject, kinds=("requested", "judged"))
+            workspace, kind, _ = _asked(asked)
+            admitted = set(row.body["artifacts"])
+            before = [entry for entry in judged if entry.seq < row.seq]
+            found = {name: release for name, release, sha256 in _judged(before[-1]) if sha256 in admitted}
+        for project, release in found.items():
+            yield {
+                "kind": kind, "project": project, "seq": row.seq, "what": row.kind, "release": release[:200],
+                "subject": row.subject, "workspace": workspace,
+            }  # fmt: skip
+
+    def requests(self, kind: Kind, project: str, release: str | None, *, limit: int) -> tuple[int, list[str]]:
+        """Return how many requests concern a project, and the newest.
+
+        With ``release``, those that were judged on it, or not judged at all yet.
+        """
+        newest = func.max(_TABLE.c.seq)
+        query = select(_TABLE.c.subject).where(_TABLE.c.kind == kind, _TABLE.c.project == project)
+        query = query.group_by(_TABLE.c.subject)
+        if release is not None:
+            hit = func.max(case((_TABLE.c.release == release, 1), else_=0))
+            query = query.having(or_(hit == 1, func.max(_TABLE.c.release) == ""))
+        with self._engine.connect() as connection:
+            total = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+            return int(total), list(connection.execute(query.order_by(newest.desc()).limit(limit)).scalars())
+
+    def admissions(self, kind: Kind, project: str, release: str | None, workspace: str, *, limit: int) -> list[Intent]:
+        """Return the newest approvals that were given for a project, whether or not they are in force."""
+        wanted = [_TABLE.c.kind == kind, _TABLE.c.project == project, _TABLE.c.what == "approval-intended"]
+        wanted.append(_TABLE.c.workspace == workspace)
+        if release is not None:
+            wanted.append(_TABLE.c.release == release)
+        query = select(_TABLE.c.seq, _TABLE.c.subject).where(*wanted).order_by(_TABLE.c.seq.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [Intent(row.seq, row.subject) for row in connection.execute(query)]
+
+
+def _asked(row: Entry) -> tuple[str, Kind, dict[str, str]]:
+    """Return workspace, kind and the projects that a request names."""
+    request = row.body["request"]
+    kind: Kind = request.get("kind", "pypi")
+    names = {normalize_project(kind, Requirement(text).name): "" for text in request["requirements"]}
+    return request.get("workspace", "everyone"), kind, names
+
+
+def _judged(row: Entry) -> list[tuple[str, str, str]]:
+    """Return (project, release, sha256) of every verdict; a purl is ``pkg:pypi/<project>@<release>?…``."""
+    found = []
+    for verdict in row.body["judgement"]["verdicts"]:
+        name, _, release = verdict["purl"].partition("?")[0].partition("/")[2].rpartition("@")
+        found.append((unquote(name), unquote(release), verdict["sha256"]))
+    return found

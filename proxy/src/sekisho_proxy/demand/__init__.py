@@ -1,0 +1,1 @@
+"""Refusals counted: in memory on the hot path, in a small file, and at the portal."""

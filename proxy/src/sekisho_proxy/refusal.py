@@ -1,0 +1,52 @@
+"""What was refused, in the words in which it is counted. Every name in it comes from whoever asked."""
+
+from typing import NamedTuple
+
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+from sekisho.errors import BadInputError, RefusedError
+from sekisho.model import OTHERS, Kind, normalize_project
+
+_LONGEST_NAME = 300
+_LONGEST_RELEASE = 64
+
+
+class Refusal(NamedTuple):
+    """Something that ``workspace`` may not have by ``rule``. ``release`` is empty where none was named."""
+
+    workspace: str
+    kind: Kind
+    project: str
+    release: str
+    rule: str
+
+
+class NotAdmittedError(RefusedError):
+    """The gate's no. It carries what is counted."""
+
+    def __init__(self, what: str, refusal: Refusal, *, where: str = "", todo: str = "") -> None:
+        super().__init__(what, where=where, todo=todo)
+        self.refusal = refusal
+
+
+def refusal_of(workspace: str, kind: Kind, project: str, rule: str, *, path: str = "") -> Refusal:
+    """Return what is counted: names in their one spelling, and nothing of what is no name at all."""
+    try:
+        name = normalize_project(kind, project)
+    except BadInputError:
+        return Refusal(workspace, kind, OTHERS, "", rule)
+    return Refusal(workspace, kind, name, release_of(path.rpartition("/")[2]) if kind == "pypi" else "", rule)
+
+
+def release_of(filename: str) -> str:
+    """Return the release that a file's name states, or nothing. A tombstone's is no release."""
+    if len(filename) > _LONGEST_NAME:
+        return ""
+    try:
+        wheel = filename.endswith(".whl")
+        version = parse_wheel_filename(filename)[1] if wheel else parse_sdist_filename(filename)[1]
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return ""
+    found = str(version)
+    is_tombstone = (version.local or "").startswith("refused.by")
+    return "" if is_tombstone or len(found) > _LONGEST_RELEASE else found
