@@ -7,7 +7,7 @@ A snapshot comes into force only if a trusted key signed it and its sequence is 
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -23,6 +23,8 @@ from sekisho.store import write_atomically
 _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
 _LARGEST = 512 << 20
+_SETTLES = timedelta(minutes=1)
+"""For the clocks of two machines, and for the time that a portal takes to seal what it has dated."""
 
 
 class NoPolicyError(UpstreamError):
@@ -54,6 +56,16 @@ class Held:
         self.turn = 0
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
+        self._newest_at: datetime | None = None
+
+    def known(self) -> datetime:
+        """Return the moment up to which it is certain what was in force, and will stay so whatever arrives."""
+        made = self.present().made
+        return max(made, self._newest_at - _SETTLES) if self._newest_at else made
+
+    def confirm(self, at: datetime) -> None:
+        """Note that the snapshot in force was the portal's newest ``at`` that moment."""
+        self._newest_at = at
 
     def present(self) -> Snapshot:
         """Return the snapshot in force; raise ``NoPolicyError`` if there is none."""
@@ -136,6 +148,7 @@ class PortalFollower:
     async def _poll(self) -> bool:
         held = self._held
         after = held.snapshot.sequence if held.snapshot else 0
+        asked = self._clock()
         try:
             data = await self._ask(after)
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, UpstreamError, OSError) as error:
@@ -145,7 +158,10 @@ class PortalFollower:
                 held.unreachable = Stale(self._clock(), why)
             return False
         held.unreachable = None
-        return data is None or await held.offer(data, store=True)
+        good = data is None or await held.offer(data, store=True)
+        if good:
+            held.confirm(asked)
+        return good
 
     async def _ask(self, after: int) -> bytes | None:
         timeout = httpx2.Timeout(10.0, read=_WAIT + 15.0)
