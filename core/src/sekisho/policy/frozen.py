@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
-from sekisho.model import Moment
+from sekisho.model import Approval, Moment
 from sekisho.policy.snapshot import Snapshot
 
 _REVISION = re.compile(r"[0-9a-f]{7,64}")
@@ -19,7 +19,7 @@ _TICK = timedelta(microseconds=1)
 
 
 def same_content(one: Snapshot, other: Snapshot) -> bool:
-    """Tell whether two snapshots say the same, whenever they were made and whatever came before."""
+    """Tell whether two snapshots are of one commit and say the same, whenever made and whatever came before."""
     kept = {"made": one.made, "sequence": one.sequence, "history": one.history, "since": one.since}
     return other.model_copy(update=kept) == one
 
@@ -49,15 +49,13 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
     An approval goes on if the very same one was there before, whoever signed it again. What the policy denied then
     starts anew, and what it denies now has no number.
     """
-    before = {
-        (signed.approval.id, signed.approval.artifacts[0].sha256): (signed.approval, numbers)
-        for signed, numbers in zip(previous.approvals, previous.admitted_since(), strict=True)
-    }
+    before: dict[tuple[str, str], list[tuple[Approval, tuple[int, ...]]]] = {}
+    for signed, numbers in zip(previous.approvals, previous.admitted_since(), strict=True):
+        before.setdefault(_handle(signed.approval), []).append((signed.approval, numbers))
     for signed in new.approvals:
         approval = signed.approval
-        old, numbers = before.get((approval.id, approval.artifacts[0].sha256), (None, ()))
-        if old != approval:
-            numbers = (0,) * len(approval.artifacts)
+        fresh = (0,) * len(approval.artifacts)
+        numbers = next((found for old, found in before.get(_handle(approval), ()) if old == approval), fresh)
         yield tuple(
             0
             if new.policy.hard_denial(artifact, new.made)
@@ -66,6 +64,10 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
             else sequence
             for artifact, number in zip(approval.artifacts, numbers, strict=True)
         )
+
+
+def _handle(approval: Approval) -> tuple[str, str]:
+    return approval.id, approval.artifacts[0].sha256
 
 
 def parse_address(text: str) -> str | Moment:
@@ -84,6 +86,12 @@ def parse_address(text: str) -> str | Moment:
             todo="write 7 or more digits of a revision, 2026-11-24, or 2026-11-24T12:00:00Z",
         ) from error
     return moment if moment.tzinfo else datetime.combine(moment.date(), time.max, UTC)
+
+
+def check_address(text: str) -> str:
+    """Return ``text`` if it can stand behind an ``@``; raise ``BadInputError`` if not."""
+    parse_address(text)
+    return text
 
 
 def find(snapshot: Snapshot, text: str, *, known: datetime) -> int:
