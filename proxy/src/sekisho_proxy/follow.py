@@ -12,13 +12,14 @@ from pathlib import Path
 
 import httpx2
 
-from sekisho.errors import ConflictError, UpstreamError
+from sekisho.errors import ConflictError, SekishoError, UpstreamError
 from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
 from sekisho.signing import Envelope
 from sekisho.store import write_atomically
+from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 
 _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
@@ -56,16 +57,22 @@ class Held:
         self.turn = 0
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
-        self._newest_at: datetime | None = None
+        self._horizon: Horizon | None = None
+        self._kept: Horizon | None = None
 
     def known(self) -> datetime:
         """Return the moment up to which it is certain what was in force, and will stay so whatever arrives."""
-        made = self.present().made
-        return max(made, self._newest_at - _SETTLES) if self._newest_at else made
+        return certain(self.present(), self._horizon)
 
-    def confirm(self, at: datetime) -> None:
-        """Note that the snapshot in force was the portal's newest ``at`` that moment."""
-        self._newest_at = at
+    async def confirm(self, at: datetime) -> None:
+        """Note that the snapshot in force was the portal's newest ``at`` that moment; keep that once a minute."""
+        self._horizon = Horizon(sequence=self.present().sequence, until=at - _SETTLES)
+        if self._kept is None or self._kept.until + _SETTLES <= self._horizon.until:
+            self._kept = self._horizon
+            try:
+                await asyncio.to_thread(extend_horizon, self._file, self._horizon)
+            except (OSError, SekishoError) as error:
+                _LOG.warning("how far the policy is certain could not be kept: %s", error)
 
     def present(self) -> Snapshot:
         """Return the snapshot in force; raise ``NoPolicyError`` if there is none."""
@@ -82,6 +89,7 @@ class Held:
             data = await asyncio.to_thread(self._file.read_bytes)
         except FileNotFoundError:
             return False
+        self._horizon = await asyncio.to_thread(read_horizon, self._file)
         return await self.offer(data, store=False)
 
     async def offer(self, data: bytes, *, store: bool) -> bool:
@@ -160,7 +168,7 @@ class PortalFollower:
         held.unreachable = None
         good = data is None or await held.offer(data, store=True)
         if good:
-            held.confirm(asked)
+            await held.confirm(asked)
         return good
 
     async def _ask(self, after: int) -> bytes | None:

@@ -212,6 +212,32 @@ def test_a_quiet_day_is_certain_once_the_portal_says_that_nothing_came(tmp_path,
                 assert "not-approved-then" in page(client, day(4), "gamma").text
 
 
+def test_what_is_certain_survives_a_restart_and_crosses_to_a_replica(tmp_path, upstream):
+    with run_asgi(upstream) as url:
+        house = Frozen(tmp_path, upstream=url)
+        with run_asgi(house.portal) as portal:
+            house.settings = house.settings.model_copy(update={"portal_url": portal})
+            house.turn_and_settle(5, *[house.approval(wheel.artifact()) for wheel in upstream.wheels])
+            with house.open() as client:
+                until(lambda: page(client, day(2), "alpha").status_code == 200)
+                horizon = house.settings.data / "proxy" / "horizon.json"
+                until(horizon.exists)
+        with house.open() as client:
+            assert client.get("/readyz").status_code == 200
+            assert page(client, day(2), "alpha").status_code == 200
+        asyncio.run(export_bundle(house.settings, tmp_path / "bundle"))
+        replica = House(tmp_path / "far", upstream="http://127.0.0.1:9", replica=True)
+        replica.settings.trust_file.write_text(load_trust(house.settings.trust_file).dump())
+        with replica.open() as client:
+            import_bundle(replica.settings, tmp_path / "bundle")
+            until(lambda: page(client, day(2), "alpha").status_code == 200)
+            assert page(client, f"{datetime.now(UTC):%Y-%m-%d}", "alpha").status_code == 409
+        horizon.write_text("rubbish")
+        with house.open() as client:
+            assert page(client, day(2), "alpha").status_code == 409
+            assert page(client, revision(1), "alpha").status_code == 200
+
+
 def test_a_replica_serves_frozen_views_from_a_bundle(house, given, upstream, tmp_path):
     house.turn_and_settle(5, *given[:2])
     house.turn_and_settle(2, *given)
