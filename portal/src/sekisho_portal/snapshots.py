@@ -10,6 +10,7 @@ from sekisho.allowlist import SignedApproval, parse_sources, parse_tree
 from sekisho.errors import MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
+from sekisho.policy.frozen import same_content, succeed
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.ports import Tree
 from sekisho.signing import Envelope, Signer, Trust
@@ -86,9 +87,9 @@ class Snapshots:
                 self._refuse(revision, error)
                 return False
             old = self._snapshot
-            changed = old is None or snapshot.model_copy(update={"made": old.made}) != old
+            changed = old is None or not same_content(old, snapshot)
             if changed:
-                self._put_in_force(snapshot)
+                self._put_in_force(succeed(old, snapshot))
             self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
             return changed
 
@@ -103,7 +104,6 @@ class Snapshots:
         self.problem, self._bad_revision = problem, "" if ours else revision
 
     def _put_in_force(self, snapshot: Snapshot) -> None:
-        snapshot = snapshot.model_copy(update={"sequence": snapshot.sequence + 1})
         sealed = seal_snapshot(snapshot, self._signer)
         write_atomically(self._path, sealed.canonical())
         self._snapshot, self._sealed = snapshot, sealed

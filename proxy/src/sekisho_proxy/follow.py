@@ -7,22 +7,25 @@ A snapshot comes into force only if a trusted key signed it and its sequence is 
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
 
-from sekisho.errors import ConflictError, UpstreamError
+from sekisho.errors import ConflictError, SekishoError, UpstreamError
 from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
 from sekisho.signing import Envelope
 from sekisho.store import write_atomically
+from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 
 _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
 _LARGEST = 512 << 20
+_SETTLES = timedelta(minutes=1)
+"""For the clocks of two machines, and for the time that a portal takes to seal what it has dated."""
 
 
 class NoPolicyError(UpstreamError):
@@ -55,6 +58,22 @@ class Held:
         self.begun = asyncio.Event()
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
+        self._horizon: Horizon | None = None
+        self._kept: Horizon | None = None
+
+    def known(self) -> datetime:
+        """Return the moment up to which it is certain what was in force, and will stay so whatever arrives."""
+        return certain(self.present(), self._horizon)
+
+    async def confirm(self, at: datetime) -> None:
+        """Note that the snapshot in force was the portal's newest ``at`` that moment; keep that once a minute."""
+        self._horizon = Horizon(sequence=self.present().sequence, until=at - _SETTLES)
+        if self._kept is None or self._kept.until + _SETTLES <= self._horizon.until:
+            self._kept = self._horizon
+            try:
+                await asyncio.to_thread(extend_horizon, self._file, self._horizon)
+            except (OSError, SekishoError) as error:
+                _LOG.warning("how far the policy is certain could not be kept: %s", error)
 
     def present(self) -> Snapshot:
         """Return the snapshot in force; raise ``NoPolicyError`` if there is none."""
@@ -71,6 +90,7 @@ class Held:
             data = await asyncio.to_thread(self._file.read_bytes)
         except FileNotFoundError:
             return False
+        self._horizon = await asyncio.to_thread(read_horizon, self._file)
         return await self.offer(data, store=False)
 
     async def offer(self, data: bytes, *, store: bool) -> bool:
@@ -138,6 +158,7 @@ class PortalFollower:
     async def _poll(self) -> bool:
         held = self._held
         after = held.snapshot.sequence if held.snapshot else 0
+        asked = self._clock()
         try:
             data = await self._ask(after)
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, UpstreamError, OSError) as error:
@@ -147,7 +168,10 @@ class PortalFollower:
                 held.unreachable = Stale(self._clock(), why)
             return False
         held.unreachable = None
-        return data is None or await held.offer(data, store=True)
+        good = data is None or await held.offer(data, store=True)
+        if good:
+            await held.confirm(asked)
+        return good
 
     async def _ask(self, after: int) -> bytes | None:
         timeout = httpx2.Timeout(10.0, read=_WAIT + 15.0)

@@ -3,17 +3,28 @@
 A path names artifacts, an artifact has a sha256, and the workspace's door says whether it admits that sha256 now.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from packaging.utils import canonicalize_name
 
 from sekisho.model import Artifact, Kind
 from sekisho.policy import Door, Snapshot
+from sekisho.policy.frozen import find
 from sekisho_proxy.follow import Held
 from sekisho_proxy.refusal import NotAdmittedError, refusal_of
 
 _MOST_DOORS = 64
+_MOST_ADDRESSES = 1024
+
+
+class View(NamedTuple):
+    """What a route looks at: a workspace's door, the present one or frozen as of a sequence."""
+
+    workspace: str
+    as_of: int | None = None
 
 
 class Gate:
@@ -25,17 +36,37 @@ class Gate:
         self._turn = -1
         self._doors: dict[str, Door] = {}
         self._paths: dict[tuple[Kind, str], list[Artifact]] = {}
+        self._addresses: dict[str, int] = {}
 
     def _follow(self) -> Snapshot:
         snapshot = self._held.present()
         if self._turn != self._held.turn:
             self._turn = self._held.turn
             self._doors = {}
+            self._addresses = {}
             self._paths = index_paths(snapshot)
         return snapshot
 
-    def door(self, workspace: str) -> Door:
-        """Return a workspace's door. A workspace that nobody knows is one without approvals."""
+    def frozen(self, workspace: str, address: str) -> View:
+        """Return the view that ``@<address>`` names; one of the present policy is the present view.
+
+        Raises what ``sekisho.policy.frozen.find`` raises.
+        """
+        snapshot = self._follow()
+        sequence = self._addresses.get(address)
+        if sequence is None:
+            sequence = find(snapshot, address, known=self._held.known())
+            while len(self._addresses) >= _MOST_ADDRESSES:
+                self._addresses.pop(next(iter(self._addresses)))
+            self._addresses[address] = sequence
+        return View(workspace, sequence if sequence < snapshot.sequence else None)
+
+    def door(self, view: View) -> Door:
+        """Return a view's door. A workspace that nobody knows is one without approvals."""
+        present = self._present(view.workspace)
+        return present if view.as_of is None else present.at(view.as_of)
+
+    def _present(self, workspace: str) -> Door:
         snapshot = self._follow()
         door = self._doors.get(workspace)
         if door is None:
@@ -48,28 +79,35 @@ class Gate:
         """Return where a person asks for what was refused, without a trailing slash."""
         return (self._follow().policy.ask or self._ask).rstrip("/")
 
-    def pass_through(self, workspace: str, kind: Kind, path: str, now: datetime) -> Artifact:
-        """Return the artifact at ``path`` (percent-decoded) if the workspace may have it now.
+    def pass_through(self, view: View, kind: Kind, path: str, now: datetime) -> Artifact:
+        """Return the artifact at ``path`` (percent-decoded) if the view has it now.
 
         Raises ``RefusedError`` naming the rule and where to ask.
         """
-        door = self.door(workspace)
-        for artifact in self._paths.get((kind, path), ()):
+        door = self.door(view)
+        known = self._paths.get((kind, path), ())
+        for artifact in known:
             if door.admits(artifact.sha256, now):
                 return artifact
-        known = self._paths.get((kind, path))
         project = known[0].project if known else _project_of(path)
-        raise self.refusal(workspace, kind, project, now, where=path)
+        raise self.refusal(view, kind, project, now, where=path, of=known)
 
-    def refusal(self, workspace: str, kind: Kind, project: str, now: datetime, *, where: str = "") -> NotAdmittedError:
-        """Return why ``workspace`` may not have a file of ``project``, and what to do about it."""
-        door = self.door(workspace)
+    def refusal(
+        self, view: View, kind: Kind, project: str, now: datetime, *, where: str = "", of: Iterable[Artifact] = ()
+    ) -> NotAdmittedError:
+        """Return why ``view`` does not have a file of ``project``, and what to do about it.
+
+        ``of`` are the artifacts that were meant, where they are known.
+        """
+        door = self.door(view)
         rule, sentence = door.why_not(kind, project, now)
         if door.artifacts(kind, project, now):
-            rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {workspace}"
+            rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {view.workspace}"
+            if any(self._present(view.workspace).admits(artifact.sha256, now) for artifact in of):
+                rule, sentence = door.not_then(f"this file of {project}")
         return NotAdmittedError(
             f"Sekisho refused {project}: {sentence} (rule {rule})",
-            refusal_of(workspace, kind, project, rule, path=where),
+            refusal_of(view.workspace, kind, project, rule, path=where),
             where=where or f"{kind}/{project}",
             todo=f"ask at {request_link(self.ask(), project)}",
         )

@@ -62,3 +62,21 @@ def test_without_a_path_it_is_the_clients_own_file(tmp_path):
     done = run("configure", "pip", "--json", HOME=str(tmp_path))
     assert json.loads(done.out)["path"] == str(tmp_path / ".config" / "pip" / "pip.conf")
     assert (tmp_path / ".config" / "pip" / "pip.conf").is_file()
+
+
+@pytest.mark.parametrize("at", ["2026-11-24", "2026-11-24T12:00:00Z", "0123abc"])
+@pytest.mark.parametrize("client", ["pip", "uv"])
+def test_a_client_can_be_pointed_at_a_frozen_door(tmp_path, client, at):
+    path = tmp_path / "conf"
+    assert run("configure", client, "--to", str(path), "--at", at, **TEAM).status == 0
+    assert f"http://proxy.invalid:8471/w/team-a/@{at}/pypi/simple/" in path.read_text()
+    assert INDEX not in path.read_text()
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "../x", "2026-11-31"])
+def test_an_address_that_is_none_writes_nothing(tmp_path, at):
+    path = tmp_path / "conf"
+    done = run("configure", "pip", "--to", str(path), "--at", at)
+    assert done.status == 1
+    assert "neither a revision nor a date" in done.err
+    assert not path.exists()

@@ -5,6 +5,7 @@ import pytest
 from sekisho.allowlist import add_approvals, dump_yaml, load_yaml
 from sekisho.errors import BadInputError, CorruptError, NotFoundError
 from sekisho.policy import Door, open_snapshot
+from sekisho.policy.snapshot import seal_snapshot
 from sekisho.signing import Signer, Trust
 from sekisho_portal.snapshots import Snapshots
 from tests.allowlists_tree import POLICY, SOURCES
@@ -218,3 +219,40 @@ def test_a_kept_snapshot_of_rubbish_is_named(house):
     with pytest.raises(BadInputError) as caught:
         house.open()
     assert caught.value.where == str(house.path)
+
+
+def test_the_history_grows_with_each_commit_and_across_restarts(house):
+    house.add(signed(NUMPY))
+    house.snapshots.refresh()
+    house.tree.write({"README.yaml": "a: 1\n"})
+    house.open().refresh()
+    last = house.snapshots.current()
+    assert [entry.sequence for entry in last.line()] == [1, 2, 3]
+    assert [entry.revision for entry in last.line()] == [f"{number:040d}" for number in (1, 2, 3)]
+    assert last.since == ((2,),)
+    assert open_snapshot(house.snapshots.sealed(), TRUST) == last
+
+
+def test_a_denial_that_is_lifted_does_not_bring_an_old_view_back(house):
+    house.add(signed(NUMPY))
+    house.snapshots.refresh()
+    denied = "  - {id: no-numpy, check: denied, projects: [numpy]}\n"
+    for text in (POLICY + denied, POLICY):
+        house.tree.write({"policy.yaml": text})
+        assert house.snapshots.refresh()
+    last = house.snapshots.current()
+    assert house.admits(NUMPY.sha256)
+    assert Door(last, "everyone", 2).admits(NUMPY.sha256, last.made) is None
+    assert Door(last, "everyone", last.sequence).admits(NUMPY.sha256, last.made)
+
+
+def test_a_snapshot_kept_from_before_there_was_a_history_goes_on(house):
+    house.add(signed(NUMPY))
+    house.snapshots.refresh()
+    before = house.snapshots.current().model_copy(update={"history": (), "since": ()})
+    house.path.write_bytes(seal_snapshot(before, SIGNER).canonical())
+    house.open()
+    assert not house.snapshots.refresh()
+    house.add(signed(artifact("six", "1.17.0")))
+    house.snapshots.refresh()
+    assert sorted(house.snapshots.current().since) == [(2,), (3,)]

@@ -8,6 +8,7 @@ import click
 
 from sekisho.cli.frame import emit, json_option
 from sekisho.errors import ConflictError
+from sekisho.policy.frozen import check_address
 from sekisho.settings import load_settings
 from sekisho.store import write_atomically
 
@@ -30,14 +31,16 @@ _CLIENTS = {"pip": (_pip, "~/.config/pip/pip.conf"), "uv": (_uv, "~/.config/uv/u
 @click.command()
 @click.argument("client", type=click.Choice(sorted(_CLIENTS)))
 @click.option("--to", "path", type=click.Path(path_type=Path), help="Where to write; default is the client's own file.")
+@click.option("--at", help="Freeze: a revision of the policy, a day as 2026-11-24, or a moment in UTC.")
 @click.option("--force", is_flag=True, help="Replace a file that this command did not write.")
 @json_option
-def configure(client: str, path: Path | None, *, force: bool, as_json: bool) -> None:
+def configure(client: str, path: Path | None, at: str | None, *, force: bool, as_json: bool) -> None:
     """Write the configuration of a client: one index, no extra index, never a host outside."""
     settings = load_settings()
     write, default = _CLIENTS[client]
     target = path or Path(default).expanduser()
-    index = f"{settings.proxy}/w/{settings.workspace}/pypi/simple/"
+    frozen = f"@{check_address(at)}/" if at is not None else ""
+    index = f"{settings.proxy}/w/{settings.workspace}/{frozen}pypi/simple/"
     if target.exists() and not target.read_text().startswith(_MARK) and not force:
         raise ConflictError(
             "the file exists and was not written by this command",

@@ -4,8 +4,9 @@ A rule looks at one artifact with its facts and answers with a reason, or with n
 are pure: time comes in as ``now``.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -37,8 +38,15 @@ class _Rule(Record):
         raise NotImplementedError
 
 
-_requirement = cache(Requirement)
-"""Doors ask for denials on every request, and policies are few."""
+@lru_cache(maxsize=256)
+def _entries(kind: Kind, projects: tuple[str, ...]) -> Mapping[str, tuple[tuple[str, Requirement], ...]]:
+    """Return the entries of a denial by project: doors ask on every request, and policies are few."""
+    found: dict[str, tuple[tuple[str, Requirement], ...]] = {}
+    for text in projects:
+        entry = Requirement(text)
+        name = normalize_project(kind, entry.name)
+        found[name] = (*found.get(name, ()), (text, entry))
+    return found
 
 
 def _within(entry: Requirement, artifact: Artifact) -> bool:
@@ -70,9 +78,10 @@ class Denied(_Rule):
 
     def look(self, case: Case) -> Reason | None:
         """Answer for the first entry that names the artifact's project and release."""
-        for text in self.projects if case.artifact.kind == self.kind else ():
-            entry = _requirement(text)
-            if normalize_project(self.kind, entry.name) == case.artifact.project and _within(entry, case.artifact):
+        if case.artifact.kind != self.kind:
+            return None
+        for text, entry in _entries(self.kind, self.projects).get(case.artifact.project, ()):
+            if _within(entry, case.artifact):
                 return self.reason(f"the policy denies {text}")
         return None
 

@@ -3,13 +3,29 @@
 Proxies and replicas share nothing but this. ``Door`` is the index over it that every route asks.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import Field, model_validator
 
 from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval, Source
 from sekisho.model import Approval, Artifact, Kind, Moment, Record, Slug
 from sekisho.policy.rules import Policy
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
+
+Sequence = Annotated[int, Field(ge=0, strict=True)]
+
+
+class InForce(NamedTuple):
+    """A snapshot that was in force: of which commit, as which number, and since when."""
+
+    revision: Annotated[str, Field(min_length=1, max_length=200)]
+    sequence: Sequence
+    made: Moment
 
 
 class Snapshot(Record):
@@ -17,6 +33,11 @@ class Snapshot(Record):
 
     ``sequence`` only grows, so that an old snapshot cannot be played back. ``approvals`` keep their signatures:
     whoever serves by a snapshot can check each one again.
+
+    ``history`` names every snapshot that was in force before this one, oldest first. ``since`` says of each approval,
+    and in it of each artifact, since which sequence it has been admitted without a break; 0 is one that the policy
+    denies now. Without ``since`` that is this very snapshot for all. So what was admitted then, and still is, needs no
+    second store.
     """
 
     revision: str
@@ -26,6 +47,38 @@ class Snapshot(Record):
     sources: tuple[Source, ...] = ()
     approvals: tuple[SignedApproval, ...] = ()
     refused: tuple[RefusedEntry, ...] = ()
+    history: tuple[InForce, ...] = ()
+    since: tuple[tuple[Sequence, ...], ...] = ()
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        """Refuse a history that does not lead here, and numbers that belong to nothing."""
+        line = self.line()
+        for before, after in pairwise(line):
+            if before.sequence >= after.sequence or before.made >= after.made:
+                message = f"history: {after.sequence} does not come after {before.sequence}"
+                raise ValueError(message)
+        if self.since and [len(row) for row in self.since] != [len(one.approval.artifacts) for one in self.approvals]:
+            message = "since: it has not one number for each artifact of each approval"
+            raise ValueError(message)
+        unknown = {number for row in self.since for number in row} - {0, *(entry.sequence for entry in line)}
+        if unknown:
+            message = f"since: there was no snapshot {min(unknown)}"
+            raise ValueError(message)
+        return self
+
+    def line(self) -> tuple[InForce, ...]:
+        """Return every snapshot that was ever in force, oldest first; the last is this one."""
+        return (*self.history, InForce(self.revision, self.sequence, self.made))
+
+    def was(self, sequence: int) -> InForce:
+        """Return the newest snapshot that was in force by ``sequence``, or the oldest that is known."""
+        line = self.line()
+        return line[max(bisect_right(line, sequence, key=lambda entry: entry.sequence) - 1, 0)]
+
+    def admitted_since(self) -> tuple[tuple[int, ...], ...]:
+        """Return ``since``, written out."""
+        return self.since or tuple((self.sequence,) * len(signed.approval.artifacts) for signed in self.approvals)
 
 
 def compile_snapshot(
@@ -60,40 +113,54 @@ class Door:
     """What one workspace may have by one snapshot: the only place that says yes.
 
     Denials of the policy beat approvals; an approval that has expired admits nothing; a hash that nobody approved
-    is not admitted.
+    is not admitted. A door that is frozen ``as_of`` a sequence admits of that what one approval has admitted without
+    a break since then or earlier: never more than the present door, and less and less.
     """
 
-    def __init__(self, snapshot: Snapshot, workspace: Slug) -> None:
+    def __init__(self, snapshot: Snapshot, workspace: Slug, as_of: int | None = None) -> None:
         self.snapshot = snapshot
         self.workspace = workspace
-        self._by_hash: dict[str, list[tuple[Approval, Artifact]]] = {}
-        self._by_project: dict[tuple[Kind, str], list[tuple[Approval, Artifact]]] = {}
-        for signed in snapshot.approvals:
+        self.as_of = as_of
+        self._by_hash: dict[str, list[_Entry]] = {}
+        self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
+        self._changes: dict[tuple[Kind, str], tuple[int, ...]] = {}
+        for signed, numbers in zip(snapshot.approvals, snapshot.admitted_since(), strict=True):
             if workspace in signed.approval.scope:
-                for artifact in signed.approval.artifacts:
-                    pair = (signed.approval, artifact)
-                    self._by_hash.setdefault(artifact.sha256, []).append(pair)
-                    self._by_project.setdefault((artifact.kind, artifact.project), []).append(pair)
+                for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
+                    entry = _Entry(signed.approval, artifact, since)
+                    self._by_hash.setdefault(artifact.sha256, []).append(entry)
+                    self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
+
+    def at(self, as_of: int | None) -> Self:
+        """Return the same door frozen as of a sequence, or the present one; both stand on one index."""
+        door = copy(self)
+        door.as_of = as_of
+        return door
 
     def admits(self, sha256: str, now: datetime) -> Artifact | None:
         """Return the artifact if the workspace may have these bytes now."""
-        for approval, artifact in self._by_hash.get(sha256, ()):
-            if self._holds(approval, artifact, now):
-                return artifact
+        for entry in self._by_hash.get(sha256, ()):
+            if self._holds(entry, now):
+                return entry.artifact
         return None
 
     def artifacts(self, kind: Kind, project: str, now: datetime) -> tuple[Artifact, ...]:
         """Return the files of ``project`` that the workspace may have now, each once, sorted by file name."""
         found: Mapping[str, Artifact] = {
-            artifact.sha256: artifact
-            for approval, artifact in self._by_project.get((kind, project), ())
-            if self._holds(approval, artifact, now)
+            entry.artifact.sha256: entry.artifact
+            for entry in self._by_project.get((kind, project), ())
+            if self._holds(entry, now)
         }
         return tuple(sorted(found.values(), key=lambda artifact: artifact.filename))
 
     def projects(self, kind: Kind, now: datetime) -> tuple[str, ...]:
         """Return the names of which the workspace may have at least one file now."""
-        return tuple(sorted(name for of, name in self._by_project if of == kind and self.artifacts(kind, name, now)))
+        found = (
+            name
+            for (of, name), entries in self._by_project.items()
+            if of == kind and any(self._holds(entry, now) for entry in entries)
+        )
+        return tuple(sorted(found))
 
     def hashes(self, now: datetime) -> frozenset[str]:
         """Return every sha256 that the workspace may have now."""
@@ -102,16 +169,34 @@ class Door:
     def next_expiry(self, kind: Kind, project: str, now: datetime) -> datetime | None:
         """Return when the answer for ``project`` changes by itself, if it does."""
         ends = [
-            approval.expires
-            for approval, _ in self._by_project.get((kind, project), ())
-            if approval.expires and approval.expires > now
+            entry.approval.expires
+            for entry in self._by_project.get((kind, project), ())
+            if entry.approval.expires and entry.approval.expires > now
         ]
         return min(ends, default=None)
 
+    def settled(self, kind: Kind, project: str) -> int | None:
+        """Return the oldest sequence whose frozen door has the same of ``project``: 0 if nothing was there yet.
+
+        ``None`` if nothing came later, so that the present door has the same. So a thousand dates share a few pages.
+        """
+        if self.as_of is None:
+            return None
+        key = kind, project
+        changes = self._changes.get(key)
+        if changes is None and key in self._by_project:
+            changes = self._changes[key] = tuple(sorted({entry.since for entry in self._by_project[key]} - {0}))
+        if not changes or changes[-1] <= self.as_of:
+            return None
+        before = bisect_right(changes, self.as_of)
+        return changes[before - 1] if before else 0
+
     def why_not(self, kind: Kind, project: str, now: datetime) -> tuple[str, str]:
         """Return (rule id, sentence) for a project that has nothing to offer."""
-        pairs = self._by_project.get((kind, project), ())
-        for approval, artifact in pairs:
+        entries = self._by_project.get((kind, project), ())
+        if self.as_of is not None and any(self._holds_now(entry, now) for entry in entries):
+            return self.not_then(project)
+        for approval, artifact, _ in entries:
             denial = self.snapshot.policy.hard_denial(artifact, now)
             if denial:
                 return denial.rule, denial.evidence
@@ -126,5 +211,24 @@ class Door:
             return "not-approved", f"{project} is approved, but not for workspace {self.workspace}"
         return "not-approved", f"{project} is not approved for workspace {self.workspace}"
 
-    def _holds(self, approval: Approval, artifact: Artifact, now: datetime) -> bool:
-        return approval.admits(self.workspace, now) and self.snapshot.policy.hard_denial(artifact, now) is None
+    def not_then(self, name: str) -> tuple[str, str]:
+        """Return (rule id, sentence) for what the present door admits and this frozen one does not."""
+        then = self.snapshot.was(self.snapshot.sequence if self.as_of is None else self.as_of)
+        when = f"at revision {then.revision[:12]} of {then.made:%Y-%m-%d}"
+        return "not-approved-then", f"{name} is approved now, but was not approved {when}, or not all the time since"
+
+    def _holds(self, entry: "_Entry", now: datetime) -> bool:
+        then = self.as_of is None or 0 < entry.since <= self.as_of
+        return then and self._holds_now(entry, now)
+
+    def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
+        denial = self.snapshot.policy.hard_denial(entry.artifact, now)
+        return denial is None and entry.approval.admits(self.workspace, now)
+
+
+class _Entry(NamedTuple):
+    """One file of one approval, and since which sequence it has been admitted without a break."""
+
+    approval: Approval
+    artifact: Artifact
+    since: int

@@ -16,6 +16,7 @@ from sekisho.signing import Envelope, Trust
 from sekisho.store import BlobStore, chunks, write_atomically
 from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
+from sekisho_proxy.horizon import Horizon, extend_horizon
 
 
 class LastImport(Record):
@@ -58,6 +59,8 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
         new = [entry for entry in manifest.blobs if not store.has(entry.sha256)]
         for entry in new:
             store.add(chunks(blob_path(bundle, entry.sha256)), expected=entry.sha256)
+        if manifest.known:  # before the snapshot: its arrival is what a running replica notices
+            extend_horizon(snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known))
         write_atomically(snapshot_file(settings), sealed)
         record = LastImport(
             sequence=manifest.sequence, bundle=manifest.digest(), snapshot=manifest.snapshot.sha256, at=at

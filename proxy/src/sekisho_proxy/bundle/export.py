@@ -55,6 +55,7 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
                 expires=at + VALID_FOR,
                 snapshot=FileEntry(sha256=sha256_hex(sealed), size=len(sealed)),
                 blobs=entries,
+                known=store.held.known(),
             )
             write_atomically(half / SNAPSHOT, sealed)
             envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())

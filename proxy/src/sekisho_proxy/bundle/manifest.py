@@ -21,13 +21,17 @@ class FileEntry(Record):
 
 
 class Manifest(Record):
-    """The signed payload of ``manifest.json``. ``sequence`` is the snapshot's; a replica never goes back."""
+    """The signed payload of ``manifest.json``. ``sequence`` is the snapshot's; a replica never goes back.
+
+    ``known`` is the moment up to which it is certain that nothing newer was in force.
+    """
 
     sequence: int
     created: Moment
     expires: Moment
     snapshot: FileEntry
     blobs: tuple[FileEntry, ...]
+    known: Moment | None = None
 
 
 def blob_path(bundle: Path, sha256: str) -> Path:

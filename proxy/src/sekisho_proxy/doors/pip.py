@@ -1,4 +1,7 @@
-"""The pip door, ``/w/<workspace>/…``: pages, files, and the tombstones' addresses."""
+"""The pip door, ``/w/<workspace>/…``: pages, files, and the tombstones' addresses.
+
+``/w/<workspace>/@<revision, day or moment>/…`` is the same door, frozen as of then.
+"""
 
 import re
 from pathlib import Path
@@ -8,7 +11,7 @@ from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Artifact, normalize_project, sha256_hex
 from sekisho.ports import Clock
 from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
-from sekisho_proxy.gate import Gate
+from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
 from sekisho_proxy.pages.book import Book
@@ -38,33 +41,37 @@ class PipDoor:
         workspace, _, rest = request.path.removeprefix("/w/").partition("/")
         if not _SLUG.fullmatch(workspace):
             raise NotFoundError("there is no such workspace", where=request.path[:200])
+        view = View(workspace)
+        if rest.startswith("@"):
+            address, _, rest = rest[1:].partition("/")
+            view = self._gate.frozen(workspace, address)
         if rest.startswith("pypi/simple/"):
             if self._reach:
                 await self._reach.known()
-            return self._page(request, workspace, rest.removeprefix("pypi/simple/"))
+            return self._page(request, view, rest.removeprefix("pypi/simple/"))
         if rest.startswith("pypi/files/"):
-            return await self._file(request, workspace, rest.removeprefix("pypi/files/"))
+            return await self._file(request, view, rest.removeprefix("pypi/files/"))
         if rest.startswith("denied/"):
             project = rest.rpartition("/")[2].partition("-")[0]
-            raise self._gate.refusal(workspace, "pypi", _normal(project), self._clock(), where=request.path)
+            raise self._gate.refusal(view, "pypi", _normal(project), self._clock(), where=request.path)
         if rest == "pypi/simple":
             return redirect(f"{request.path}/")
         raise NotFoundError("there is nothing at this address", where=request.path)
 
-    def _page(self, request: Request, workspace: str, rest: str) -> Reply:
+    def _page(self, request: Request, view: View, rest: str) -> Reply:
         name, slash, more = rest.partition("/")
         if more:
             raise NotFoundError("there is nothing at this address", where=request.path)
         if not name:
-            return self._book.projects(workspace, self._clock()).answer(request)
+            return self._book.projects(view, self._clock()).answer(request)
         project = _normal(name)
         if not slash:
-            return redirect(f"/w/{workspace}/pypi/simple/{project}/")
-        return self._book.project(workspace, project, self._clock()).answer(request)
+            return redirect(f"{request.path.removesuffix(rest)}{project}/")
+        return self._book.project(view, project, self._clock()).answer(request)
 
-    async def _file(self, request: Request, workspace: str, path: str) -> Reply:
+    async def _file(self, request: Request, view: View, path: str) -> Reply:
         bare = path.removesuffix(".metadata")
-        artifact = self._gate.pass_through(workspace, "pypi", bare, self._clock())
+        artifact = self._gate.pass_through(view, "pypi", bare, self._clock())
         if bare != path:
             return await self._metadata(request, artifact)
         etag = f'"{artifact.sha256}"'
@@ -100,7 +107,7 @@ class PipDoor:
 
 def redirect(path: str) -> Reply:
     """Answer that the page has another address."""
-    return Reply(308, ((b"location", quote(path).encode()), (b"cache-control", b"no-cache")))
+    return Reply(308, ((b"location", quote(path, safe="/@:").encode()), (b"cache-control", b"no-cache")))
 
 
 def _normal(name: str) -> str:

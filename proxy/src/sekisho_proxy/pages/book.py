@@ -1,4 +1,8 @@
-"""The pages of all workspaces: built once per project, snapshot and workspace, and dropped when that changes."""
+"""The pages of all workspaces: built once per project, snapshot and workspace, and dropped when that changes.
+
+Frozen views share a project's page as long as nothing of it came in between, and stand on a shelf of their own: who
+asks for thousands of dates drops no page of the present.
+"""
 
 from datetime import datetime
 
@@ -6,9 +10,10 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.model import Artifact, Kind
 from sekisho_proxy.follow import Held
-from sekisho_proxy.gate import Gate
+from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.pages.built import BuiltPage
+from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.tombstone import tombstones
 from sekisho_proxy.pages.value import FileRow, ProjectList, ProjectPage
 from sekisho_proxy.refusal import refusal_of
@@ -16,6 +21,8 @@ from sekisho_proxy.upstream.reach import Reach
 
 _KIND: Kind = "pypi"
 _MOST_PAGES = 4096
+_MOST_FROZEN_ROWS = 50_000
+"""Some 50 MB of frozen pages, at about 1 KB for a file in all forms."""
 
 
 class Book:
@@ -27,37 +34,41 @@ class Book:
         self._holdings = holdings
         self._reach = reach
         self._turn: object = None
-        self._pages: dict[tuple[str, str], tuple[BuiltPage, datetime | None]] = {}
+        self._pages = Shelf(_MOST_PAGES)
+        self._frozen = Shelf(_MOST_FROZEN_ROWS)
 
-    def project(self, workspace: str, project: str, now: datetime) -> BuiltPage:
+    def project(self, view: View, project: str, now: datetime) -> BuiltPage:
         """Return the page of a (normalised) project; one with nothing to offer has tombstones."""
-        found = self._find(workspace, project, now)
+        door = self._gate.door(view)
+        shared = View(view.workspace, door.settled(_KIND, project))
+        found = self._find(shared, project, now)
         if found:
             return found
-        door = self._gate.door(workspace)
         approved = door.artifacts(_KIND, project, now)
         artifacts = [artifact for artifact in approved if self._offers(artifact)]
         if artifacts:
-            built = BuiltPage(approved_page(project, artifacts))
+            page = approved_page(project, artifacts)
+            built = BuiltPage(page)
         else:
             rule, sentence = self._why_not_here(project) if approved else door.why_not(_KIND, project, now)
             page = tombstones(project, rule, sentence, self._gate.ask())
-            built = BuiltPage(page, refusal=refusal_of(workspace, _KIND, project, rule))
-        self._keep((workspace, project), built, door.next_expiry(_KIND, project, now))
+            built = BuiltPage(page, refusal=refusal_of(view.workspace, _KIND, project, rule))
+        if approved or shared.as_of is None:  # a frozen refusal names its own date, so it is nobody else's
+            self._keep(shared, project, built, door.next_expiry(_KIND, project, now), rows=len(page.files))
         return built
 
-    def projects(self, workspace: str, now: datetime) -> BuiltPage:
+    def projects(self, view: View, now: datetime) -> BuiltPage:
         """Return the list of projects of which something may be had."""
-        found = self._find(workspace, "", now)
+        found = self._find(view, "", now)
         if found:
             return found
-        door = self._gate.door(workspace)
+        door = self._gate.door(view)
         names = door.projects(_KIND, now)
         if self._reach is None or self._reach.away:
             names = tuple(name for name in names if any(map(self._offers, door.artifacts(_KIND, name, now))))
         ends = [end for name in names if (end := door.next_expiry(_KIND, name, now))]
         built = BuiltPage(ProjectList(names))
-        self._keep((workspace, ""), built, min(ends, default=None))
+        self._keep(view, "", built, min(ends, default=None), rows=len(names))
         return built
 
     def _offers(self, artifact: Artifact) -> bool:
@@ -68,18 +79,20 @@ class Book:
             return "not-imported", f"{project} is in no imported bundle"
         return "source-away", f"{project} is approved, but not here yet, and its source cannot be reached"
 
-    def _find(self, workspace: str, project: str, now: datetime) -> BuiltPage | None:
+    def _find(self, view: View, project: str, now: datetime) -> BuiltPage | None:
         turn = self._held.turn, self._reach.turn if self._reach else 0
         if self._turn != turn:
             self._turn = turn
             self._pages.clear()
-        page, end = self._pages.get((workspace, project), (None, None))
-        return page if end is None or now < end else None
+            self._frozen.clear()
+        shelf = self._pages if view.as_of is None else self._frozen
+        return shelf.find((view, project), now)
 
-    def _keep(self, key: tuple[str, str], page: BuiltPage, end: datetime | None) -> None:
-        while len(self._pages) >= _MOST_PAGES:
-            self._pages.pop(next(iter(self._pages)))
-        self._pages[key] = page, end
+    def _keep(self, view: View, project: str, page: BuiltPage, end: datetime | None, *, rows: int) -> None:
+        if view.as_of is None:
+            self._pages.put((view, project), page, end)
+        else:
+            self._frozen.put((view, project), page, end, weight=rows + 1)
 
 
 def approved_page(project: str, artifacts: list[Artifact]) -> ProjectPage:
