@@ -81,8 +81,9 @@ class Mentions:
             asked, *judged = self._ledger.entries(subject=row.subject, kinds=("requested", "judged"))
             workspace, kind, _ = _asked(asked)
             admitted = set(row.body["artifacts"])
-            before = [entry for entry in judged if entry.seq < row.seq]
-            found = {name: release for name, release, sha256 in _judged(before[-1]) if sha256 in admitted}
+            before = [entry for entry in judged if entry.seq < row.seq][-1:]
+            files = [file for entry in before for file in _judged(entry)]
+            found = {name: release for name, release, sha256 in files if sha256 in admitted}
         for project, release in found.items():
             yield {
                 "kind": kind, "project": project, "seq": row.seq, "what": row.kind, "release": release[:200],

@@ -6,6 +6,8 @@ from sekisho_portal.answer import Answer
 from sekisho_portal.fits import runs_on
 
 _MOST_FILES = 5
+_OPEN = frozenset({"not-approved", "expired", "revoked"})
+"""Causes that an approval can mend; any other is a denial of the policy."""
 
 
 def served_lines(answer: Answer) -> list[str]:
@@ -47,7 +49,7 @@ def refused_lines(answer: Answer) -> list[str]:
         instead = f"{answer.question.project}=={answer.alternative}"
         lines.append(f"  approved instead: {instead} is the nearest; install it with: pip install '{instead}'")
     for request in answer.requests:
-        lines += _request_lines(request)
+        lines += _request_lines(request, taken_back=cause.rule == "revoked")
     if answer.more_requests:
         lines.append(f"  and {answer.more_requests} older requests")
     lines += [f"  an entry of the allowlists admits nothing: {entry}" for entry in answer.refused_entries]
@@ -60,11 +62,12 @@ def _commit(commit: dict[str, Any] | None) -> str:
     return f", commit {commit['revision'][:12]} by {commit['author']}: {commit['subject'][:100]}"
 
 
-def _request_lines(request: dict[str, Any]) -> list[str]:
+def _request_lines(request: dict[str, Any], *, taken_back: bool) -> list[str]:
+    state = f"{request['state']} and was revoked since" if taken_back and "approved" in request else request["state"]
     lines = [
         (
             f"  {request['requester']} asked on {request['at'][:10]} for workspace {request['workspace']},"
-            f" the request is {request['state']}: {request['link']}"
+            f" the request is {state}: {request['link']}"
         )
     ]
     for key, word in (("denied", "denied"), ("approved", "approved")):
@@ -90,4 +93,6 @@ def _todo(answer: Answer) -> list[str]:
     waiting = [row for row in answer.requests if row["state"] == "waiting" and row["workspace"] == workspace]
     if waiting:
         return [f"  do now: wait, an approver has to decide {waiting[0]['link']}"]
+    if answer.cause.rule not in _OPEN:
+        return ["  do now: a request would be refused too; talk to those who keep the policy"]
     return [f"  ask for it: {answer.command}", f"  or open {answer.link}"]

@@ -35,6 +35,7 @@ def test_a_revocation_names_the_commit_among_many_others(house):
     assert (found["commit"]["revision"], found["commit"]["author"]) == (revision, "Tester")
     assert found["commit"]["subject"] == "Take numpy back"
     assert found["since"] == house.repository.git("log", "-1", "--format=%cI", revision)
+    assert any("the request is approved and was revoked since" in line for line in found["lines"])
     assert any(f"commit {revision[:12]} by Tester: Take numpy back" in line for line in found["lines"])
 
 
@@ -86,7 +87,9 @@ def test_a_denial_names_the_commit_that_brought_it(house):
         assert (found["available"], found["rule"], found["commit"]["revision"]) == (False, "no-evil", revision)
         assert found["lines"][0] == "the policy denies numpy<3 (rule no-evil)"
     assert _why(house, "numpy", "3.1")["rule"] == "not-approved"
-    assert _why(house, "evil")["commit"]["subject"] == "first"
+    found = _why(house, "evil")
+    assert found["commit"]["subject"] == "first"
+    assert found["lines"][-1].startswith("  do now: a request would be refused too")
 
 
 def test_a_request_that_waits_says_to_wait_and_one_denied_says_who_and_why(house):
