@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from sekisho.policy.frozen import succeed
 from sekisho.policy.snapshot import seal_snapshot
+from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.exchange import Request
 from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
@@ -14,6 +15,9 @@ from sekisho_proxy.pages.book import Book
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.value import ProjectList
+from sekisho_proxy.upstream.fetcher import make_client
+from sekisho_proxy.upstream.reach import Reach
+from sekisho_proxy.upstream.sources import Upstreams
 from tests.records import NOW, SIGNER, TRUST, artifact, signed, snapshot
 
 MANY = 40
@@ -34,7 +38,9 @@ def _shop(folder):
     held = Held(folder / "snapshot.json", trust, lambda: last.made)
     assert asyncio.run(held.offer(seal_snapshot(last, SIGNER).canonical(), store=False))
     gate = Gate(held, "http://portal.invalid")
-    return gate, Book(held, gate, Holdings(folder, held.present, None), replica=False), last
+    upstreams = Upstreams(make_client(1.0), DiskCache(folder / "pages"), timeout=1.0)
+    holdings = Holdings(folder, held.present, upstreams)
+    return gate, Book(held, gate, holdings, Reach(held, holdings, upstreams)), last
 
 
 def _json(page):
