@@ -42,7 +42,7 @@ class Snapshots:
         self._snapshot: Snapshot | None = None
         self._sealed: Envelope | None = None
         self._bad_revision = self._compiled_revision = ""
-        self._index: tuple[Snapshot, dict[tuple[Kind, str], list[SignedApproval]]] | None = None
+        self._index: tuple[Snapshot, dict[tuple[Kind, str], list[tuple[SignedApproval, tuple[int, ...]]]]] | None = None
         self.problem: dict[str, str] | None = None
         if path.exists():
             sealed = Envelope.parse_json(path.read_bytes(), where=str(path))
@@ -60,11 +60,13 @@ class Snapshots:
         snapshot, index = self.current(), self._index
         if index is None or index[0] is not snapshot:
             index = snapshot, {}
-            for signed in snapshot.approvals:
+            for signed, numbers in zip(snapshot.approvals, snapshot.admitted_since(), strict=True):
                 first = signed.approval.artifacts[0]
-                index[1].setdefault((first.kind, first.project), []).append(signed)
+                index[1].setdefault((first.kind, first.project), []).append((signed, numbers))
             self._index = index
-        return snapshot.model_copy(update={"approvals": tuple(index[1].get((kind, project), ()))})
+        rows = index[1].get((kind, project), ())
+        approvals, since = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
+        return snapshot.model_copy(update={"approvals": approvals, "since": since})
 
     def sealed(self) -> Envelope:
         """Return the snapshot in force with its signature."""
