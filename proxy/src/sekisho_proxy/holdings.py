@@ -5,10 +5,11 @@ No route reads from the quarantine. Its files become blobs only by ``ensure``, w
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from sekisho.errors import CorruptError, UpstreamError
+from sekisho.errors import CorruptError, StorageFullError, UpstreamError
 from sekisho.model import Artifact
 from sekisho.policy import Snapshot
 from sekisho.store import BlobStore
@@ -117,6 +118,7 @@ class Holdings:
                 where=artifact.path,
                 todo="export a bundle in the open zone and bring it over with `sekisho import`",
             )
+        await asyncio.to_thread(_require_space, store, artifact)
         fetcher = self._upstreams.fetcher(self._present(), artifact.source)
         await fetch_artifact(fetcher, artifact, store, arrival.begin)
 
@@ -139,6 +141,17 @@ class Holdings:
                 todo="ask for the project again: the inspection will show the difference",
             )
         return data
+
+
+def _require_space(store: BlobStore, artifact: Artifact) -> None:
+    """Raise ``StorageFullError`` before a byte is fetched, while a client can still be told in a status."""
+    free = shutil.disk_usage(store.root).free
+    if free < artifact.size:
+        raise StorageFullError(
+            "the disk is full",
+            where=str(store.root),
+            todo=f"free some space: {artifact.filename} needs {artifact.size} bytes and {free} are left",
+        )
 
 
 def _read_metadata(path: Path, filename: str) -> bytes:
