@@ -90,8 +90,8 @@ def test_asking_without_a_target_says_how_to_name_one(line):
 
 def test_why_names_a_command_that_works(line):
     said = line.ok("why", "nosuch==3", who="ana").stdout
-    assert "nosuch is not approved for workspace everyone (rule not-approved)" in said
-    command = said.rpartition("ask for it: sekisho ")[2].split()
+    assert "nosuch==3 is not approved for workspace everyone (rule not-approved)" in said
+    command = said.rpartition("ask for it: sekisho ")[2].partition("\n")[0].split()
     assert command[:2] == ["request", "nosuch==3"]
     assert "resolving" in line.ok(*command, who="ana").stdout
 
