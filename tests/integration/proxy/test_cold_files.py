@@ -185,3 +185,17 @@ def test_a_client_that_does_not_read_is_cut(large, monkeypatch):
                 while part := wire.recv(65536):
                     got += len(part)
             assert got < len(wheel.data)
+
+
+@pytest.mark.parametrize(("suffix", "headers"), [("", {"range": "bytes=0-3"}), (".metadata", {})])
+def test_what_is_revoked_while_it_is_fetched_does_not_leave(large, suffix, headers):
+    house, upstream, _, address = large
+    with run_asgi(house.portal) as portal:
+        house.settings = house.settings.model_copy(update={"portal_url": portal})
+        with house.open() as client, ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(client.get, address + suffix, headers=headers)
+            until(lambda: upstream.paths("/packages"))
+            house.publish()
+            until(lambda: client.get("/api/policy").json()["approvals"] == 0)
+            upstream.release.set()
+            assert answer.result().status_code == 403

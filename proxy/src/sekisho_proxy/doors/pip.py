@@ -73,7 +73,9 @@ class PipDoor:
         bare = path.removesuffix(".metadata")
         artifact = self._gate.pass_through(view, "pypi", bare, self._clock())
         if bare != path:
-            return await self._metadata(request, artifact)
+            reply = await self._metadata(request, artifact)
+            self._gate.pass_through(view, "pypi", bare, self._clock())
+            return reply
         etag = f'"{artifact.sha256}"'
         shared: Headers = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
@@ -81,6 +83,7 @@ class PipDoor:
         ranged = request.header(b"range") and request.method != "HEAD"
         shared = (*shared, _CACHE[self._holdings.has(artifact.sha256)])
         found = await (self._holdings.ensure(artifact) if ranged else self._holdings.open(artifact))
+        self._gate.pass_through(view, "pypi", bare, self._clock())  # again: fetching may have taken minutes
         if not isinstance(found, Path):
             return Reply(200, (*shared, (b"content-length", b"%d" % artifact.size)), found)
         size = found.stat().st_size
