@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2
+
 from sekisho import service_token
 from sekisho.ports import Clock
 from sekisho.settings import Settings
@@ -56,15 +58,22 @@ class Store(NamedTuple):
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Store]:
+async def open_store(
+    settings: Settings, clock: Clock = utc_now, *, transport: httpx2.AsyncBaseTransport | None = None
+) -> AsyncIterator[Store]:
     """Open policy and bytes; on a replica there is no upstream at all."""
     folder = data_folder(settings)
     held = Held(snapshot_file(settings), settings.trust_file, clock)
     async with AsyncExitStack() as stack:
         upstreams = None
         if not settings.replica:
-            client = await stack.enter_async_context(make_client(settings.upstream_timeout))
-            upstreams = Upstreams(client, DiskCache(folder / "pages"), timeout=settings.upstream_timeout)
+            client = await stack.enter_async_context(make_client(settings.upstream_timeout, transport))
+            upstreams = Upstreams(
+                client,
+                DiskCache(folder / "pages"),
+                timeout=settings.upstream_timeout,
+                clock=lambda: clock().timestamp(),
+            )
         holdings = Holdings(folder, held.present, upstreams)
         stack.push_async_callback(holdings.close)
         await held.load()
@@ -72,10 +81,15 @@ async def open_store(settings: Settings, clock: Clock = utc_now) -> AsyncIterato
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[App]:
-    """Open the proxy and follow the policy until the context is left."""
+async def open_app(
+    settings: Settings, clock: Clock = utc_now, *, transport: httpx2.AsyncBaseTransport | None = None
+) -> AsyncIterator[App]:
+    """Open the proxy and follow the policy until the context is left.
+
+    ``transport`` carries every request to an upstream or the portal, if not the network.
+    """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings, clock))
+        store = await stack.enter_async_context(open_store(settings, clock, transport=transport))
         store.holdings.sweep()
         gate = Gate(store.held, settings.portal)
         reach = Reach(store.held, store.holdings, store.upstreams) if store.upstreams else None
@@ -92,7 +106,7 @@ async def open_app(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
             handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
-            client = await stack.enter_async_context(make_portal_client(settings.portal))
+            client = await stack.enter_async_context(make_portal_client(settings.portal, transport))
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
             send = to_portal(client, settings.portal, token)
         keeper = Keeper(tally, data_folder(settings) / "demand.json", send)

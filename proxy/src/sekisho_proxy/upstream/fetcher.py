@@ -32,9 +32,10 @@ class Answer:
     content: bytes
 
 
-def make_client(timeout: float) -> httpx2.AsyncClient:
-    """Return the pooled client that all sources share."""
+def make_client(timeout: float, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+    """Return the pooled client that all sources share; ``transport`` is what carries requests, if not the network."""
     return httpx2.AsyncClient(
+        transport=transport,
         timeout=httpx2.Timeout(timeout),
         limits=httpx2.Limits(max_connections=24, max_keepalive_connections=24, keepalive_expiry=30.0),
         headers={"user-agent": "sekisho"},

@@ -1,6 +1,7 @@
 """The upstreams of the snapshot in force, each built once."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -27,10 +28,18 @@ Moved = Callable[[], None]
 class Upstreams:
     """Fetchers and pages by source. Pages are remembered as long as the source's entry stays as it is."""
 
-    def __init__(self, client: httpx2.AsyncClient, disk: DiskCache, *, timeout: float) -> None:
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        disk: DiskCache,
+        *,
+        timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
         self._disk = disk
         self._timeout = timeout
+        self._clock = clock
         self._built: dict[Source, tuple[Fetcher, CachedPages]] = {}
 
     def _build(self, snapshot: Snapshot, source: str) -> tuple[Fetcher, CachedPages]:
@@ -39,7 +48,7 @@ class Upstreams:
             raise NotFoundError(f"{source[:80]!r} is not one of the sources", todo="sources.yaml lists them")
         if entry not in self._built:
             fetcher = Fetcher(self._client, locate(entry), timeout=self._timeout)
-            self._built[entry] = fetcher, CachedPages(fetcher, self._disk)
+            self._built[entry] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock)
         return self._built[entry]
 
     def fetcher(self, snapshot: Snapshot, source: str) -> Fetcher:
