@@ -36,7 +36,10 @@ class App:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        request = Request(scope["method"], scope["path"], dict(scope["headers"]), receive)
+        query = scope["query_string"].decode("latin-1")
+        request = Request(
+            scope["method"], scope["path"], dict(scope["headers"]), receive, query, scope.get("scheme", "http")
+        )
         name = self._observer.name(request)
         try:
             reply = _TWO_LENGTHS if request.headers.keys() >= _LENGTHS else await self._handle(request)

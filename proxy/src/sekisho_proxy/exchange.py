@@ -18,12 +18,14 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. ``path`` is percent-decoded; header names are lower-case."""
+    """One request. ``path`` is percent-decoded, ``query`` is not; header names are lower-case."""
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     receive: Callable[[], Awaitable[Any]]
+    query: str = ""
+    scheme: str = "http"
 
     def header(self, name: bytes) -> str:
         """Return a header's text, or nothing."""

@@ -1,6 +1,8 @@
-"""Content negotiation (RFC 9110 section 12) for index pages, and conditional requests (section 13)."""
+"""Content negotiation (RFC 9110 section 12) for pages, and conditional requests (section 13)."""
 
+import re
 from functools import lru_cache
+from urllib.parse import parse_qs
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -10,25 +12,29 @@ _LATEST = {
     "application/vnd.pypi.simple.latest+json": JSON,
     "application/vnd.pypi.simple.latest+html": HTML,
 }
+_WEIGHT = re.compile(r"[01](\.\d*)?", re.ASCII)
+_CODINGS = ("zstd", "gzip")
+"""Best first, where a client likes them as well."""
 
 
 def _quality(parameters: list[str]) -> float:
+    """Return a range's weight. One that is malformed is none: the range counts as not acceptable."""
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip().lower() == "q":
-            try:
-                return min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return 0.0
+            return min(float(value), 1.0) if _WEIGHT.fullmatch(value := value.strip()) else 0.0
     return 1.0
 
 
 def _weights(header: str) -> dict[str, float]:
+    """Return the weight of each range; what is named twice counts by the higher one."""
     weights: dict[str, float] = {}
     for part in header.split(","):
         name, *parameters = part.split(";")
-        if name.strip():
-            weights[name.strip().lower()] = _quality(parameters)
+        name = name.strip().lower()
+        if name:
+            name = _LATEST.get(name, name)
+            weights[name] = max(weights.get(name, 0.0), _quality(parameters))
     return weights
 
 
@@ -38,14 +44,14 @@ def page_type(accept: str) -> str | None:
 
     PEP 691: whoever names the JSON form gets it by weight; whoever only says ``*/*``, or nothing, gets HTML.
     """
-    ranges = {_LATEST.get(name, name): weight for name, weight in _weights(accept or "*/*").items()}
+    ranges = _weights(accept) or {"*/*": 1.0}
     best: tuple[float, int, int] = (0.0, 0, 0)
     chosen = None
     for rank, offered in enumerate(reversed(_OFFERED)):
         kind = offered.partition("/")[0]
         for level, name in ((2, offered), (1, f"{kind}/*"), (0, "*/*")):
             if name in ranges:
-                key = (ranges[name], level, rank if level == 2 else -rank)
+                key = (ranges[name], level, rank if level else -rank)
                 if ranges[name] > 0 and key > best:
                     best, chosen = key, offered
                 break
@@ -53,11 +59,31 @@ def page_type(accept: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def takes_gzip(accept_encoding: str) -> bool:
-    """Tell whether gzip is acceptable and not less welcome than identity."""
+def asked_type(query: str) -> str | None:
+    """Return the media type that PEP 691's URL parameter ``format`` asks for, or ``None`` to go by ``Accept``."""
+    try:
+        wanted = parse_qs(query, max_num_fields=20).get("format", [""])[0]
+    except ValueError:
+        return None
+    wanted = _LATEST.get(wanted, wanted)
+    return wanted if wanted in _OFFERED else None
+
+
+@lru_cache(maxsize=256)
+def coding(accept_encoding: str) -> str | None:
+    """Return the content coding to answer with, ``""`` for identity, or ``None`` for 406 (section 12.5.3).
+
+    Identity is what is left unless it is named. ``*`` is taken for gzip, which every client knows.
+    """
     weights = _weights(accept_encoding)
-    gzip = weights.get("gzip", weights.get("*", 0.0))
-    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+    others = weights.get("*")
+    weights.setdefault("gzip", weights.get("x-gzip", others or 0.0))
+    identity = weights.get("identity", 0.0 if others == 0.0 else None)
+    best = max(_CODINGS, key=lambda name: weights.get(name, 0.0))
+    weight = weights.get(best, 0.0)
+    if weight > 0 and weight >= (identity or 0.0):
+        return best
+    return None if identity == 0.0 else ""
 
 
 def matches(if_none_match: str, etag: str) -> bool:

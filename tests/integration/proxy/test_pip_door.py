@@ -60,7 +60,7 @@ def test_json_page(house, approved):
         assert answer.headers["vary"] == "Accept, Accept-Encoding"
         page = answer.json()
         alpha = approved[0]
-        assert page["meta"]["api-version"] == "1.1"
+        assert page["meta"]["api-version"] == "1.4"
         assert page["versions"] == ["1.2"]
         [row] = page["files"]
         assert row == {

@@ -45,7 +45,7 @@ def _shop(folder):
 
 def _json(page):
     request = Request("GET", "/", {b"accept": b"application/vnd.pypi.simple.v1+json"}, None)
-    return page.answer(request).body
+    return asyncio.run(page.answer(request)).body
 
 
 def test_a_thousand_dates_share_a_few_pages(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from sekisho_proxy.negotiate import HTML, JSON, PLAIN_HTML, matches, page_type, takes_gzip
+from sekisho_proxy.negotiate import HTML, JSON, PLAIN_HTML, asked_type, coding, matches, page_type
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,17 @@ from sekisho_proxy.negotiate import HTML, JSON, PLAIN_HTML, matches, page_type, 
         (f"{JSON};q=0", None),
         ("image/png", None),
         ("text/html;q=nonsense", None),
+        ("text/html;q=nan", None),
+        ("text/html;q=inf", None),
+        ("text/html;q=-1", None),
+        (f"text/html;q=1e1, {JSON};q=0.001", JSON),
+        ("application/*", JSON),
+        (f"{JSON};q=0, */*", PLAIN_HTML),
+        (f"*/*;q=0, {JSON};q=0.1", JSON),
+        (f"text/*;q=0, */*;q=0.5, {JSON};q=0", HTML),
+        (f"{JSON};q=0.3, application/vnd.pypi.simple.latest+json, text/html;q=0.9", JSON),
+        (f"text/html , {JSON} ; Q=0.5", PLAIN_HTML),
+        ("*/*;q=0", None),
     ],
 )
 def test_page_type(accept, answer):
@@ -31,17 +42,44 @@ def test_page_type(accept, answer):
 @pytest.mark.parametrize(
     ("header", "answer"),
     [
-        ("", False),
-        ("gzip", True),
-        ("gzip, deflate, br", True),
-        ("identity", False),
-        ("gzip;q=0", False),
-        ("*", True),
-        ("gzip;q=0.5, identity", False),
+        ("", ""),
+        ("gzip", "gzip"),
+        ("gzip, deflate", "gzip"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("zstd;q=0.5, gzip", "gzip"),
+        ("zstd;q=0, gzip;q=0.1", "gzip"),
+        ("x-gzip", "gzip"),
+        ("br", ""),
+        ("identity", ""),
+        ("gzip;q=0", ""),
+        ("*", "gzip"),
+        ("gzip;q=0.5, identity", ""),
+        ("gzip;q=0.5, identity;q=0.5", "gzip"),
+        ("identity;q=0", None),
+        ("br, identity;q=0", None),
+        ("*;q=0", None),
+        ("*;q=0, zstd", "zstd"),
+        ("*;q=0, identity", ""),
+        ("gzip;q=nonsense", ""),
     ],
 )
-def test_takes_gzip(header, answer):
-    assert takes_gzip(header) is answer
+def test_coding(header, answer):
+    assert coding(header) == answer
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("", None),
+        (f"format={JSON.replace('+', '%2B')}", JSON),
+        ("format=text/html", PLAIN_HTML),
+        ("format=application/vnd.pypi.simple.latest%2Bhtml", HTML),
+        ("format=image/png", None),
+        ("&".join(f"x{n}=1" for n in range(50)), None),
+    ],
+)
+def test_url_parameter(query, answer):
+    assert asked_type(query) == answer
 
 
 def test_matches():

@@ -41,6 +41,7 @@ def test_both_forms_say_the_same():
     assert attributes["data-yanked"] == plain["yanked"] == NASTY
     assert attributes["data-requires-python"] == plain["requires-python"]
     assert attributes["data-core-metadata"] == f"sha256={plain['core-metadata']['sha256']}"
+    assert attributes["data-dist-info-metadata"] == attributes["data-core-metadata"]
 
 
 def test_list_of_projects():

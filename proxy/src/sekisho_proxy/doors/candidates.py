@@ -79,10 +79,10 @@ class CandidateMount:
         page = await self._upstreams.undenied(snapshot, source, self._clock).page(project)
         known, turn, built = self._built.get((source, project), (None, -1, None))
         if built is None or known is None or known.checked != page.checked or turn != self._held.turn or page.stale:
-            built = await asyncio.to_thread(_build, page, request)
+            built = BuiltPage(CandidatePage(page.listing), quick=True, headers=_STALE if page.stale else ())
             if not page.stale:
                 self._keep((source, project), page, built)
-        return built.answer(request)
+        return await built.answer(request)
 
     def _keep(self, key: tuple[str, str], page: Page, built: BuiltPage) -> None:
         self._built.pop(key, None)
@@ -125,23 +125,26 @@ class CandidateMount:
         return data
 
 
-def _build(page: Page, request: Request) -> BuiltPage:
-    """Build the page and, while off the event loop, the very form that is asked for."""
-    built = BuiltPage(CandidatePage(page.listing), level=1, headers=_STALE if page.stale else ())
-    built.answer(request)
-    return built
-
-
 class CandidatePage(NamedTuple):
     """Upstream's files as a page; every wheel has metadata, because it is read out of the wheel if need be."""
 
     listing: Listing
 
-    def to_json(self) -> bytes:
+    @property
+    def rows(self) -> int:
+        """Return how many rows there are to render."""
+        return len(self.listing.files)
+
+    @property
+    def names_origin(self) -> bool:
+        """Tell that every address in it is relative."""
+        return False
+
+    def to_json(self, _origin: str = "") -> bytes:
         """Render the JSON form."""
         return self._page().to_json()
 
-    def to_html(self) -> bytes:
+    def to_html(self, _origin: str = "") -> bytes:
         """Render the HTML form."""
         return self._page().to_html()
 
@@ -152,7 +155,7 @@ class CandidatePage(NamedTuple):
                 filename=file.filename,
                 url=f"../../files/{file.path}",
                 sha256=file.sha256,
-                size=file.size,
+                size=file.size or None,
                 uploaded=file.uploaded,
                 yanked=file.yanked,
                 requires_python=file.requires_python,

@@ -48,7 +48,7 @@ class PipDoor:
         if rest.startswith("pypi/simple/"):
             if self._reach:
                 await self._reach.known()
-            return self._page(request, view, rest.removeprefix("pypi/simple/"))
+            return await self._page(request, view, rest.removeprefix("pypi/simple/"))
         if rest.startswith("pypi/files/"):
             return await self._file(request, view, rest.removeprefix("pypi/files/"))
         if rest.startswith("denied/"):
@@ -58,16 +58,16 @@ class PipDoor:
             return redirect(f"{request.path}/")
         raise NotFoundError("there is nothing at this address", where=request.path)
 
-    def _page(self, request: Request, view: View, rest: str) -> Reply:
+    async def _page(self, request: Request, view: View, rest: str) -> Reply:
         name, slash, more = rest.partition("/")
         if more:
             raise NotFoundError("there is nothing at this address", where=request.path)
         if not name:
-            return self._book.projects(view, self._clock()).answer(request)
+            return await self._book.projects(view, self._clock()).answer(request)
         project = _normal(name)
         if not slash:
             return redirect(f"{request.path.removesuffix(rest)}{project}/")
-        return self._book.project(view, project, self._clock()).answer(request)
+        return await self._book.project(view, project, self._clock()).answer(request)
 
     async def _file(self, request: Request, view: View, path: str) -> Reply:
         bare = path.removesuffix(".metadata")
