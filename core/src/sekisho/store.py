@@ -1,10 +1,9 @@
 """The blob store: bytes by sha256, verified before they become visible.
 
-A blob is written under ``incoming/``, hashed on the way, flushed, renamed into place, and its folder flushed. What a
-crash leaves in ``incoming/`` is swept at the next start.
+A blob is written under ``incoming/``, hashed on the way, flushed, renamed into place, and its folder flushed, as is
+every folder that had to be made for it. What a crash leaves in ``incoming/`` is swept at the next start.
 """
 
-import errno
 import hashlib
 import os
 import re
@@ -13,64 +12,52 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sekisho.errors import CorruptError, NotFoundError, StorageFullError
+from sekisho.disk import DISK, Disk, disk_errors, sweep
+from sekisho.errors import CorruptError, NotFoundError
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_HALVES = ".*." + "[0-9a-f]" * 32
 
 
 @contextmanager
-def disk_errors(where: Path) -> Iterator[None]:
-    """Turn "no space left" into ``StorageFullError``; other errors of the system pass."""
+def _half(path: Path, data: bytes, disk: Disk, mode: int) -> Iterator[Path]:
+    """Give a durable file with ``data`` beside ``path``, which is gone afterwards."""
+    half = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    handle = disk.create(half, mode)
     try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFullError(
-                "the disk is full", where=str(where), todo="free some space and run the same command again"
-            ) from error
-        raise
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
+        disk.write(handle, data)
+        disk.flush(handle)
+        yield half
     finally:
+        disk.remove(half)
         os.close(handle)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace ``path`` by ``data``: readers see the old bytes or the new ones, never a mixture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with disk_errors(path), half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.rename(path)
-    finally:
-        half.unlink(missing_ok=True)
-    flush_folder(path.parent)
+def write_atomically(path: Path, data: bytes, *, disk: Disk = DISK) -> None:
+    """Replace ``path`` by ``data``, durably: readers see the old bytes or the new ones, never a mixture."""
+    with disk_errors(path):
+        disk.settle(path.parent)
+        with _half(path, data, disk, 0o666) as half:
+            disk.rename(half, path)
+        disk.flush_folder(path.parent)
 
 
-def write_secret_once(path: Path, data: bytes) -> None:
+def write_secret_once(path: Path, data: bytes, *, disk: Disk = DISK) -> None:
     """Make a file of mode 0600 unless it is there; of two processes that start together, one wins for both."""
     if path.exists():
+        with suppress(OSError):  # whoever made it may not have come so far; it may lie where nothing can be written
+            disk.flush_folder(path.parent)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    half.touch(mode=0o600)
-    try:
-        with disk_errors(path):
-            half.write_bytes(data)
-        os.link(half, path)
-    except FileExistsError:
-        pass
-    finally:
-        half.unlink()
+    with disk_errors(path):
+        disk.settle(path.parent)
+        with _half(path, data, disk, 0o600) as half, suppress(FileExistsError):
+            disk.link(half, path)
+        disk.flush_folder(path.parent)
+
+
+def sweep_halves(folder: Path) -> int:
+    """Remove what interrupted ``write_atomically`` left in ``folder``; return how many files that were."""
+    return sweep(folder, _HALVES)
 
 
 class Incoming:
@@ -79,19 +66,24 @@ class Incoming:
     What was written can be read from ``path`` at once: nothing is buffered here.
     """
 
-    def __init__(self, store: "BlobStore") -> None:
+    def __init__(self, store: "BlobStore", disk: Disk) -> None:
         self._store = store
+        self._disk = disk
         self.path = store.incoming / uuid.uuid4().hex
-        self.file = self.path.open("wb", buffering=0)
+        self._handle: int | None = disk.create(self.path)
         self._sha256 = hashlib.sha256()
         self.size = 0
 
+    def _open(self) -> int:
+        if self._handle is None:
+            message = "this blob was kept or dropped"
+            raise ValueError(message)
+        return self._handle
+
     def write(self, chunk: bytes) -> None:
         """Add bytes."""
-        left = memoryview(chunk)
         with disk_errors(self._store.root):
-            while left:
-                left = left[self.file.write(left) :]
+            self._disk.write(self._open(), chunk)
         self._sha256.update(chunk)
         self.size += len(chunk)
 
@@ -100,37 +92,40 @@ class Incoming:
         found = self._sha256.hexdigest()
         if expected is not None and found != expected:
             raise CorruptError(f"the bytes hash to sha256:{found}, not sha256:{expected}")
+        target = self._store.path(found)
         with disk_errors(self._store.root):
-            os.fsync(self.file.fileno())
-            self.file.close()
-            target = self._store.path(found)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self.path.rename(target)
-            flush_folder(target.parent)
+            self._disk.flush(self._open())
+            self._disk.settle(target.parent)
+            self._disk.rename(self.path, target)
+            self._disk.flush_folder(target.parent)
+            self._close()
         return found
 
     def drop(self) -> None:
         """Forget what was written; does nothing after ``keep``."""
+        self._disk.remove(self.path)
         with suppress(OSError):  # closing flushes, and a full disk cannot
-            self.file.close()
-        self.path.unlink(missing_ok=True)
+            self._close()
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
 
 class BlobStore:
     """A folder of blobs, ``sha256/ab/abcd…``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, disk: Disk = DISK) -> None:
         self.root = root
         self.incoming = root / "incoming"
+        self._disk = disk
         with disk_errors(root):
-            self.incoming.mkdir(parents=True, exist_ok=True)
+            disk.settle(self.incoming)
 
     def sweep(self) -> int:
-        """Remove what an interrupted writer left; return how many files that were. Call it before serving."""
-        left = list(self.incoming.iterdir())
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+        """Remove what interrupted writers left; return how many files that were. Call it before serving."""
+        return sweep(self.incoming)
 
     def path(self, sha256: str) -> Path:
         """Return where the blob is, or would be. Refuses anything that is no sha256, so no path can be smuggled."""
@@ -146,7 +141,7 @@ class BlobStore:
     def receive(self) -> Iterator[Incoming]:
         """Open a blob for writing; without ``keep`` nothing stays."""
         with disk_errors(self.root):
-            incoming = Incoming(self)
+            incoming = Incoming(self, self._disk)
         try:
             yield incoming
         finally:
@@ -163,9 +158,9 @@ class BlobStore:
         """Take over a verified file of the same file system by renaming it."""
         target = self.path(sha256)
         with disk_errors(self.root):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.rename(target)
-            flush_folder(target.parent)
+            self._disk.settle(target.parent)
+            self._disk.rename(source, target)
+            self._disk.flush_folder(target.parent)
 
     def read(self, sha256: str) -> bytes:
         """Return a small blob; raise ``NotFoundError`` if it is not here."""

@@ -1,11 +1,15 @@
 """Small derived values on disk. They can be thrown away, so nothing is flushed; each carries its own checksum."""
 
 import hashlib
+import logging
+import os
 import uuid
 from pathlib import Path
 
-from sekisho.store import disk_errors
+from sekisho.disk import DISK, disk_errors, sweep
+from sekisho.errors import StorageFullError
 
+_LOG = logging.getLogger("sekisho.proxy")
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -17,8 +21,10 @@ class DiskCache:
 
     def __init__(self, root: Path, *, memory: int = 0) -> None:
         self._root = root
+        self._incoming = root / "incoming"
         self._memory = memory
         self._known: dict[str, bytes] = {}
+        sweep(self._incoming)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -39,17 +45,25 @@ class DiskCache:
         return value
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value; readers see all of it or none."""
-        path = self._path(key)
-        with disk_errors(self._root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            half = path.with_name(f".{uuid.uuid4().hex}")
-            try:
-                half.write_bytes(hashlib.sha256(value).digest() + value)
-                half.rename(path)
-            finally:
-                half.unlink(missing_ok=True)
+        """Keep a value, if the disk has room for it; readers see all of it or none."""
+        try:
+            with disk_errors(self._root):
+                self._write(self._path(key), hashlib.sha256(value).digest() + value)
+        except StorageFullError as error:  # whoever asked has the value; it is only worked out again the next time
+            _LOG.warning("a derived value is not kept: %s", error)
         self._remember(key, value)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        for folder in (self._incoming, path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        half = self._incoming / uuid.uuid4().hex
+        handle = DISK.create(half)
+        try:
+            DISK.write(handle, data)
+            DISK.rename(half, path)
+        finally:
+            DISK.remove(half)
+            os.close(handle)
 
     def _remember(self, key: str, value: bytes) -> None:
         if self._memory:

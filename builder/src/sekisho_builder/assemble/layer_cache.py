@@ -4,9 +4,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from sekisho.disk import DISK
 from sekisho.errors import BadInputError
 from sekisho.model import Record, Sha256, canonical_json, sha256_hex
-from sekisho.store import flush_folder, write_atomically
+from sekisho.store import write_atomically
 from sekisho_builder.assemble.layer import BuiltLayer, Owned
 
 _ABANDONED = 86400
@@ -58,7 +59,7 @@ class LayerCache:
 
     def keep(self, key: str, layer: BuiltLayer) -> None:
         """Make a layer count whose file is already at ``path(key)``."""
-        flush_folder(self._folder)
+        DISK.flush_folder(self._folder)
         kept = KeptLayer(
             sha256=layer.digest,
             diff_id=layer.diff_id,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from sekisho.store import disk_errors
+from sekisho.disk import disk_errors
 from sekisho_builder.assemble.deflate import pack
 
 MTIME = 315532800

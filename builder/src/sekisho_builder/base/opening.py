@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pydantic import Field
 
+from sekisho.disk import disk_errors
 from sekisho.errors import BadInputError, MissingToolError, UpstreamError
 from sekisho.model import ImageDefinition, Record, Sha256
 from sekisho.settings import Settings
-from sekisho.store import chunks, disk_errors, write_atomically
+from sekisho.store import chunks, write_atomically
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.recipe import Recipe, Versions, base_key, read_recipe, read_versions
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, write_layout

@@ -5,7 +5,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from sekisho.store import disk_errors
+from sekisho.disk import disk_errors
 from sekisho_builder.oci.layout import Layout
 
 

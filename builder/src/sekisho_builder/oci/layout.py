@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sekisho.disk import disk_errors
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import canonical_json, sha256_hex
-from sekisho.store import disk_errors, file_sha256, write_atomically
+from sekisho.store import file_sha256, write_atomically
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx2
 
+from sekisho.disk import disk_errors
 from sekisho.errors import BadInputError, CorruptError, UpstreamError
 from sekisho.model import ImageReference, Record, sha256_hex
-from sekisho.store import disk_errors, write_atomically
+from sekisho.store import write_atomically
 from sekisho_builder.oci.connection import Connection, split_reference
 from sekisho_builder.oci.credentials import docker_credentials
 from sekisho_builder.oci.layout import INDEX, MANIFEST, Descriptor, Layout, seal_layout

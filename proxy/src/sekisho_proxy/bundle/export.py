@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from sekisho.disk import disk_errors
 from sekisho.errors import ConflictError, NotFoundError
 from sekisho.keys import open_signer
 from sekisho.model import Artifact, Record, sha256_hex
 from sekisho.policy import Door, Snapshot
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE
-from sekisho.store import disk_errors, write_atomically
+from sekisho.store import write_atomically
 from sekisho_proxy.bundle.manifest import MANIFEST, SNAPSHOT, VALID_FOR, FileEntry, Manifest, blob_path
 from sekisho_proxy.bundle.workshop import open_workshop, put_in_place
 from sekisho_proxy.compose import open_store, utc_now
