@@ -1,10 +1,13 @@
-"""One fake for each port of ``sekisho.ports``, implementing it."""
+"""One fake for each port of ``sekisho.ports``, implementing it, and one for the disk."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from sekisho.disk import Disk
 from sekisho.errors import BadInputError, ConflictError
 from sekisho.ports import Blobs, ContainerResult, Containers, ContainerTask, Tree
 from tests.records import NOW
@@ -89,3 +92,16 @@ class FakeTree(Tree):
         if base != self.revision():
             raise ConflictError("the allowlists tree was committed to at the same time")
         return self.write(changes, "\n".join((message, *trailers)))
+
+
+class FakeDisk(Disk):
+    """A disk that takes no byte while it is ``full``."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        super().__init__()
+        self.full = full
+
+    def write(self, handle: int, data: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().write(handle, data)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from sekisho.disk import DISK, Disk
 from sekisho.errors import NotFoundError
 from sekisho.settings import Settings
 from sekisho.signing import Purpose, Signer, Trust
@@ -24,9 +25,9 @@ def load_signer(path: Path) -> Signer:
     return Signer.from_pem(path.read_bytes(), where=str(path))
 
 
-def load_or_create_signer(path: Path) -> Signer:
+def load_or_create_signer(path: Path, *, disk: Disk = DISK) -> Signer:
     """Read the PKCS #8 key at ``path``; make it (mode 0600) if there is none."""
-    write_secret_once(path, Signer.generate().to_pem())
+    write_secret_once(path, Signer.generate().to_pem(), disk=disk)
     return load_signer(path)
 
 
@@ -40,20 +41,20 @@ def load_trust(path: Path) -> Trust:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _locked(path: Path, disk: Disk) -> Iterator[None]:
+    disk.settle(path.parent)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def open_signer(settings: Settings, name: Literal["portal", "export"]) -> Signer:
+def open_signer(settings: Settings, name: Literal["portal", "export"], *, disk: Disk = DISK) -> Signer:
     """Return the key ``name`` from ``<data>/keys``, made at first use and then listed in the trust file."""
-    signer = load_or_create_signer(settings.data / "keys" / f"{name}.pem")
+    signer = load_or_create_signer(settings.data / "keys" / f"{name}.pem", disk=disk)
     path = settings.trust_file
-    with _locked(path):
+    with _locked(path, disk):
         trust = load_trust(path) if path.exists() else Trust()
         if signer.keyid not in trust.keys:
             wider = Trust(*trust.keys.values(), signer.trusted(name, *_PURPOSES[name]))
-            write_atomically(path, wider.dump().encode())
+            write_atomically(path, wider.dump().encode(), disk=disk)
     return signer

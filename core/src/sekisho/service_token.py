@@ -4,13 +4,14 @@ import hmac
 import secrets
 from pathlib import Path
 
+from sekisho.disk import DISK, Disk
 from sekisho.errors import NotFoundError
 from sekisho.store import write_secret_once
 
 
-def read_or_create(path: Path) -> str:
+def read_or_create(path: Path, *, disk: Disk = DISK) -> str:
     """Return the service token at ``path``; make one (mode 0600) if there is none."""
-    write_secret_once(path, f"skp_service_{secrets.token_urlsafe(32)}\n".encode())
+    write_secret_once(path, f"skp_service_{secrets.token_urlsafe(32)}\n".encode(), disk=disk)
     return read(path)
 
 

@@ -12,6 +12,7 @@ import httpx2
 from sekisho import service_token
 from sekisho.ports import Clock
 from sekisho.settings import Settings
+from sekisho.store import sweep_halves
 from sekisho_proxy.asgi import App, Handler
 from sekisho_proxy.demand.keeper import Keeper, to_portal
 from sekisho_proxy.demand.tally import Tally
@@ -91,6 +92,7 @@ async def open_app(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings, clock, transport=transport))
         store.holdings.sweep()
+        sweep_halves(data_folder(settings))
         gate = Gate(store.held, settings.portal)
         reach = Reach(store.held, store.holdings, store.upstreams) if store.upstreams else None
         book = Book(store.held, gate, store.holdings, reach)

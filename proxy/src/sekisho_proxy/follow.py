@@ -1,7 +1,8 @@
 """Following the policy: the snapshot in force, from the portal by long poll or from the disk alone.
 
 A snapshot comes into force only if a trusted key signed it and its sequence is newer. A bad one is refused loudly
-(log and ``/api/policy``) and the old one stays. What is in force is on the disk, so no portal is needed to start.
+(log and ``/api/policy``) and the old one stays. What is in force is on the disk, so no portal is needed to start; one
+that a full disk does not take is in force all the same, because it may revoke something, and is kept later.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 
+from sekisho.disk import DISK, Disk
 from sekisho.errors import ConflictError, SekishoError, UpstreamError
 from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
@@ -23,6 +25,7 @@ from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 
 _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
+_WAIT_LESS = 2
 _LARGEST = 512 << 20
 _SETTLES = timedelta(minutes=1)
 """For the clocks of two machines, and for the time that a portal takes to seal what it has dated."""
@@ -48,8 +51,9 @@ class Held:
     ``turn`` counts the swaps, so that caches know when to forget; ``begun`` is set by the first.
     """
 
-    def __init__(self, file: Path, trust: Path, clock: Clock) -> None:
+    def __init__(self, file: Path, trust: Path, clock: Clock, *, disk: Disk = DISK) -> None:
         self._file = file
+        self._disk = disk
         self._trust = trust
         self._clock = clock
         self.snapshot: Snapshot | None = None
@@ -58,6 +62,7 @@ class Held:
         self.begun = asyncio.Event()
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
+        self.unkept: Stale | None = None
         self._horizon: Horizon | None = None
         self._kept: Horizon | None = None
 
@@ -71,7 +76,7 @@ class Held:
         if self._kept is None or self._kept.until + _SETTLES <= self._horizon.until:
             self._kept = self._horizon
             try:
-                await asyncio.to_thread(extend_horizon, self._file, self._horizon)
+                await asyncio.to_thread(extend_horizon, self._file, self._horizon, disk=self._disk)
             except (OSError, SekishoError) as error:
                 _LOG.warning("how far the policy is certain could not be kept: %s", error)
 
@@ -102,6 +107,8 @@ class Held:
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
                 self.refused = Stale(self._clock(), str(error))
             return False
+        if store:
+            await self.keep(data)
         self.snapshot, self.sealed = snapshot, data
         self.turn += 1
         self.begun.set()
@@ -120,9 +127,18 @@ class Held:
                 where=snapshot.revision,
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
-        if store:
-            write_atomically(self._file, data)
         return snapshot
+
+    async def keep(self, data: bytes) -> None:
+        """Write a sealed snapshot to the disk; where that fails, say so and go on."""
+        try:
+            await asyncio.to_thread(write_atomically, self._file, data, disk=self._disk)
+        except (OSError, SekishoError) as error:
+            if self.unkept is None:
+                _LOG.error("a policy snapshot comes into force but cannot be kept: %s", error)
+                self.unkept = Stale(self._clock(), str(error))
+        else:
+            self.unkept = None
 
 
 def make_portal_client(portal: str, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
@@ -169,13 +185,15 @@ class PortalFollower:
             return False
         held.unreachable = None
         good = data is None or await held.offer(data, store=True)
+        if held.unkept and data is None:
+            await held.keep(held.sealed)
         if good:
             await held.confirm(asked)
         return good
 
     async def _ask(self, after: int) -> bytes | None:
         timeout = httpx2.Timeout(10.0, read=_WAIT + 15.0)
-        parameters = {"after": str(after), "wait": str(_WAIT)}
+        parameters = {"after": str(after), "wait": str(_WAIT_LESS if self._held.unkept else _WAIT)}
         request = self._client.stream("GET", self._url, params=parameters, headers=self._headers, timeout=timeout)
         async with request as response:
             if response.status_code == 204:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from sekisho.disk import DISK, Disk
 from sekisho.errors import SekishoError
 from sekisho.model import Moment, Record
 from sekisho.policy import Snapshot
@@ -30,11 +31,11 @@ def read_horizon(snapshot: Path) -> Horizon | None:
         return None
 
 
-def extend_horizon(snapshot: Path, horizon: Horizon) -> None:
+def extend_horizon(snapshot: Path, horizon: Horizon, *, disk: Disk = DISK) -> None:
     """Keep a horizon, unless the one that is kept lies further off."""
     kept = read_horizon(snapshot)
     if kept is None or kept.sequence > horizon.sequence or kept.until < horizon.until:
-        write_atomically(horizon_file(snapshot), horizon.canonical())
+        write_atomically(horizon_file(snapshot), horizon.canonical(), disk=disk)
 
 
 def certain(snapshot: Snapshot, horizon: Horizon | None) -> datetime:

@@ -8,8 +8,10 @@ import pytest
 from sekisho.errors import ConflictError
 from sekisho.listening import listen
 from sekisho.signing import Signer
+from sekisho_proxy.follow import Held
 from sekisho_proxy.service import serve
 from tests.fake_upstream import run_asgi
+from tests.fakes import FakeClock, FakeDisk
 from tests.integration.proxy.house import House, until
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -154,3 +156,29 @@ def test_a_taken_port_is_named(house):
         settings = house.settings.model_copy(update={"proxy_port": port})
         with pytest.raises(ConflictError, match=str(port)):
             asyncio.run(serve(settings, asyncio.Event()))
+
+
+def test_a_policy_that_a_full_disk_does_not_take_is_in_force_and_kept_later(tmp_path, approved):
+    """It may revoke something. Until it is kept, ``/api/policy`` says so."""
+    house = House(tmp_path, upstream="http://127.0.0.1:9")
+    house.settle(house.approval(approved[0]))
+    disk = FakeDisk()
+    file = house.settings.data / "proxy" / "snapshot.json"
+    before = file.read_bytes()
+
+    async def scenario():
+        held = Held(file, house.settings.trust_file, FakeClock(), disk=disk)
+        await held.load()
+        disk.full = True
+        for _ in range(2):
+            sealed = house.seal().model_dump_json().encode()
+            assert await held.offer(sealed, store=True)
+            assert (held.present().sequence, held.present().approvals) == (house.sequence, ())
+            assert "the disk is full" in held.unkept.why
+        assert file.read_bytes() == before
+        disk.full = False
+        await held.keep(held.sealed)
+        assert held.unkept is None
+        assert file.read_bytes() == sealed
+
+    asyncio.run(scenario())

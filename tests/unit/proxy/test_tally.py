@@ -6,12 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from sekisho.errors import StorageFullError
 from sekisho.model import OTHERS, DemandBatch
 from sekisho_proxy.demand.keeper import Keeper
 from sekisho_proxy.demand.tally import Tally, record
 from sekisho_proxy.refusal import refusal_of, release_of
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeDisk
 
 
 @pytest.fixture
@@ -100,22 +99,19 @@ def test_a_batch_is_sent_only_after_it_was_saved_and_stays_until_it_was_taken(ta
     assert "six" not in file.read_text()
 
 
-def test_nothing_is_sent_or_lost_while_nothing_can_be_saved(tally, tmp_path, monkeypatch):
+def test_nothing_is_sent_or_lost_while_nothing_can_be_saved(tally, tmp_path):
     sent = []
 
     async def send(body):
         sent.append(body)
         return 200
 
-    def full(path, data):
-        raise StorageFullError("the disk is full")
-
-    keeper = Keeper(tally, tmp_path / "demand.json", send)
+    disk = FakeDisk(full=True)
+    keeper = Keeper(tally, tmp_path / "demand.json", send, disk=disk)
     tally.count(refusal())
-    with monkeypatch.context() as patch:
-        patch.setattr("sekisho_proxy.demand.keeper.write_atomically", full)
-        asyncio.run(keeper.step())
+    asyncio.run(keeper.step())
     assert (sent, [row.count for row in keeper.rows()]) == ([], [1])
+    disk.full = False
     asyncio.run(keeper.step())
     assert (len(sent), keeper.rows()) == (1, [])
 

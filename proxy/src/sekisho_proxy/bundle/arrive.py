@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from sekisho.disk import DISK, Disk
 from sekisho.errors import CorruptError, RefusedError, SekishoError
 from sekisho.keys import load_trust
 from sekisho.model import Moment, Record, Sha256
@@ -38,7 +39,7 @@ class Imported(Record):
     already: bool = False
 
 
-def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = None) -> Imported:
+def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = None, disk: Disk = DISK) -> Imported:
     """Verify ``bundle`` and take over its blobs, then its policy.
 
     Raises ``CorruptError`` for anything that is not as signed, ``RefusedError`` for a bundle that has expired or
@@ -48,24 +49,28 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
     folder = data_folder(settings)
     trust = load_trust(settings.trust_file)
     manifest = open_manifest(bundle, trust)
-    with _alone(folder):
+    with _alone(folder, disk):
         last = _last(folder)
         _check_order(manifest, last, at, bundle)
         if last and last.bundle == manifest.digest() and _complete(folder, manifest):
             return Imported(sequence=manifest.sequence, here=len(manifest.blobs), already=True)
         _check_in_force(snapshot_file(settings), manifest, trust)
         sealed = _verify(bundle, manifest, trust)
-        store = BlobStore(folder / "blobs")
+        store = BlobStore(folder / "blobs", disk=disk)
         new = [entry for entry in manifest.blobs if not store.has(entry.sha256)]
         for entry in new:
             store.add(chunks(blob_path(bundle, entry.sha256)), expected=entry.sha256)
+        for shelf in sorted({store.path(entry.sha256).parent for entry in manifest.blobs}):
+            disk.flush_folder(shelf)  # an import that was killed may have left blobs whose names are not durable
         if manifest.known:  # before the snapshot: its arrival is what a running replica notices
-            extend_horizon(snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known))
-        write_atomically(snapshot_file(settings), sealed)
+            extend_horizon(
+                snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known), disk=disk
+            )
+        write_atomically(snapshot_file(settings), sealed, disk=disk)
         record = LastImport(
             sequence=manifest.sequence, bundle=manifest.digest(), snapshot=manifest.snapshot.sha256, at=at
         )
-        write_atomically(folder / "imported.json", record.canonical())
+        write_atomically(folder / "imported.json", record.canonical(), disk=disk)
     return Imported(
         sequence=manifest.sequence,
         new=len(new),
@@ -75,8 +80,8 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _alone(folder: Path, disk: Disk) -> Iterator[None]:
+    disk.settle(folder)
     with (folder / "import.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

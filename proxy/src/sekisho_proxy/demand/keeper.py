@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 
+from sekisho.disk import DISK, Disk
 from sekisho.errors import BadInputError, SekishoError, UpstreamError
 from sekisho.model import DemandBatch, DemandRow, Record
 from sekisho.model.demand import MOST_ROWS, Identifier
@@ -38,8 +39,11 @@ class State(Record):
 class Keeper:
     """Saves a tally and sends it on. Without ``send``, on a replica, everything stays in the file."""
 
-    def __init__(self, tally: Tally, file: Path, send: Send | None, *, every: float = _EVERY) -> None:
+    def __init__(
+        self, tally: Tally, file: Path, send: Send | None, *, every: float = _EVERY, disk: Disk = DISK
+    ) -> None:
         self._tally = tally
+        self._disk = disk
         self._file = file
         self._send = send
         self._every = every
@@ -106,7 +110,7 @@ class Keeper:
 
     def _write(self, pending: DemandBatch | None, rows: list[Row]) -> None:
         state = State(proxy=self._proxy, pending=pending, rows=tuple(record(row) for row in rows))
-        write_atomically(self._file, state.canonical())
+        write_atomically(self._file, state.canonical(), disk=self._disk)
 
     def rows(self) -> list[DemandRow]:
         """Return what the portal does not have yet, the batch under way included."""

@@ -33,6 +33,7 @@ class Status:
                 "sources_away": sorted(self._reach.away) if self._reach else [],
                 "portal_unreachable": _plain(held.unreachable),
                 "snapshot_refused": _plain(held.refused),
+                "snapshot_unkept": _plain(held.unkept),
             }
         )
 
