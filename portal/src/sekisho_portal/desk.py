@@ -290,14 +290,17 @@ class Desk:
         raise ConflictError("the allowlists tree is committed to all the time", todo="approve again")
 
     def _sign(self, standing: Standing, intent: Entry) -> list[SignedApproval]:
-        closure = Standing([row for row in standing.rows if row.seq < intent.seq]).closure()
+        then = Standing([row for row in standing.rows if row.seq < intent.seq])
+        closure, facts = then.closure(), then.facts()
         if closure is None:
             raise ConflictError(f"request {standing.id} is not resolved yet")
         wanted = set(intent.body["artifacts"])
         by_project: dict[str, list[Artifact]] = {}
         for artifact in closure.artifacts:
             if artifact.sha256 in wanted:
-                by_project.setdefault(artifact.project, []).append(artifact)
+                measured = facts.get(artifact.sha256)
+                complete = measured.complete(artifact) if measured else artifact
+                by_project.setdefault(artifact.project, []).append(complete)
         return [
             sign_approval(
                 Approval(

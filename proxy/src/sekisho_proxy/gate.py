@@ -116,7 +116,7 @@ class Gate:
 def index_paths(snapshot: Snapshot) -> dict[tuple[Kind, str], list[Artifact]]:
     """Return the approved artifacts by kind and percent-decoded path; two sources may share a path."""
     paths: dict[tuple[Kind, str], list[Artifact]] = {}
-    for signed in snapshot.approvals:
+    for signed in sorted(snapshot.approvals, key=lambda signed: signed.approval.at, reverse=True):  # as pages do
         for artifact in signed.approval.artifacts:
             paths.setdefault((artifact.kind, unquote(artifact.path)), []).append(artifact)
     return paths

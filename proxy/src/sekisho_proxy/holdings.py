@@ -57,6 +57,16 @@ class Holdings:
         """Tell whether the blob can be served at once."""
         return self.blobs.has(sha256)
 
+    def size(self, sha256: str) -> int | None:
+        """Return the size in bytes of a blob that is here."""
+        path = self.blobs.path(sha256)
+        return path.stat().st_size if path.is_file() else None
+
+    def known_metadata(self, artifact: Artifact) -> str:
+        """Return the sha256 of a wheel's METADATA if that was extracted before, else nothing. Reads the disk."""
+        data = self._metadata.get(_metadata_key(artifact)) if self.has(artifact.sha256) else None
+        return hashlib.sha256(data).hexdigest() if data is not None else ""
+
     async def ensure(self, artifact: Artifact) -> Path:
         """Return the path of an approved file's blob, taking it from quarantine or upstream if need be.
 
@@ -128,7 +138,7 @@ class Holdings:
         Raises ``CorruptError`` if it is not the METADATA that the index stated when the file was approved.
         """
         path = await self.ensure(artifact)
-        key = f"blob {artifact.sha256} {artifact.filename}"
+        key = _metadata_key(artifact)
         data = self._metadata.get(key)
         if data is None:
             data = await asyncio.to_thread(_read_metadata, path, artifact.filename)
@@ -152,6 +162,10 @@ def _require_space(store: BlobStore, artifact: Artifact) -> None:
             where=str(store.root),
             todo=f"free some space: {artifact.filename} needs {artifact.size} bytes and {free} are left",
         )
+
+
+def _metadata_key(artifact: Artifact) -> str:
+    return f"blob {artifact.sha256} {artifact.filename}"
 
 
 def _read_metadata(path: Path, filename: str) -> bytes:

@@ -100,3 +100,12 @@ def test_a_closed_door_says_why(approvals, rules, rule, said):
     found, sentence = _door(*approvals, rules=rules).why_not("pypi", "numpy", NOW)
     assert found == rule
     assert said in sentence
+
+
+def test_the_newest_approval_says_what_is_known_of_a_file_and_the_first_since_when_it_may_be_had():
+    whole = NUMPY.model_copy(update={"index": {"core-metadata": "0" * 64}})
+    entries = signed(whole, id="a2", at=SOON), signed(NUMPY, id="a1"), signed(NUMPY, id="a3", at=NOW, expires=SOON)
+    [row] = _door(*entries).admitted("pypi", "numpy", NOW)
+    assert (row.artifact, row.first, row.newest) == (whole, NOW, SOON)
+    [row] = _door(entries[0], entries[2]).admitted("pypi", "numpy", SOON)
+    assert (row.first, row.newest) == (SOON, SOON)

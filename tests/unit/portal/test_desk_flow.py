@@ -298,3 +298,17 @@ def test_a_file_with_other_bytes_under_the_same_name_is_not_approved_with_it(hou
     house.approve(house.waiting(NUMPY))
     assert sha("other") not in house.admitted()
     assert house.state(house.propose(artifact(sha256=sha("other")), known=GPL)) == "waiting"
+
+
+def test_an_approval_states_size_and_metadata_as_the_inspection_measured_them(house):
+    bare = artifact("bare", size=0, index={"core-metadata": sha("what the index said")})
+    request = house.ask(requirements=["bare"])
+    house.resolve(request, bare)
+    house.inspect(request, facts(bare, size=7, metadata_sha256=sha("m"), **GPL))
+    house.approve(request)
+    files = {"pypi/bare.yaml": house.repository.show("pypi/bare.yaml")}
+    [signed] = parse_tree(files, trust=load_trust(house.settings.trust_file)).approvals
+    assert signed.approval.closure == house.desk.standing(request).closure().digest()
+    [approved] = signed.approval.artifacts
+    assert (approved.size, approved.index) == (7, {"core-metadata": sha("m")})
+    assert house.admitted() == {bare.sha256}

@@ -5,6 +5,7 @@ import pytest
 from sekisho.allowlist import Source
 from sekisho.errors import CorruptError, UpstreamError
 from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.pages.value import Status
 from sekisho_proxy.upstream.listing import parse_listing
 from sekisho_proxy.upstream.place import locate
 
@@ -133,3 +134,61 @@ def test_a_damaged_cache_is_no_cache(tmp_path):
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
     file.write_bytes(file.read_bytes()[:-1])
     assert cache.get("k") is None
+
+
+def _paths(**row):
+    return [file.provenance for file in listing(**row).files]
+
+
+@pytest.mark.parametrize(
+    ("stated", "path"),
+    [
+        ("https://index.example/integrity/a/1.0/a/provenance", "integrity/a/1.0/a/provenance"),
+        ("https://files.example/x/a.provenance", "x/a.provenance"),
+        ("/integrity/a", "integrity/a"),
+        ("https://other.example/integrity/a", None),
+        ("http://index.example/integrity/a", None),
+        ("https://index.example/integrity/a?b=c", None),
+        ("https://index.example/../a", None),
+        ("https://index.example/a\nb/..", None),
+        ("https://user@index.example/a", None),
+        ("", None),
+        (None, None),
+        (["a"], None),
+    ],
+)
+def test_provenance_counts_where_page_or_file_is(stated, path):
+    assert _paths(provenance=stated) == [path]
+
+
+def _with_status(**status):
+    body = json.loads(page()) | {"project-status": status}
+    return parse_listing("s", "a", URL, "application/json", json.dumps(body).encode())
+
+
+def test_a_projects_status_goes_along():
+    held = _with_status(status="archived", reason="we  moved\non", more=1)
+    assert held.status == Status("archived", "we moved on")
+    [artifact] = held.artifacts("1.0")
+    assert artifact.index == {"project-status": "archived", "project-status-reason": "we moved on"}
+    assert _with_status(status="active").status is None
+    assert _with_status(status="haunted").status is None
+    with pytest.raises(CorruptError):
+        _with_status(status=["archived"])
+
+
+def test_a_quarantined_project_has_no_files_whatever_its_page_lists():
+    held = _with_status(status="quarantined")
+    assert (held.files, held.status) == ((), Status("quarantined"))
+
+
+def test_html_carries_status_and_provenance():
+    html = (
+        '<html><head><meta name="pypi:project-status" content="deprecated">'
+        '<meta name="pypi:project-status-reason" content="use b"></head><body>'
+        f'<a href="https://files.example/x/a-1.0-py3-none-any.whl#sha256={"0" * 64}" '
+        'data-provenance="https://index.example/integrity/a">a-1.0-py3-none-any.whl</a></body></html>'
+    )
+    held = parse_listing("s", "a", URL, "text/html", html.encode())
+    assert held.status == Status("deprecated", "use b")
+    assert [file.provenance for file in held.files] == ["integrity/a"]

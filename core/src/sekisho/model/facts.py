@@ -1,6 +1,7 @@
 """What is known of an artifact after it was fetched into quarantine and opened there."""
 
 from sekisho.model.base import Record, Sha256
+from sekisho.model.closure import Artifact
 
 
 class Finding(Record):
@@ -31,3 +32,21 @@ class Facts(Record):
     native: tuple[str, ...] = ()
     top_level: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    def complete(self, artifact: Artifact) -> Artifact:
+        """Return ``artifact`` with what was measured where the index said something else, or nothing.
+
+        So what is approved states the size of the file and the hash of the METADATA that is in it, whatever the index
+        knew. Raises ``ValueError`` if these are the facts of another file.
+        """
+        if artifact.sha256 != self.sha256:
+            message = f"the facts of {self.sha256} are not those of {artifact.filename}"
+            raise ValueError(message)
+        index = dict(artifact.index)
+        if artifact.filename.endswith(".whl"):
+            index.pop("core-metadata", None)
+            if self.metadata_sha256:
+                index["core-metadata"] = self.metadata_sha256
+        if self.requires_python:
+            index.setdefault("requires-python", self.requires_python)
+        return artifact.model_copy(update={"size": self.size, "index": index})

@@ -4,7 +4,6 @@ Proxies and replicas share nothing but this. ``Door`` is the index over it that 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from copy import copy
 from datetime import datetime
 from itertools import pairwise
@@ -146,12 +145,23 @@ class Door:
 
     def artifacts(self, kind: Kind, project: str, now: datetime) -> tuple[Artifact, ...]:
         """Return the files of ``project`` that the workspace may have now, each once, sorted by file name."""
-        found: Mapping[str, Artifact] = {
-            entry.artifact.sha256: entry.artifact
-            for entry in self._by_project.get((kind, project), ())
-            if self._holds(entry, now)
-        }
-        return tuple(sorted(found.values(), key=lambda artifact: artifact.filename))
+        return tuple(row.artifact for row in self.admitted(kind, project, now))
+
+    def admitted(self, kind: Kind, project: str, now: datetime) -> tuple["Admitted", ...]:
+        """Return the files of ``project`` that the workspace may have now, each once, sorted by file name.
+
+        Where several approvals hold for a file, the newest says what is known of it.
+        """
+        found: dict[str, Admitted] = {}
+        for entry in self._by_project.get((kind, project), ()):
+            if self._holds(entry, now):
+                at, known = entry.approval.at, found.get(entry.artifact.sha256)
+                if known is None:
+                    found[entry.artifact.sha256] = Admitted(entry.artifact, at, at)
+                else:
+                    artifact = entry.artifact if at >= known.newest else known.artifact
+                    found[artifact.sha256] = Admitted(artifact, min(at, known.first), max(at, known.newest))
+        return tuple(sorted(found.values(), key=lambda row: row.artifact.filename))
 
     def projects(self, kind: Kind, now: datetime) -> tuple[str, ...]:
         """Return the names of which the workspace may have at least one file now."""
@@ -224,6 +234,14 @@ class Door:
     def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
         denial = self.snapshot.policy.hard_denial(entry.artifact, now)
         return denial is None and entry.approval.admits(self.workspace, now)
+
+
+class Admitted(NamedTuple):
+    """A file that may be had, and when the approvals that hold for it were given: the first and the newest."""
+
+    artifact: Artifact
+    first: datetime
+    newest: datetime
 
 
 class _Entry(NamedTuple):

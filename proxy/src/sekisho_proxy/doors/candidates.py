@@ -163,4 +163,4 @@ class CandidatePage(NamedTuple):
             )
             for file in self.listing.files
         )
-        return ProjectPage(self.listing.project, self.listing.versions, rows)
+        return ProjectPage(self.listing.project, self.listing.versions, rows, self.listing.status)

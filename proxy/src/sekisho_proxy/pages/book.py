@@ -4,18 +4,20 @@ Frozen views share a project's page as long as nothing of it came in between, an
 asks for thousands of dates drops no page of the present.
 """
 
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from packaging.version import InvalidVersion, Version
 
 from sekisho.model import Artifact, Kind
+from sekisho.policy.snapshot import Admitted
 from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.tombstone import tombstones
-from sekisho_proxy.pages.value import FileRow, ProjectList, ProjectPage
+from sekisho_proxy.pages.value import FileRow, LatePage, ProjectList, ProjectPage, Status
 from sekisho_proxy.refusal import refusal_of
 from sekisho_proxy.upstream.reach import Reach
 
@@ -44,18 +46,24 @@ class Book:
         found = self._find(shared, project, now)
         if found:
             return found
-        approved = door.artifacts(_KIND, project, now)
-        artifacts = [artifact for artifact in approved if self._offers(artifact)]
-        if artifacts:
-            page = approved_page(project, artifacts)
+        approved = door.admitted(_KIND, project, now)
+        offered = [row for row in approved if self._offers(row.artifact)]
+        if offered:
+            page: LatePage | ProjectPage = LatePage(
+                len(offered), lambda: approved_page(project, offered, self._measured)
+            )
             built = BuiltPage(page)
         else:
             rule, sentence = self._why_not_here(project) if approved else door.why_not(_KIND, project, now)
             page = tombstones(project, rule, sentence, self._gate.ask())
             built = BuiltPage(page, refusal=refusal_of(view.workspace, _KIND, project, rule))
         if approved or shared.as_of is None:  # a frozen refusal names its own date, so it is nobody else's
-            self._keep(shared, project, built, door.next_expiry(_KIND, project, now), rows=len(page.files))
+            self._keep(shared, project, built, door.next_expiry(_KIND, project, now), rows=page.rows)
         return built
+
+    def _measured(self, artifact: Artifact) -> tuple[int | None, str]:
+        """Return what the bytes that are here say of size and METADATA, for approvals that do not state it."""
+        return self._holdings.size(artifact.sha256), self._holdings.known_metadata(artifact)
 
     def projects(self, view: View, now: datetime) -> BuiltPage:
         """Return the list of projects of which something may be had."""
@@ -95,23 +103,50 @@ class Book:
             self._frozen.put((view, project), page, end, weight=rows + 1)
 
 
-def approved_page(project: str, artifacts: list[Artifact]) -> ProjectPage:
-    """Put approved files on a page. URLs keep the upstream's path, so that a lock's URLs can be traced back."""
-    rows = tuple(
-        FileRow(
-            filename=artifact.filename,
-            url=f"../../files/{artifact.path}",
-            sha256=artifact.sha256,
-            size=artifact.size,
-            uploaded=artifact.plain().get("uploaded"),
-            yanked=artifact.yanked,
-            requires_python=artifact.index.get("requires-python"),
-            metadata=artifact.index.get("core-metadata", "") if artifact.filename.endswith(".whl") else None,
-        )
-        for artifact in artifacts
+Measured = Callable[[Artifact], tuple[int | None, str]]
+"""Returns the size in bytes and the METADATA's sha256 of a file that is here, ``None`` and ``""`` where unknown."""
+
+
+def approved_page(project: str, admitted: Sequence[Admitted], measured: Measured) -> ProjectPage:
+    """Put approved files on a page.
+
+    URLs keep the upstream's path, so that a lock's URLs can be traced back. A file whose upload nobody dated counts as
+    uploaded when it was approved: that is later, so a client that waits for files to age waits long enough.
+    """
+    rows = tuple(_row(row, measured) for row in admitted)
+    releases = {row.artifact.release for row in admitted}
+    return ProjectPage(project, tuple(sorted(releases, key=_order)), rows, _status(admitted))
+
+
+def _row(admitted: Admitted, measured: Measured) -> FileRow:
+    artifact = admitted.artifact
+    size: int | None = artifact.size
+    metadata = artifact.index.get("core-metadata", "") if artifact.filename.endswith(".whl") else None
+    if not size or metadata == "":  # an approval from before inspections completed them
+        here, found = measured(artifact)
+        size = size or here
+        metadata = metadata if metadata is None else metadata or found
+    return FileRow(
+        filename=artifact.filename,
+        url=f"../../files/{artifact.path}",
+        sha256=artifact.sha256,
+        size=size,
+        uploaded=_moment(artifact.uploaded or admitted.first),
+        yanked=artifact.yanked,
+        requires_python=artifact.index.get("requires-python"),
+        metadata=metadata,
     )
-    releases = {artifact.release for artifact in artifacts}
-    return ProjectPage(project, tuple(sorted(releases, key=_order)), rows)
+
+
+def _moment(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _status(admitted: Sequence[Admitted]) -> Status | None:
+    """Return what the source last said of the project when something of it was approved."""
+    index = max(admitted, key=lambda row: row.newest).artifact.index
+    marker = index.get("project-status")
+    return Status(marker, index.get("project-status-reason", "")) if marker else None
 
 
 def _order(release: str) -> tuple[bool, Version | str]:

@@ -32,7 +32,7 @@ class UndeniedPages:
             for file in listing.files
             if (artifact := listing.artifact(file)) and self._policy.hard_denial(artifact, now) is None
         )
-        return Page(Listing(listing.source, project, files), page.checked, page.stale)
+        return Page(Listing(listing.source, project, files, status=listing.status), page.checked, page.stale)
 
 
 def _named(policy: Policy) -> frozenset[str]:

@@ -1,11 +1,12 @@
 """What an upstream's page of one project says, parsed once and kept small."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property, lru_cache
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.utils import (
@@ -18,9 +19,13 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Artifact
+from sekisho_proxy.pages.value import Status
 
 _LONGEST_TAG, _MOST_TAGS, _MOST_COMMENTS = 16 << 10, 250_000, 100
 _HEX = frozenset("0123456789abcdef")
+_ODD = re.compile(r"[\s\\?#\x00-\x1f]")
+_MARKERS = frozenset({"archived", "deprecated", "quarantined"})
+_LONGEST_REASON = 500
 
 
 class UpstreamFile(NamedTuple):
@@ -28,6 +33,7 @@ class UpstreamFile(NamedTuple):
 
     ``size`` 0 means that the index does not say (HTML pages).
     ``core_metadata`` is the METADATA's sha256, ``""`` where the index offers it without one, ``None`` where not at all.
+    ``provenance`` is the path of its provenance (PEP 740), on the host of the index or of the file.
     """
 
     filename: str
@@ -39,6 +45,7 @@ class UpstreamFile(NamedTuple):
     yanked: str | None
     requires_python: str | None
     core_metadata: str | None
+    provenance: str | None = None
 
     @property
     def url(self) -> str:
@@ -52,14 +59,20 @@ class UpstreamFile(NamedTuple):
 
 
 class Listing:
-    """The files of one project."""
+    """The files of one project, and its status (PEP 792): a quarantined one has no files, whatever the page lists."""
 
     def __init__(
-        self, source: str, project: str, files: tuple[UpstreamFile, ...], versions: tuple[str, ...] = ()
+        self,
+        source: str,
+        project: str,
+        files: tuple[UpstreamFile, ...],
+        versions: tuple[str, ...] = (),
+        status: Status | None = None,
     ) -> None:
         self.source = source
         self.project = project
-        self.files = files
+        self.files = () if status and status.marker == "quarantined" else files
+        self.status = status
         self.versions = versions or tuple(self._releases())
 
     def _releases(self) -> list[str]:
@@ -82,7 +95,13 @@ class Listing:
         release = release_of(file.filename, self.project)
         if release is None:
             return None
-        index = {"requires-python": file.requires_python, "core-metadata": file.core_metadata}
+        index = {
+            "requires-python": file.requires_python,
+            "core-metadata": file.core_metadata,
+            "provenance": file.provenance,
+            "project-status": self.status and self.status.marker,
+            "project-status-reason": self.status and self.status.reason,
+        }
         try:
             return Artifact.parse(
                 {
@@ -145,10 +164,12 @@ def parse_listing(source: str, project: str, url: str, content_type: str, body: 
         if is_json(content_type):
             page = json.loads(body)
             rows, versions = _from_json(page, url), tuple(map(str, page.get("versions", ())))
+            status = _status(**page.get("project-status") or {})
         else:
             _check_html(body)
-            rows, versions = _from_html(project, body.decode(), url), ()
-        return Listing(source, project, tuple(row for row in rows if row), versions)
+            rows, status = _from_html(project, body.decode(), url)
+            versions = ()
+        return Listing(source, project, tuple(row for row in rows if row), versions, status)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptError(f"source {source!r} sent a page that cannot be read: {error}", where=where) from error
 
@@ -171,9 +192,28 @@ def _from_json(page: Any, base: str) -> list[UpstreamFile | None]:  # noqa: ANN4
                 yanked=yanked if isinstance(yanked, str) else "" if yanked else None,
                 requires_python=row.get("requires-python"),
                 metadata=metadata.get("sha256", "") if isinstance(metadata, dict) else "" if metadata else None,
+                provenance=_below(base, row.get("provenance"), row["url"]),
             )
         )
     return rows
+
+
+def _status(status: object = None, reason: object = None, **_more: object) -> Status | None:
+    """Return a project's status; an active one, or one that PEP 792 does not know, is none."""
+    if status not in _MARKERS:
+        return None
+    return Status(str(status), " ".join(str(reason or "").split())[:_LONGEST_REASON])
+
+
+def _below(page: str, provenance: object, file: str) -> str | None:
+    """Return the path of a provenance that is where the page or the file is, or ``None``: elsewhere nobody asks."""
+    if not isinstance(provenance, str) or not provenance:
+        return None
+    parts, own = urlsplit(urljoin(page, provenance)), urlsplit(page)
+    path = parts.path.lstrip("/")
+    plain = not parts.query and not _ODD.search(path) and all(p not in {"", ".", ".."} for p in path.split("/"))
+    hosts = {(own.scheme, own.netloc), urlsplit(urljoin(page, file))[:2]}
+    return path if plain and (parts.scheme, parts.netloc) in hosts else None
 
 
 def _check_html(body: bytes) -> None:
@@ -188,11 +228,11 @@ def _check_html(body: bytes) -> None:
         raise ValueError(message)
 
 
-def _from_html(project: str, html: str, base: str) -> list[UpstreamFile | None]:
+def _from_html(project: str, html: str, base: str) -> tuple[list[UpstreamFile | None], Status | None]:
     from pypi_simple import ProjectPage  # noqa: PLC0415 (pulls in an HTML parser, for indexes without JSON only)
 
     page = ProjectPage.from_html(project, html, base)
-    return [
+    rows = [
         _file(
             filename=row.filename,
             url=row.url,
@@ -202,9 +242,11 @@ def _from_html(project: str, html: str, base: str) -> list[UpstreamFile | None]:
             yanked=(row.yanked_reason or "") if row.is_yanked else None,
             requires_python=row.requires_python,
             metadata=((row.metadata_digests or {}).get("sha256", "")) if row.has_metadata else None,
+            provenance=_below(base, row.provenance_url, row.url),
         )
         for row in page.packages
     ]
+    return rows, _status(page.status and page.status.value, page.status_reason)
 
 
 def _moment(when: datetime | None) -> str | None:
@@ -221,14 +263,20 @@ def _file(
     yanked: str | None,
     requires_python: str | None,
     metadata: str | None,
+    provenance: str | None,
 ) -> UpstreamFile | None:
     parts = urlsplit(url)
     path = parts.path.lstrip("/")
     decoded = unquote(path)
-    if not sha256 or len(sha256) != 64 or not _HEX.issuperset(sha256) or parts.query or not path:
+    if not _is_sha256(sha256) or parts.query or not path:
         return None
     if decoded.rpartition("/")[2] != filename or any(part in {"", ".", ".."} for part in decoded.split("/")):
         return None
     base = intern(f"{parts.scheme}://{parts.netloc}/")
     needs = intern(requires_python) if requires_python else None
-    return UpstreamFile(filename, base, path, sha256, int(size), uploaded, yanked, needs, metadata)
+    stated = metadata if not metadata or _is_sha256(metadata) else ""
+    return UpstreamFile(filename, base, path, sha256, int(size), uploaded, yanked, needs, stated, provenance)
+
+
+def _is_sha256(text: str | None) -> TypeGuard[str]:
+    return text is not None and len(text) == 64 and _HEX.issuperset(text)
