@@ -7,10 +7,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sekisho.allowlist import SignedApproval, Source, sign_approval
+from sekisho.allowlist import SignedApproval, sign_approval
 from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Request, Target
 from sekisho.policy import Policy, Snapshot
 from sekisho.signing import Signer, Trust
+from sekisho.sources import Source
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TARGET = Target(python="3.11.2", glibc="2.36")

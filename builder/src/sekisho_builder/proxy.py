@@ -69,10 +69,10 @@ class Proxy:
         """Raise ``ProxySilentError`` unless the proxy is there."""
         self._get("/healthz")
 
-    def index_url(self, source: str) -> str:
+    def index_url(self) -> str:
         """Return the candidate mount's address with the token in it, for a resolver's environment."""
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://__token__:{quote(self._token, safe='')}@{parts.netloc}/candidates/{source}/simple/"
+        return f"{parts.scheme}://__token__:{quote(self._token, safe='')}@{parts.netloc}/candidates/simple/"
 
     def _get(self, path: str) -> httpx2.Response:
         try:
@@ -99,15 +99,15 @@ class Proxy:
                 )
             time.sleep(0.05)
 
-    def artifacts(self, source: str, project: str, release: str) -> tuple[Artifact, ...]:
+    def artifacts(self, project: str, release: str) -> tuple[Artifact, ...]:
         """Return every file of a release that the policy does not deny outright."""
-        rows = self._get(f"/candidates/{source}/artifacts/{project}/{quote(release, safe='')}").json()
+        rows = self._get(f"/candidates/artifacts/{project}/{quote(release, safe='')}").json()
         return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {project}") for row in rows)
 
     def with_metadata(self, artifact: Artifact) -> Artifact:
         """Return the artifact with the sha256 of the METADATA that the resolver saw (PEP 658's ``core-metadata``)."""
         path = quote(artifact.path, safe="/")
-        metadata = self._get(f"/candidates/{artifact.source}/files/{path}.metadata").content
+        metadata = self._get(f"/candidates/files/{artifact.source}/{path}.metadata").content
         return artifact.model_copy(update={"index": {**artifact.index, "core-metadata": sha256_hex(metadata)}})
 
     def inspect(self, artifacts: Sequence[Artifact], told: Callable[[int, int], None]) -> tuple[list[Facts], int]:

@@ -86,23 +86,21 @@ def wheel_tags(target: Target) -> list[Tag]:
     ]
 
 
-def resolve(
-    request: Request, proxy: Proxy, source: str, told: Callable[[int, int], None], run: Run | None = None
-) -> Closure:
+def resolve(request: Request, proxy: Proxy, told: Callable[[int, int], None], run: Run | None = None) -> Closure:
     """Resolve a request on its target; raise ``UnresolvableError`` with the resolver's chain when nothing fits.
 
     ``run`` runs uv.
     """
     proxy.answers()
     try:
-        pins = _ask_uv(request, proxy.index_url(source), run or Programs().run)
+        pins = _ask_uv(request, proxy.index_url(), run or Programs().run)
     except UpstreamError:
         proxy.answers()  # or else its silence was the cause
         raise
     ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
 
     def choose(pin: Pin) -> Artifact:
-        files = proxy.artifacts(source, pin.project, pin.release)
+        files = proxy.artifacts(pin.project, pin.release)
         return proxy.with_metadata(best_wheel(pin, files, ranks, request))
 
     artifacts: list[Artifact] = []

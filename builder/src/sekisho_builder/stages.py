@@ -95,10 +95,9 @@ class Stages:
     def resolve(self, request_id: str) -> None:
         """Request → closure."""
         request = Request.parse(self._portal.records(request_id)["request"], where=f"request {request_id}")
-        source = next((s.id for s in self._snapshot().sources if s.kind == request.kind), None)
-        if source is None:
+        if not any(source.kind == request.kind for source in self._snapshot().sources):
             raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
-        closure = resolve(request, self._proxy, source, self._teller(request_id, "resolve"), self._programs.run)
+        closure = resolve(request, self._proxy, self._teller(request_id, "resolve"), self._programs.run)
         self._portal.report(request_id, "resolved", {"closure": closure.plain()})
 
     def inspect(self, request_id: str) -> None:

@@ -6,13 +6,13 @@ one project, each with its signature. An entry without a valid signature admits 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.model import Approval, Kind, Record, Slug, normalize_project
+from sekisho.model import Approval, Kind, Record, normalize_project
 from sekisho.signing import APPROVAL_TYPE, Signature, Signer, Trust
 
 try:
@@ -41,28 +41,6 @@ class _Dumper(_SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (PyYAML's hook)
         return True
-
-
-class Source(Record):
-    """An upstream index, channel or hub.
-
-    ``preset`` stands for a well-known source whose address comes from its client library; ``url`` names any other.
-    ``file_hosts`` are the only hosts, besides the index's own, that its files may come from.
-    """
-
-    id: Slug
-    kind: Kind = "pypi"
-    preset: Literal["pypi"] | None = None
-    url: HttpUrl | None = None
-    file_hosts: Annotated[tuple[str, ...], Field(alias="file-hosts")] = ()
-
-    model_config = Record.model_config | {"populate_by_name": True}
-
-
-class Sources(Record):
-    """``sources.yaml``: the upstreams in the order in which they are asked."""
-
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
 
 class SignedApproval(Record):
@@ -279,16 +257,3 @@ def _is(row: object, signed: SignedApproval) -> bool:
         return _signed(row, "") == signed
     except BadInputError:
         return False
-
-
-def parse_sources(text: str, *, where: str = "sources.yaml") -> Sources:
-    """Read ``sources.yaml``; ids must be unique, and each source needs a preset or a url."""
-    sources = Sources.parse(load_yaml(text, where=where), where=where)
-    seen: set[str] = set()
-    for source in sources.sources:
-        if source.id in seen:
-            raise BadInputError(f"source {source.id!r} is listed twice", where=where)
-        if (source.preset is None) == (source.url is None):
-            raise BadInputError(f"source {source.id!r} needs either a preset or a url", where=where)
-        seen.add(source.id)
-    return sources

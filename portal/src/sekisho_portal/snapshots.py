@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from sekisho.allowlist import SignedApproval, parse_sources, parse_tree
+from sekisho.allowlist import SignedApproval, parse_tree
 from sekisho.errors import MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
@@ -14,6 +14,7 @@ from sekisho.policy.frozen import same_content, succeed
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.ports import Tree
 from sekisho.signing import Envelope, Signer, Trust
+from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
 
 _LOG = logging.getLogger("sekisho.portal")

@@ -129,7 +129,7 @@ class Holdings:
                 todo="export a bundle in the open zone and bring it over with `sekisho import`",
             )
         await asyncio.to_thread(_require_space, store, artifact)
-        fetcher = self._upstreams.fetcher(self._present(), artifact.source)
+        fetcher = self._upstreams.fetcher(self._present(), artifact.source, artifact.project, artifact.kind)
         await fetch_artifact(fetcher, artifact, store, arrival.begin)
 
     async def metadata(self, artifact: Artifact) -> bytes:

@@ -14,13 +14,14 @@ from pathlib import Path
 import httpx2
 
 from sekisho import service_token
-from sekisho.allowlist import Allowlist, SignedApproval, Source, sign_approval
+from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.listening import listen
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Envelope, Signer, Trust
+from sekisho.sources import Source
 from sekisho.store import write_atomically
 from sekisho_proxy.service import serve
 

@@ -47,7 +47,7 @@ def test_a_replica_serves_what_came_over_and_nothing_else(house, approved, upstr
         assert client.get(f"/w/everyone/pypi/files/{approved[0].path}.metadata").content == upstream.wheels[0].metadata
         assert client.get(f"/w/everyone/pypi/files/{approved[1].path}").status_code == 403
         assert client.get(f"/w/risk/pypi/files/{approved[1].path}").status_code == 200
-        assert client.get("/candidates/fake/simple/alpha/").status_code == 404
+        assert client.get("/candidates/simple/alpha/").status_code == 404
         assert client.post("/quarantine", json={}).status_code == 404
     assert len(upstream.requests) == asked
 

@@ -17,9 +17,9 @@ def test_only_with_the_service_token(house):
     house.settle()
     with house.open() as client:
         for path in (
-            "/candidates/fake/simple/alpha/",
-            "/candidates/fake/artifacts/alpha/1.2",
-            "/candidates/fake/files/x",
+            "/candidates/simple/alpha/",
+            "/candidates/artifacts/alpha/1.2",
+            "/candidates/files/fake/x",
         ):
             assert client.get(path).status_code == 401
             assert client.get(path).headers["www-authenticate"].startswith("Basic")
@@ -30,7 +30,7 @@ def test_only_with_the_service_token(house):
             {"auth": (house.token, "")},
             {"headers": {"authorization": f"Bearer {house.token}"}},
         ):
-            assert client.get("/candidates/fake/simple/alpha/", **sent).status_code == 200
+            assert client.get("/candidates/simple/alpha/", **sent).status_code == 200
 
 
 def test_pages_files_and_artifacts(house, upstream):
@@ -38,15 +38,15 @@ def test_pages_files_and_artifacts(house, upstream):
     alpha = upstream.wheels[0]
     with house.open() as client:
         client.auth = house.basic()
-        page = client.get("/candidates/fake/simple/Alpha/", headers={"accept": JSON}).json()
+        page = client.get("/candidates/simple/Alpha/", headers={"accept": JSON}).json()
         [row] = page["files"]
         assert row["core-metadata"] is True
         assert row["url"] == f"../../files/{alpha.path}"
         assert page["versions"] == ["1.2"]
-        assert client.get(f"/candidates/fake/files/{alpha.path}").status_code == 403
-        assert client.get("/candidates/fake/simple/nope/").status_code == 404
-        assert client.get("/candidates/other/simple/alpha/").status_code == 404
-        [artifact] = client.get("/candidates/fake/artifacts/alpha/1.2").json()
+        assert client.get(f"/candidates/files/fake/{alpha.path}").status_code == 403
+        assert client.get("/candidates/simple/nope/").status_code == 404
+        assert client.get("/candidates/simple/alpha/").status_code == 404
+        [artifact] = client.get("/candidates/artifacts/alpha/1.2").json()
         assert artifact == alpha.artifact().plain()
         assert not upstream.paths(f"/{alpha.path}")
 
@@ -55,8 +55,8 @@ def test_what_the_policy_denies_is_not_listed(house, upstream):
     house.settle()
     with house.open() as client:
         client.auth = house.basic()
-        assert client.get("/candidates/fake/simple/evil/", headers={"accept": JSON}).json()["files"] == []
-        assert client.get(f"/candidates/fake/files/{upstream.wheels[3].path}.metadata").status_code == 404
+        assert client.get("/candidates/simple/evil/", headers={"accept": JSON}).json()["files"] == []
+        assert client.get(f"/candidates/files/fake/{upstream.wheels[3].path}.metadata").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_metadata_however_the_upstream_gives_it(house, upstream, options):
         client.auth = house.basic()
         for wheel in (upstream.wheels[0], big, stuffed):
             for _ in range(2):
-                answer = client.get(f"/candidates/fake/files/{wheel.path}.metadata")
+                answer = client.get(f"/candidates/files/fake/{wheel.path}.metadata")
                 assert answer.status_code == 200, answer.text
                 assert answer.content == wheel.metadata
         asked = list(upstream.paths("/packages"))
@@ -93,7 +93,7 @@ def test_only_part_of_a_large_wheel_is_read(house, upstream):
     house.settle()
     with house.open() as client:
         client.auth = house.basic()
-        client.get(f"/candidates/fake/files/{stuffed.path}.metadata")
+        client.get(f"/candidates/files/fake/{stuffed.path}.metadata")
     ranges = [sent for _, path, sent in upstream.requests if path == f"/{stuffed.path}"]
     assert ranges == ["bytes=-65536"]
 
@@ -101,9 +101,7 @@ def test_only_part_of_a_large_wheel_is_read(house, upstream):
 def test_uv_resolves_through_it(house, upstream: FakeUpstream, tmp_path):
     house.settle()
     with house.open() as client:
-        index = (
-            str(client.base_url).rstrip("/").replace("://", f"://__token__:{house.token}@") + "/candidates/fake/simple/"
-        )
+        index = str(client.base_url).rstrip("/").replace("://", f"://__token__:{house.token}@") + "/candidates/simple/"
         uv = Path(sys.executable).with_name("uv")
         command = [
             str(uv),
@@ -135,12 +133,12 @@ def test_pages_are_kept_while_the_upstream_is_down(house, upstream):
     house.settle()
     with house.open() as client:
         client.auth = house.basic()
-        assert client.get("/candidates/fake/simple/alpha/").status_code == 200
+        assert client.get("/candidates/simple/alpha/").status_code == 200
     upstream.faults["/"] = "500"
     with house.open() as client:
         client.auth = house.basic()
-        assert client.get("/candidates/fake/simple/alpha/").status_code == 200
-        down = client.get("/candidates/fake/simple/beta/")
+        assert client.get("/candidates/simple/alpha/").status_code == 200
+        down = client.get("/candidates/simple/beta/")
         assert down.status_code == 502
         assert "source 'fake'" in down.json()["title"]
         assert down.json()["where"] == "/simple/beta/"

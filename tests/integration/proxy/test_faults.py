@@ -54,7 +54,7 @@ def test_page_faults(house, upstream, fault):
     house.settle()
     upstream.faults["/simple"] = fault
     with house.open() as client:
-        answer = client.get("/candidates/fake/simple/alpha/", auth=house.basic())
+        answer = client.get("/candidates/simple/alpha/", auth=house.basic())
         assert answer.status_code == 502
         assert "source 'fake'" in answer.json()["title"]
 
@@ -63,7 +63,7 @@ def test_metadata_that_is_not_what_the_index_states(house, upstream):
     upstream.faults[f"/{upstream.wheels[0].path}.metadata"] = "wrong"
     house.settle()
     with house.open() as client:
-        answer = client.get(f"/candidates/fake/files/{upstream.wheels[0].path}.metadata", auth=house.basic())
+        answer = client.get(f"/candidates/files/fake/{upstream.wheels[0].path}.metadata", auth=house.basic())
         assert answer.json()["code"] == "corrupt"
 
 
@@ -76,7 +76,7 @@ def test_another_host_is_never_asked(tmp_path, upstream, approved):
         house.settle(house.approval(approved[0]))
         with house.open() as client:
             assert client.get(f"/w/everyone/pypi/files/{approved[0].path}").status_code == 502
-            assert client.get("/candidates/fake/simple/alpha/", auth=house.basic()).status_code == 502
+            assert client.get("/candidates/simple/alpha/", auth=house.basic()).status_code == 502
             assert not other.requests
             host = elsewhere.partition("://")[2]
             house.source = house.source.model_copy(update={"file_hosts": (host,)})

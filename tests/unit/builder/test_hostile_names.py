@@ -59,10 +59,10 @@ class Watched:
     def answers(self):
         pass
 
-    def index_url(self, source):
+    def index_url(self):
         return "http://127.0.0.1:9/simple/"
 
-    def artifacts(self, source, project, release):
+    def artifacts(self, project, release):
         return (artifact(project, release),)
 
     def with_metadata(self, found):
@@ -79,7 +79,7 @@ def test_the_resolver_has_an_empty_folder_and_a_small_environment(monkeypatch):
         monkeypatch.setenv(name, "http://elsewhere.invalid/")
     monkeypatch.setenv("SSL_CERT_FILE", "/some/ca.pem")
     watched = Watched()
-    resolve(request("Gamma"), watched, "fake", lambda *_: None, watched.run)
+    resolve(request("Gamma"), watched, lambda *_: None, watched.run)
     assert watched.given == "gamma"
     assert watched.folder_was_empty
     assert not watched.folder.exists()

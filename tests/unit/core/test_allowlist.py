@@ -1,7 +1,8 @@
 import pytest
 
-from sekisho.allowlist import add_approvals, dump_yaml, load_yaml, parse_project_file, parse_sources, parse_tree
+from sekisho.allowlist import add_approvals, dump_yaml, load_yaml, parse_project_file, parse_tree
 from sekisho.errors import BadInputError
+from sekisho.sources import parse_sources
 from tests.records import TRUST, artifact, signed
 
 SIX = artifact("six", "1.17.0")

@@ -1,10 +1,11 @@
 import pytest
 
-from sekisho.allowlist import Allowlist, RefusedEntry, Source
+from sekisho.allowlist import Allowlist, RefusedEntry
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.policy import compile_snapshot, open_snapshot
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
+from sekisho.sources import Source
 from tests.records import NOW, SIGNER, TRUST, artifact, policy, sha, signed, snapshot
 
 

@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
-from sekisho.allowlist import Source
 from sekisho.errors import CorruptError, UpstreamError
+from sekisho.sources import Source
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.follow import make_portal_client
 from sekisho_proxy.turns import Turns

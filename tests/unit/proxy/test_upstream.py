@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from sekisho.allowlist import Source
 from sekisho.errors import CorruptError, UpstreamError
+from sekisho.sources import Source
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.pages.value import Status
 from sekisho_proxy.upstream.listing import parse_listing

@@ -29,13 +29,11 @@ class FakeProxy:
     def answers(self):
         pass
 
-    def index_url(self, source):
+    def index_url(self):
         return self.url.replace("//", f"//__token__:{SECRET}@") + "/simple/"
 
-    def artifacts(self, source, project, release):
-        return tuple(
-            wheel.artifact(source=source) for wheel in WHEELS if (wheel.project, wheel.release) == (project, release)
-        )
+    def artifacts(self, project, release):
+        return tuple(wheel.artifact() for wheel in WHEELS if (wheel.project, wheel.release) == (project, release))
 
     def with_metadata(self, artifact):
         return artifact.model_copy(update={"index": {**artifact.index, "core-metadata": "seen"}})
@@ -54,9 +52,7 @@ def url(upstream):
 
 def _resolve(url, *requirements, **more):
     told = []
-    found = resolve(
-        request(*requirements, **more), FakeProxy(url), "fake", lambda done, total: told.append((done, total))
-    )
+    found = resolve(request(*requirements, **more), FakeProxy(url), lambda done, total: told.append((done, total)))
     return found, told
 
 

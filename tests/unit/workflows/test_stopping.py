@@ -194,7 +194,7 @@ def _children_of(pid):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(("step", "path"), [("resolve", "/candidates/pypi/simple/gamma/"), ("inspect", "/quarantine")])
+@pytest.mark.parametrize(("step", "path"), [("resolve", "/candidates/simple/gamma/"), ("inspect", "/quarantine")])
 def test_a_builder_that_is_stopped_in_a_step_runs_it_again(tmp_path, number, step, path):
     portal, proxy = FakePortal(), Hanging()
     place = Place(tmp_path, portal)
@@ -223,10 +223,10 @@ def _skip_resolve(proxy):
 
     async def call(self, scope, receive, send):
         answers = {
-            "/candidates/pypi/simple/gamma/": (b"application/vnd.pypi.simple.v1+json", GAMMA),
-            "/candidates/pypi/artifacts/gamma/3.0": (b"application/json", json.dumps([FILE.plain()]).encode()),
-            f"/candidates/pypi/files/{FILE.path}.metadata": (b"text/plain", METADATA),
-            "/candidates/pypi/files/gamma.metadata": (b"text/plain", METADATA),
+            "/candidates/simple/gamma/": (b"application/vnd.pypi.simple.v1+json", GAMMA),
+            "/candidates/artifacts/gamma/3.0": (b"application/json", json.dumps([FILE.plain()]).encode()),
+            f"/candidates/files/pypi/{FILE.path}.metadata": (b"text/plain", METADATA),
+            "/candidates/files/pypi/gamma.metadata": (b"text/plain", METADATA),
         }
         if scope["path"] not in answers:
             return await hang(self, scope, receive, send)
@@ -248,7 +248,7 @@ GAMMA = json.dumps(
         "files": [
             {
                 "filename": FILE.filename,
-                "url": "/candidates/pypi/files/gamma",
+                "url": "/candidates/files/pypi/gamma",
                 "hashes": {"sha256": FILE.sha256},
                 "core-metadata": True,
             }
@@ -270,7 +270,7 @@ def test_a_builder_waits_for_a_proxy_that_is_being_restarted(tmp_path):
             assert "Traceback" not in process.communicate(timeout=20)[1]
         assert place.reports() == []
         with run_asgi(proxy) as proxy_url, place.builder(portal_url, proxy_url) as process:
-            _until(lambda: "/candidates/pypi/simple/gamma/" in proxy.asked)
+            _until(lambda: "/candidates/simple/gamma/" in proxy.asked)
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=20)
         assert place.reports() == []

@@ -6,12 +6,13 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
-from sekisho.model import Approval, Moment
+from sekisho.model import Approval, Artifact, Moment
 from sekisho.policy.snapshot import Snapshot
+from sekisho.sources import Ownership
 
 _REVISION = re.compile(r"[0-9a-f]{7,64}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z)?")
@@ -46,9 +47,10 @@ def succeed(previous: Snapshot | None, new: Snapshot) -> Snapshot:
 def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[int, ...]]:
     """Yield, for each approval of ``new``, since when its artifacts have been admitted without a break.
 
-    An approval goes on if the very same one was there before, whoever signed it again. What the policy denied then
-    starts anew, and what it denies now has no number.
+    An approval goes on if the very same one was there before, whoever signed it again. What the policy denied then, or
+    another source owned, starts anew; what is so now has no number.
     """
+    denied_now, denied_before = _denier(new, new.made), _denier(previous, new.made)
     before: dict[tuple[str, str], list[tuple[Approval, tuple[int, ...]]]] = {}
     for signed, numbers in zip(previous.approvals, previous.admitted_since(), strict=True):
         before.setdefault(_handle(signed.approval), []).append((signed.approval, numbers))
@@ -57,13 +59,15 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
         fresh = (0,) * len(approval.artifacts)
         numbers = next((found for old, found in before.get(_handle(approval), ()) if old == approval), fresh)
         yield tuple(
-            0
-            if new.policy.hard_denial(artifact, new.made)
-            else number
-            if number and not previous.policy.hard_denial(artifact, new.made)
-            else sequence
+            0 if denied_now(artifact) else number if number and not denied_before(artifact) else sequence
             for artifact, number in zip(approval.artifacts, numbers, strict=True)
         )
+
+
+def _denier(snapshot: Snapshot, now: datetime) -> Callable[[Artifact], bool]:
+    """Return what tells whether a snapshot denies a file, whoever approved it."""
+    ownership = Ownership(snapshot.sources)
+    return lambda artifact: bool(ownership.objection(artifact) or snapshot.policy.hard_denial(artifact, now))
 
 
 def _handle(approval: Approval) -> tuple[str, str]:

@@ -11,10 +11,12 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval, Source
-from sekisho.model import Approval, Artifact, Kind, Moment, Record, Slug
+from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval
+from sekisho.errors import BadInputError
+from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Slug
 from sekisho.policy.rules import Policy
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
+from sekisho.sources import Ownership, Source
 
 Sequence = Annotated[int, Field(ge=0, strict=True)]
 
@@ -51,7 +53,12 @@ class Snapshot(Record):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        """Refuse a history that does not lead here, and numbers that belong to nothing."""
+        """Refuse a history that does not lead here, numbers that belong to nothing, and a name with two owners."""
+        try:
+            Ownership(self.sources)
+        except BadInputError as error:
+            message = f"sources: {error.what}"
+            raise ValueError(message) from error
         line = self.line()
         for before, after in pairwise(line):
             if before.sequence >= after.sequence or before.made >= after.made:
@@ -112,8 +119,9 @@ class Door:
     """What one workspace may have by one snapshot: the only place that says yes.
 
     Denials of the policy beat approvals; an approval that has expired admits nothing; a hash that nobody approved
-    is not admitted. A door that is frozen ``as_of`` a sequence admits of that what one approval has admitted without
-    a break since then or earlier: never more than the present door, and less and less.
+    is not admitted; nor is a file whose name another source owns than the one it was approved from. A door that is
+    frozen ``as_of`` a sequence admits of that what one approval has admitted without a break since then or earlier:
+    never more than the present door, and less and less.
     """
 
     def __init__(self, snapshot: Snapshot, workspace: Slug, as_of: int | None = None) -> None:
@@ -123,10 +131,11 @@ class Door:
         self._by_hash: dict[str, list[_Entry]] = {}
         self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
         self._changes: dict[tuple[Kind, str], tuple[int, ...]] = {}
+        ownership = Ownership(snapshot.sources)
         for signed, numbers in zip(snapshot.approvals, snapshot.admitted_since(), strict=True):
             if workspace in signed.approval.scope:
                 for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
-                    entry = _Entry(signed.approval, artifact, since)
+                    entry = _Entry(signed.approval, artifact, since, ownership.objection(artifact))
                     self._by_hash.setdefault(artifact.sha256, []).append(entry)
                     self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
 
@@ -206,8 +215,9 @@ class Door:
         entries = self._by_project.get((kind, project), ())
         if self.as_of is not None and any(self._holds_now(entry, now) for entry in entries):
             return self.not_then(project)
-        for approval, artifact, _ in entries:
-            denial = self.snapshot.policy.hard_denial(artifact, now)
+        for entry in entries:
+            approval, artifact = entry.approval, entry.artifact
+            denial = self.snapshot.policy.hard_denial(artifact, now) or entry.foreign
             if denial:
                 return denial.rule, denial.evidence
             if not approval.admits(self.workspace, now):
@@ -232,7 +242,7 @@ class Door:
         return then and self._holds_now(entry, now)
 
     def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
-        denial = self.snapshot.policy.hard_denial(entry.artifact, now)
+        denial = entry.foreign or self.snapshot.policy.hard_denial(entry.artifact, now)
         return denial is None and entry.approval.admits(self.workspace, now)
 
 
@@ -245,8 +255,12 @@ class Admitted(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """One file of one approval, and since which sequence it has been admitted without a break."""
+    """One file of one approval, and since which sequence it has been admitted without a break.
+
+    ``foreign`` is why its source may not provide its name.
+    """
 
     approval: Approval
     artifact: Artifact
     since: int
+    foreign: Reason | None

@@ -1,4 +1,7 @@
-"""The candidate mount: pages and metadata of what is not denied, for the builder's resolver. Never files."""
+"""The candidate mount: pages and metadata of what is not denied, for the builder's resolver. Never files.
+
+One index over all sources: each project comes from its owner, or from the first source that has it.
+"""
 
 import asyncio
 from typing import NamedTuple
@@ -29,7 +32,7 @@ _MOST_BUILT = 512
 
 
 class CandidateMount:
-    """Serves ``/candidates/<source>/…`` to whoever has the service token."""
+    """Serves ``/candidates/…`` to whoever has the service token."""
 
     def __init__(
         self, held: Held, upstreams: Upstreams, holdings: Holdings, disk: DiskCache, token: str, clock: Clock
@@ -41,7 +44,7 @@ class CandidateMount:
         self._token = token
         self._clock = clock
         self._flights = Flights()
-        self._built: dict[tuple[str, str], tuple[Page, int, BuiltPage]] = {}
+        self._built: dict[str, tuple[Page, int, BuiltPage]] = {}
 
     async def close(self) -> None:
         """Stop what is being fetched."""
@@ -52,15 +55,14 @@ class CandidateMount:
         require_service(request, self._token)
         if request.method not in {"GET", "HEAD"}:
             return not_allowed(b"GET, HEAD")
-        source, _, rest = request.path.removeprefix("/candidates/").partition("/")
-        part, _, tail = rest.partition("/")
+        part, _, tail = request.path.removeprefix("/candidates/").partition("/")
         snapshot = self._held.present()
         if part == "simple" and tail.strip("/"):
-            return await self._page(request, snapshot, source, tail)
+            return await self._page(request, snapshot, tail)
         if part == "artifacts" and tail:
-            return await self._artifacts(snapshot, source, tail)
+            return await self._artifacts(snapshot, tail)
         if part == "files" and tail.endswith(".metadata"):
-            return await self._metadata(snapshot, source, tail.removesuffix(".metadata"))
+            return await self._metadata(snapshot, tail.removesuffix(".metadata"))
         if part == "files":
             raise RefusedError(
                 "the candidate mount has no files",
@@ -69,37 +71,40 @@ class CandidateMount:
             )
         raise NotFoundError("there is nothing at this address", where=request.path)
 
-    async def _page(self, request: Request, snapshot: Snapshot, source: str, tail: str) -> Reply:
+    async def _page(self, request: Request, snapshot: Snapshot, tail: str) -> Reply:
         name, slash, more = tail.partition("/")
         project = normalize_project("pypi", name)
         if more:
             raise NotFoundError("there is nothing at this address", where=request.path)
         if not slash:
-            return redirect(f"/candidates/{source}/simple/{project}/")
-        page = await self._upstreams.undenied(snapshot, source, self._clock).page(project)
-        known, turn, built = self._built.get((source, project), (None, -1, None))
+            return redirect(f"/candidates/simple/{project}/")
+        page = await self._upstreams.undenied(snapshot, self._clock).page(project)
+        known, turn, built = self._built.get(project, (None, -1, None))
         if built is None or known is None or known.checked != page.checked or turn != self._held.turn or page.stale:
             built = BuiltPage(CandidatePage(page.listing), quick=True, headers=_STALE if page.stale else ())
             if not page.stale:
-                self._keep((source, project), page, built)
+                self._keep(project, page, built)
         return await built.answer(request)
 
-    def _keep(self, key: tuple[str, str], page: Page, built: BuiltPage) -> None:
+    def _keep(self, key: str, page: Page, built: BuiltPage) -> None:
         self._built.pop(key, None)
         while len(self._built) >= _MOST_BUILT:
             self._built.pop(next(iter(self._built)))
         self._built[key] = page, self._held.turn, built
 
-    async def _artifacts(self, snapshot: Snapshot, source: str, tail: str) -> Reply:
+    async def _artifacts(self, snapshot: Snapshot, tail: str) -> Reply:
         name, _, release = tail.partition("/")
-        page = await self._upstreams.undenied(snapshot, source, self._clock).page(normalize_project("pypi", name))
+        page = await self._upstreams.undenied(snapshot, self._clock).page(normalize_project("pypi", name))
         found = page.listing.artifacts(normalize_release("pypi", release))
         return json_reply([artifact.plain() for artifact in found])
 
-    async def _metadata(self, snapshot: Snapshot, source: str, path: str) -> Reply:
+    async def _metadata(self, snapshot: Snapshot, tail: str) -> Reply:
+        source, _, path = tail.partition("/")
         project = canonicalize_name(path.rpartition("/")[2].partition("-")[0])
-        pages = self._upstreams.undenied(snapshot, source, self._clock)
+        pages = self._upstreams.undenied(snapshot, self._clock)
         listing, file = await find_file(pages, normalize_project("pypi", project), path)
+        if listing.source != source:
+            raise NotFoundError(f"{listing.project} comes from source {listing.source!r}", where=path)
         if not file.is_wheel:
             raise NotFoundError("only wheels have metadata", where=path)
         key = f"wheel {file.sha256} {file.filename} {file.core_metadata or ''}"
@@ -111,7 +116,7 @@ class CandidateMount:
         )
 
     async def _learn(self, snapshot: Snapshot, listing: Listing, file: UpstreamFile, key: str) -> bytes:
-        fetcher = self._upstreams.fetcher(snapshot, listing.source)
+        fetcher = self._upstreams.fetcher(snapshot, listing.source, listing.project)
         try:
             data = await fetch_metadata(fetcher, file)
         except WholeFileNeededError:
@@ -153,7 +158,7 @@ class CandidatePage(NamedTuple):
         rows = tuple(
             FileRow(
                 filename=file.filename,
-                url=f"../../files/{file.path}",
+                url=f"../../files/{self.listing.source}/{file.path}",
                 sha256=file.sha256,
                 size=file.size or None,
                 uploaded=file.uploaded,

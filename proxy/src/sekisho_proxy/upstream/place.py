@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from sekisho.allowlist import Source
 from sekisho.errors import BadInputError, UpstreamError
+from sekisho.sources import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from sekisho.errors import UpstreamError
+from sekisho.errors import SekishoError
 from sekisho.model import Artifact
 from sekisho.policy import Snapshot
+from sekisho.sources import Ownership
 from sekisho_proxy.follow import Held
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.upstream.sources import Upstreams
@@ -64,20 +65,21 @@ class Reach:
 
     def _wanted(self, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         """Yield (source, a project of it of which a file is missing here): nothing else would be fetched."""
+        ownership = Ownership(snapshot.sources)
         for signed in snapshot.approvals:
             for artifact in signed.approval.artifacts:
-                if not self._holdings.has(artifact.sha256):
+                if not self._holdings.has(artifact.sha256) and ownership.objection(artifact) is None:
                     yield artifact.source, artifact.project
 
     async def _answers(self, snapshot: Snapshot, source: str, project: str) -> bool:
         """Ask for a project's page: an address that every index has, and never its list of all projects."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                fetcher = self._upstreams.fetcher(snapshot, source)
+                fetcher = self._upstreams.fetcher(snapshot, source, project)
                 await fetcher.get(f"{fetcher.place.index}{project}/", limit=_PAGE_LIMIT)
         except TimeoutError:
             return False
-        except UpstreamError as error:
+        except SekishoError as error:  # a source that is not listed any more, or not asked for this, gives nothing
             _LOG.debug("source %s: %s", source, error)
             return False
         return True

@@ -8,14 +8,15 @@ from datetime import datetime
 
 import httpx2
 
-from sekisho.allowlist import Source
-from sekisho.errors import CorruptError, NotFoundError, UpstreamError
-from sekisho.model import Artifact
+from sekisho.errors import CorruptError, NotFoundError, RefusedError, UpstreamError
+from sekisho.model import Artifact, Kind
 from sekisho.policy import Snapshot
+from sekisho.sources import Ownership, Source
 from sekisho.store import BlobStore, Incoming
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.denied import UndeniedPages
 from sekisho_proxy.upstream.fetcher import Fetcher
+from sekisho_proxy.upstream.ordered import OrderedPages
 from sekisho_proxy.upstream.place import locate
 from sekisho_proxy.upstream.source import CachedPages, Pages
 
@@ -26,7 +27,10 @@ Moved = Callable[[], None]
 
 
 class Upstreams:
-    """Fetchers and pages by source. Pages are remembered as long as the source's entry stays as it is."""
+    """Fetchers and pages by source. Pages are remembered as long as the source's entry stays as it is.
+
+    Whoever wants to ask says for which project, so that a name that one source owns is asked nowhere else.
+    """
 
     def __init__(
         self,
@@ -41,27 +45,44 @@ class Upstreams:
         self._timeout = timeout
         self._clock = clock
         self._built: dict[Source, tuple[Fetcher, CachedPages]] = {}
+        self._ownership = Ownership(())
 
-    def _build(self, snapshot: Snapshot, source: str) -> tuple[Fetcher, CachedPages]:
-        entry = next((row for row in snapshot.sources if row.id == source), None)
-        if entry is None:
+    def _build(self, source: Source) -> tuple[Fetcher, CachedPages]:
+        if source not in self._built:
+            fetcher = Fetcher(self._client, locate(source), timeout=self._timeout)
+            self._built[source] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock)
+        return self._built[source]
+
+    def _owners(self, snapshot: Snapshot) -> Ownership:
+        if self._ownership.sources is not snapshot.sources:
+            self._ownership = Ownership(snapshot.sources)
+        return self._ownership
+
+    def fetcher(self, snapshot: Snapshot, source: str, project: str, kind: Kind = "pypi") -> Fetcher:
+        """Return what fetches files of ``project`` from a source.
+
+        Raises ``NotFoundError`` for a source that the snapshot does not know, and ``RefusedError`` for one that may not
+        be asked for this project, because it does not own it.
+        """
+        if not any(row.id == source for row in snapshot.sources):
             raise NotFoundError(f"{source[:80]!r} is not one of the sources", todo="sources.yaml lists them")
-        if entry not in self._built:
-            fetcher = Fetcher(self._client, locate(entry), timeout=self._timeout)
-            self._built[entry] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock)
-        return self._built[entry]
+        for row in self._owners(snapshot).asked(kind, project):
+            if row.id == source:
+                return self._build(row)[0]
+        raise RefusedError(
+            f"source {source!r} is not asked for {project}, which it does not own",
+            where=f"{kind}/{project}",
+            todo="see `owns` and `serves` in sources.yaml",
+        )
 
-    def fetcher(self, snapshot: Snapshot, source: str) -> Fetcher:
-        """Return what fetches from a source; raise ``NotFoundError`` for one that the snapshot does not know."""
-        return self._build(snapshot, source)[0]
+    def pages(self, snapshot: Snapshot, kind: Kind = "pypi") -> Pages:
+        """Return the pages of all sources as they are: of each project those of the one source that provides it."""
+        owners = self._owners(snapshot)
+        return OrderedPages(lambda project: [self._build(source)[1] for source in owners.asked(kind, project)])
 
-    def pages(self, snapshot: Snapshot, source: str) -> Pages:
-        """Return a source's pages as they are."""
-        return self._build(snapshot, source)[1]
-
-    def undenied(self, snapshot: Snapshot, source: str, now: Callable[[], datetime]) -> Pages:
-        """Return a source's pages without what the policy denies."""
-        return UndeniedPages(self.pages(snapshot, source), snapshot.policy, now)
+    def undenied(self, snapshot: Snapshot, now: Callable[[], datetime]) -> Pages:
+        """Return the pages of all sources without what the policy denies."""
+        return UndeniedPages(self.pages(snapshot), snapshot.policy, now)
 
 
 async def fetch_artifact(
