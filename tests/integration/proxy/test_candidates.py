@@ -41,11 +41,11 @@ def test_pages_files_and_artifacts(house, upstream):
         page = client.get("/candidates/simple/Alpha/", headers={"accept": JSON}).json()
         [row] = page["files"]
         assert row["core-metadata"] is True
-        assert row["url"] == f"../../files/{alpha.path}"
+        assert row["url"] == f"../../files/fake/{alpha.path}"
         assert page["versions"] == ["1.2"]
         assert client.get(f"/candidates/files/fake/{alpha.path}").status_code == 403
         assert client.get("/candidates/simple/nope/").status_code == 404
-        assert client.get("/candidates/simple/alpha/").status_code == 404
+        assert client.get(f"/candidates/files/other/{alpha.path}.metadata").status_code == 404
         [artifact] = client.get("/candidates/artifacts/alpha/1.2").json()
         assert artifact == alpha.artifact().plain()
         assert not upstream.paths(f"/{alpha.path}")
