@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e docs lock clean
+.PHONY: help tools setup demo test check unit integration e2e bench-pip docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,6 +46,10 @@ integration: setup $(OTHERS) ## real clients, a real engine, loopback only
 
 e2e: setup ## the demo itself, against PyPI
 	sh deploy/engine.sh run $(PYTEST) tests/e2e
+
+bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/bench/pip.json (QUICK=1 only tries it out)
+	@sh deploy/setup.sh bench
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

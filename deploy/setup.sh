@@ -1,6 +1,6 @@
 #!/bin/sh
 # Set-up. `venv` makes .venv from the hash-pinned requirements; `others` makes environments of the clients and servers
-# that the tests drive; `tools` installs what the demo runs besides Python.
+# that the tests drive; `tools` installs what the demo runs besides Python; `bench` what the benchmark does.
 # With root and apt-get it installs what is missing; otherwise it names exactly that, and exits with 1.
 set -eu
 cd "$(dirname "$0")/.."
@@ -83,12 +83,13 @@ make_others() {
     done
 }
 
+need() { # command, package
+    PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || { missing="$missing $2" why="$why $1"; }
+}
+
 install_tools() {
     python=$(find_python)
     missing='' why=''
-    need() { # command, package
-        PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || { missing="$missing $2" why="$why $1"; }
-    }
     need dockerd docker.io
     need docker-registry docker-registry
     need mmdebstrap mmdebstrap
@@ -109,12 +110,23 @@ install_tools() {
     fi
 }
 
+install_bench() {
+    missing='' why=''
+    need nginx nginx-light
+    need wrk wrk
+    need curl curl
+    if [ -n "$missing" ]; then
+        install "${missing# }" "${why# }"
+    fi
+}
+
 case "${1:-}" in
     venv) make_venv ;;
     others) make_others ;;
     tools) install_tools ;;
+    bench) install_bench ;;
     *)
-        say "usage: setup.sh venv|others|tools"
+        say "usage: setup.sh venv|others|tools|bench"
         exit 2
         ;;
 esac
