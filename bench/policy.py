@@ -14,11 +14,12 @@ import uvicorn
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 from bench.pypi import Taken, artifact_of
-from sekisho.allowlist import Allowlist, SignedApproval, Source, sign_approval
+from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.signing import Signer, Trust
+from sekisho.sources import Source
 
 SOURCE = "upstream"
 _RULES = """
