@@ -28,6 +28,8 @@ class FakeUpstream:
     metadata: bool = True
     ranges: bool = True
     sizes: bool = True
+    provenance: bool = False
+    status: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     left: int = 1_000_000
     elsewhere: str = "http://elsewhere.invalid/"
@@ -83,6 +85,8 @@ class FakeUpstream:
                 return self._ranged(wheel.data, headers)
             if path == f"/{wheel.path}.metadata" and self.metadata:
                 return 200, {}, wheel.metadata
+            if path == f"/{wheel.provenance_path}" and self.provenance:
+                return 200, {"content-type": "application/vnd.pypi.integrity.v1+json"}, wheel.provenance()
         return 404, {}, b"not found"
 
     def _page(self, project, headers):
@@ -99,6 +103,7 @@ class FakeUpstream:
             "name": project,
             "versions": sorted({wheel.release for wheel in wheels}),
             "files": [self._row(wheel) for wheel in wheels],
+            "project-status": self.status,
         }
         body = json.dumps(page).encode()
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
@@ -118,6 +123,8 @@ class FakeUpstream:
             row["size"] = len(wheel.data)
         if wheel.requires_python:
             row["requires-python"] = wheel.requires_python
+        if self.provenance:
+            row["provenance"] = f"/{wheel.provenance_path}"
         if self.metadata:
             row["core-metadata"] = {"sha256": hashlib.sha256(wheel.metadata).hexdigest()}
         return row

@@ -27,6 +27,7 @@ from sekisho_proxy.gate import Gate
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors
 from sekisho_proxy.observe import Observer
+from sekisho_proxy.origin import Origins
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.quarantine import Quarantine
 from sekisho_proxy.routes import Routes
@@ -101,7 +102,7 @@ async def open_app(
         handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "/api/policy"), status)
         handlers["metrics"] = observer
         tally = Tally(clock)
-        handlers["w"] = Counted(PipDoor(gate, book, store.holdings, reach, clock), tally)
+        handlers["w"] = Counted(PipDoor(gate, book, store.holdings, reach, clock, Origins(settings.proxy)), tally)
         token = service_token.read_or_create(settings.service_token_file)
         send = None
         if store.upstreams is None:

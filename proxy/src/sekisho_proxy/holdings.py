@@ -17,6 +17,7 @@ from sekisho_proxy.arrival import Arrival
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.inspect.metadata import extract_metadata
+from sekisho_proxy.provenance import Provenances
 from sekisho_proxy.upstream.sources import Upstreams, fetch_artifact
 
 _WORTH_STREAMING = 1 << 20
@@ -39,6 +40,7 @@ class Holdings:
         self.blobs = BlobStore(data / "blobs")
         self.quarantine = BlobStore(data / "quarantine")
         self._metadata = DiskCache(data / "metadata")
+        self.provenances = Provenances(data / "provenance", present, upstreams)
         self._present = present
         self._upstreams = upstreams
         self._flights = Flights()
@@ -52,6 +54,7 @@ class Holdings:
     async def close(self) -> None:
         """Stop what is being fetched."""
         await self._flights.cancel()
+        await self.provenances.close()
 
     def has(self, sha256: str) -> bool:
         """Tell whether the blob can be served at once."""
@@ -137,12 +140,8 @@ class Holdings:
 
         Raises ``CorruptError`` if it is not the METADATA that the index stated when the file was approved.
         """
-        path = await self.ensure(artifact)
-        key = _metadata_key(artifact)
-        data = self._metadata.get(key)
-        if data is None:
-            data = await asyncio.to_thread(_read_metadata, path, artifact.filename)
-            self._metadata.put(key, data)
+        await self.ensure(artifact)
+        data = await asyncio.to_thread(self.read_metadata, artifact)
         stated = artifact.index.get("core-metadata")
         if stated and hashlib.sha256(data).hexdigest() != stated:
             raise CorruptError(
@@ -150,6 +149,15 @@ class Holdings:
                 where=artifact.path,
                 todo="ask for the project again: the inspection will show the difference",
             )
+        return data
+
+    def read_metadata(self, artifact: Artifact) -> bytes:
+        """Return the METADATA of a wheel that is here; raise ``CorruptError`` if none can be read. Reads the disk."""
+        key = _metadata_key(artifact)
+        data = self._metadata.get(key)
+        if data is None:
+            data = _read_metadata(self.blobs.path(artifact.sha256), artifact.filename)
+            self._metadata.put(key, data)
         return data
 
 

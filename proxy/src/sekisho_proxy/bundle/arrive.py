@@ -15,9 +15,10 @@ from sekisho.policy import open_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Envelope, Trust
 from sekisho.store import BlobStore, chunks, write_atomically
-from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest
+from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest, provenance_path
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
 from sekisho_proxy.horizon import Horizon, extend_horizon
+from sekisho_proxy.provenance import keep_provenance, provenance_file
 
 
 class LastImport(Record):
@@ -62,6 +63,9 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
             store.add(chunks(blob_path(bundle, entry.sha256)), expected=entry.sha256)
         for shelf in sorted({store.path(entry.sha256).parent for entry in manifest.blobs}):
             disk.flush_folder(shelf)  # an import that was killed may have left blobs whose names are not durable
+        for attested in manifest.provenance:
+            data = _read_file(provenance_path(bundle, attested.artifact), attested)
+            keep_provenance(folder / "provenance", attested.artifact, data, disk=disk)
         if manifest.known:  # before the snapshot: its arrival is what a running replica notices
             extend_horizon(
                 snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known), disk=disk
@@ -129,22 +133,34 @@ def _check_in_force(file: Path, manifest: Manifest, trust: Trust) -> None:
 
 def _complete(folder: Path, manifest: Manifest) -> bool:
     store = BlobStore(folder / "blobs")
-    return (folder / "snapshot.json").is_file() and all(store.has(entry.sha256) for entry in manifest.blobs)
+    return (
+        (folder / "snapshot.json").is_file()
+        and all(store.has(entry.sha256) for entry in manifest.blobs)
+        and all(provenance_file(folder / "provenance", entry.artifact).is_file() for entry in manifest.provenance)
+    )
 
 
 def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> bytes:
     """Check every file of the bundle and return the sealed snapshot."""
     path = bundle / SNAPSHOT
-    _check_file(path, manifest.snapshot)
-    sealed = path.read_bytes()
-    if hashlib.sha256(sealed).hexdigest() != manifest.snapshot.sha256:
-        raise CorruptError("the bundle's snapshot changed while it was read", where=str(path))
+    sealed = _read_file(path, manifest.snapshot)
     snapshot = open_snapshot(Envelope.parse_json(sealed, where=str(path)), trust)
     if snapshot.sequence != manifest.sequence:
         raise CorruptError("manifest and snapshot have different numbers", where=str(path))
     for entry in manifest.blobs:
         _check_file(blob_path(bundle, entry.sha256), entry)
+    for attested in manifest.provenance:
+        _check_file(provenance_path(bundle, attested.artifact), attested)
     return sealed
+
+
+def _read_file(path: Path, entry: FileEntry) -> bytes:
+    """Return a small file of the bundle; raise ``CorruptError`` if it is not what was signed."""
+    _check_file(path, entry)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise CorruptError("a file of the bundle changed while it was read", where=str(path))
+    return data
 
 
 def _check_file(path: Path, entry: FileEntry) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -9,18 +10,28 @@ from datetime import datetime
 from pathlib import Path
 
 from sekisho.disk import disk_errors
-from sekisho.errors import ConflictError, NotFoundError
+from sekisho.errors import ConflictError, NotFoundError, SekishoError
 from sekisho.keys import open_signer
 from sekisho.model import Artifact, Record, sha256_hex
 from sekisho.policy import Door, Snapshot
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE
 from sekisho.store import write_atomically
-from sekisho_proxy.bundle.manifest import MANIFEST, SNAPSHOT, VALID_FOR, FileEntry, Manifest, blob_path
+from sekisho_proxy.bundle.manifest import (
+    MANIFEST,
+    SNAPSHOT,
+    VALID_FOR,
+    Attested,
+    FileEntry,
+    Manifest,
+    blob_path,
+    provenance_path,
+)
 from sekisho_proxy.bundle.workshop import open_workshop, put_in_place
 from sekisho_proxy.compose import open_store, utc_now
 from sekisho_proxy.holdings import Holdings
 
+_LOG = logging.getLogger("sekisho.proxy")
 _AT_ONCE = 4
 
 
@@ -57,6 +68,7 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
                 snapshot=FileEntry(sha256=sha256_hex(sealed), size=len(sealed)),
                 blobs=entries,
                 known=store.held.known(),
+                provenance=await asyncio.to_thread(_copy_provenance, store.holdings, artifacts, half),
             )
             write_atomically(half / SNAPSHOT, sealed)
             envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())
@@ -101,6 +113,8 @@ async def _gather(holdings: Holdings, artifacts: Iterable[Artifact]) -> None:
     async def bring(artifact: Artifact) -> None:
         async with slots:
             await holdings.ensure(artifact)
+            if artifact.index.get("provenance"):
+                await _attest(holdings, artifact)
 
     tasks = [asyncio.create_task(bring(artifact)) for artifact in artifacts]
     try:
@@ -108,6 +122,25 @@ async def _gather(holdings: Holdings, artifacts: Iterable[Artifact]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def _attest(holdings: Holdings, artifact: Artifact) -> None:
+    """Fetch a provenance; a file without it crosses all the same, and the replica then lists none."""
+    try:
+        await holdings.provenances.get(artifact)
+    except SekishoError as error:
+        _LOG.warning("%s is exported without its provenance: %s", artifact.filename, error)
+
+
+def _copy_provenance(holdings: Holdings, artifacts: Iterable[Artifact], half: Path) -> tuple[Attested, ...]:
+    entries = []
+    for artifact in filter(holdings.provenances.has, artifacts):
+        data = holdings.provenances.path(artifact.sha256).read_bytes()
+        copy = provenance_path(half, artifact.sha256)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(data)
+        entries.append(Attested(artifact=artifact.sha256, sha256=sha256_hex(data), size=len(data)))
+    return tuple(entries)
 
 
 def _copy(holdings: Holdings, artifacts: Iterable[Artifact], half: Path) -> tuple[FileEntry, ...]:

@@ -20,6 +20,12 @@ class FileEntry(Record):
     size: int
 
 
+class Attested(FileEntry):
+    """The provenance of the file ``artifact``."""
+
+    artifact: Sha256
+
+
 class Manifest(Record):
     """The signed payload of ``manifest.json``. ``sequence`` is the snapshot's; a replica never goes back.
 
@@ -32,11 +38,17 @@ class Manifest(Record):
     snapshot: FileEntry
     blobs: tuple[FileEntry, ...]
     known: Moment | None = None
+    provenance: tuple[Attested, ...] = ()
 
 
 def blob_path(bundle: Path, sha256: str) -> Path:
     """Return where a bundle keeps a blob."""
     return bundle / "blobs" / "sha256" / sha256[:2] / sha256
+
+
+def provenance_path(bundle: Path, artifact: str) -> Path:
+    """Return where a bundle keeps the provenance of the file ``artifact``."""
+    return bundle / "provenance" / artifact[:2] / artifact
 
 
 def open_manifest(bundle: Path, trust: Trust) -> Manifest:

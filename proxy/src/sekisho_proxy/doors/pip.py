@@ -14,25 +14,32 @@ from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
+from sekisho_proxy.origin import Origins
 from sekisho_proxy.pages.book import Book
+from sekisho_proxy.provenance import MEDIA_TYPE
 from sekisho_proxy.ranges import UnsatisfiableError, wanted
 from sekisho_proxy.upstream.reach import Reach
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
+_ASK_AGAIN = (b"cache-control", b"no-cache")
 _BYTES = (b"content-type", b"application/octet-stream")
+_ATTESTED = (b"content-type", MEDIA_TYPE.encode())
 _CACHE = ((b"cache-status", b"sekisho; fwd=miss; stored"), (b"cache-status", b"sekisho; hit"))  # RFC 9211
 
 
 class PipDoor:
     """Serves ``/w/<workspace>/pypi/…`` and ``/w/<workspace>/denied/…``."""
 
-    def __init__(self, gate: Gate, book: Book, holdings: Holdings, reach: Reach | None, clock: Clock) -> None:
+    def __init__(
+        self, gate: Gate, book: Book, holdings: Holdings, reach: Reach | None, clock: Clock, origin: Origins
+    ) -> None:
         self._gate = gate
         self._book = book
         self._holdings = holdings
         self._reach = reach
         self._clock = clock
+        self._origin = origin
 
     async def __call__(self, request: Request) -> Reply:
         """Answer what is below ``/w/``."""
@@ -63,17 +70,20 @@ class PipDoor:
         if more:
             raise NotFoundError("there is nothing at this address", where=request.path)
         if not name:
-            return await self._book.projects(view, self._clock()).answer(request)
+            return await self._book.projects(view, self._clock()).answer(request, self._origin)
         project = _normal(name)
         if not slash:
             return redirect(f"{request.path.removesuffix(rest)}{project}/")
-        return await self._book.project(view, project, self._clock()).answer(request)
+        return await self._book.project(view, project, self._clock()).answer(request, self._origin)
 
     async def _file(self, request: Request, view: View, path: str) -> Reply:
-        bare = path.removesuffix(".metadata")
+        bare = path.removesuffix(".metadata").removesuffix(".provenance")
         artifact = self._gate.pass_through(view, "pypi", bare, self._clock())
         if bare != path:
-            reply = await self._metadata(request, artifact)
+            beside = {f"{bare}.metadata": self._metadata, f"{bare}.provenance": self._provenance}.get(path)
+            if beside is None:
+                raise NotFoundError("there is nothing at this address", where=request.path)
+            reply = await beside(request, artifact)
             self._gate.pass_through(view, "pypi", bare, self._clock())
             return reply
         etag = f'"{artifact.sha256}"'
@@ -100,12 +110,17 @@ class PipDoor:
     async def _metadata(self, request: Request, artifact: Artifact) -> Reply:
         if not artifact.filename.endswith(".whl"):
             raise NotFoundError("only wheels have metadata", where=artifact.path)
-        data = await self._holdings.metadata(artifact)
-        etag = f'"{sha256_hex(data)}"'
-        shared = (_BYTES, _KEEP, (b"etag", etag.encode()))
-        if matches(request.header(b"if-none-match"), etag):
-            return Reply(304, shared)
-        return Reply(200, shared, data)
+        return _whole(request, await self._holdings.metadata(artifact), _BYTES, _KEEP)
+
+    async def _provenance(self, request: Request, artifact: Artifact) -> Reply:
+        return _whole(request, await self._holdings.provenances.get(artifact), _ATTESTED, _ASK_AGAIN)
+
+
+def _whole(request: Request, data: bytes, kind: tuple[bytes, bytes], keep: tuple[bytes, bytes]) -> Reply:
+    """Answer with a small value, or with 304 to whoever has it."""
+    etag = f'"{sha256_hex(data)}"'
+    shared = (kind, keep, (b"etag", etag.encode()))
+    return Reply(304, shared) if matches(request.header(b"if-none-match"), etag) else Reply(200, shared, data)
 
 
 def redirect(path: str) -> Reply:

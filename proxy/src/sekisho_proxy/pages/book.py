@@ -4,7 +4,7 @@ Frozen views share a project's page as long as nothing of it came in between, an
 asks for thousands of dates drops no page of the present.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from packaging.version import InvalidVersion, Version
@@ -49,8 +49,11 @@ class Book:
         approved = door.admitted(_KIND, project, now)
         offered = [row for row in approved if self._offers(row.artifact)]
         if offered:
+            attested = self._attested(shared, offered)
             page: LatePage | ProjectPage = LatePage(
-                len(offered), lambda: approved_page(project, offered, self._measured)
+                len(offered),
+                lambda: approved_page(project, offered, self._measured, attested),
+                names_origin=bool(attested),
             )
             built = BuiltPage(page)
         else:
@@ -60,6 +63,19 @@ class Book:
         if approved or shared.as_of is None:  # a frozen refusal names its own date, so it is nobody else's
             self._keep(shared, project, built, door.next_expiry(_KIND, project, now), rows=page.rows)
         return built
+
+    def _attested(self, view: View, offered: Sequence[Admitted]) -> Mapping[str, str]:
+        """Return where the provenance of files is that have one to give, by the files' sha256.
+
+        A frozen door gives the address at the present one, which admits at least as much: its pages are shared.
+        """
+        artifacts = [row.artifact for row in offered if row.artifact.index.get("provenance")]
+        away = self._reach.away if self._reach else frozenset(artifact.source for artifact in artifacts)
+        return {
+            artifact.sha256: f"/w/{view.workspace}/pypi/files/{artifact.path}.provenance"
+            for artifact in artifacts
+            if artifact.source not in away or self._holdings.provenances.has(artifact)
+        }
 
     def _measured(self, artifact: Artifact) -> tuple[int | None, str]:
         """Return what the bytes that are here say of size and METADATA, for approvals that do not state it."""
@@ -107,18 +123,20 @@ Measured = Callable[[Artifact], tuple[int | None, str]]
 """Returns the size in bytes and the METADATA's sha256 of a file that is here, ``None`` and ``""`` where unknown."""
 
 
-def approved_page(project: str, admitted: Sequence[Admitted], measured: Measured) -> ProjectPage:
+def approved_page(
+    project: str, admitted: Sequence[Admitted], measured: Measured, attested: Mapping[str, str]
+) -> ProjectPage:
     """Put approved files on a page.
 
     URLs keep the upstream's path, so that a lock's URLs can be traced back. A file whose upload nobody dated counts as
     uploaded when it was approved: that is later, so a client that waits for files to age waits long enough.
     """
-    rows = tuple(_row(row, measured) for row in admitted)
+    rows = tuple(_row(row, measured, attested.get(row.artifact.sha256)) for row in admitted)
     releases = {row.artifact.release for row in admitted}
     return ProjectPage(project, tuple(sorted(releases, key=_order)), rows, _status(admitted))
 
 
-def _row(admitted: Admitted, measured: Measured) -> FileRow:
+def _row(admitted: Admitted, measured: Measured, provenance: str | None) -> FileRow:
     artifact = admitted.artifact
     size: int | None = artifact.size
     metadata = artifact.index.get("core-metadata", "") if artifact.filename.endswith(".whl") else None
@@ -135,6 +153,7 @@ def _row(admitted: Admitted, measured: Measured) -> FileRow:
         yanked=artifact.yanked,
         requires_python=artifact.index.get("requires-python"),
         metadata=metadata,
+        provenance=provenance,
     )
 
 
