@@ -17,6 +17,7 @@ from sekisho.client import raise_for_problem
 from sekisho.errors import SekishoError, UpstreamError, from_diagnostics
 from sekisho.model import Artifact, Facts, sha256_hex
 from sekisho.store import BlobStore
+from sekisho.tls import verify_for
 
 _AT_ONCE = 8
 _FOLLOWS = 30.0
@@ -33,8 +34,9 @@ class Proxy:
     Where no proxy answers, every method raises ``ProxySilentError``.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, ca: Path | None = None) -> None:
         self.url = url
+        self.ca = ca
         self._token = token
         limits = httpx2.Limits(max_connections=2 * _AT_ONCE, max_keepalive_connections=2 * _AT_ONCE)
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -44,7 +46,7 @@ class Proxy:
             timeout=httpx2.Timeout(600.0, connect=10.0),
             limits=limits,
             trust_env=False,
-            verify=httpx2.create_ssl_context() if url.startswith("https:") else True,  # heeds SSL_CERT_FILE
+            verify=verify_for(url, ca),
             event_hooks={"request": [self._watch]},
         )
 

@@ -93,7 +93,7 @@ def resolve(request: Request, proxy: Proxy, told: Callable[[int, int], None], ru
     """
     proxy.answers()
     try:
-        pins = _ask_uv(request, proxy.index_url(), run or Programs().run)
+        pins = _ask_uv(request, proxy.index_url(), run or Programs().run, proxy.ca)
     except UpstreamError:
         proxy.answers()  # or else its silence was the cause
         raise
@@ -142,7 +142,7 @@ def best_wheel(pin: Pin, files: Sequence[Artifact], ranks: Mapping[Tag, int], re
     return max(ranked, key=lambda row: row[0])[1]
 
 
-def _ask_uv(request: Request, index: str, run: Run) -> list[Pin]:
+def _ask_uv(request: Request, index: str, run: Run, ca: Path | None) -> list[Pin]:
     given = asked(request.requirements)
     arch = request.target.arch
     command = [
@@ -157,6 +157,8 @@ def _ask_uv(request: Request, index: str, run: Run) -> list[Pin]:
     with tempfile.TemporaryDirectory(prefix="sekisho-resolve-") as empty:
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         environment = {**kept, "HOME": empty, "UV_DEFAULT_INDEX": index, "UV_HTTP_RETRIES": _RETRIES}
+        if ca:
+            environment["SSL_CERT_FILE"] = str(_believed(ca, kept.get("SSL_CERT_FILE"), Path(empty)))
         try:
             done = run(command, environment=environment, timeout=_TIMEOUT, given=given, folder=Path(empty))
         except FileNotFoundError as error:
@@ -168,6 +170,13 @@ def _ask_uv(request: Request, index: str, run: Run) -> list[Pin]:
     if done.status:
         raise explain(done.errors, request)
     return parse_pins(done.output)
+
+
+def _believed(ca: Path, more: str | None, folder: Path) -> Path:
+    """Return a file with the authorities of ``ca`` and of ``more``: uv believes those of one file."""
+    path = folder / "authorities.pem"
+    path.write_bytes(b"\n".join(Path(name).read_bytes() for name in (ca, more) if name))
+    return path
 
 
 def asked(requirements: Iterable[str]) -> str:

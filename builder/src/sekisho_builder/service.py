@@ -47,10 +47,10 @@ async def serve(settings: Settings, stop: asyncio.Event, *, patience: float = _T
 def _work(settings: Settings, ending: threading.Event) -> None:
     token = read(settings.service_token_file)
     with (
-        PortalClient(settings.portal, token, direct=True) as portal,
-        PortalClient(settings.portal, token, direct=True) as asking,
+        PortalClient(settings.portal, token, direct=True, ca=settings.trusted_ca) as portal,
+        PortalClient(settings.portal, token, direct=True, ca=settings.trusted_ca) as asking,
     ):
-        proxy = Proxy(settings.proxy, token)
+        proxy = Proxy(settings.proxy, token, ca=settings.trusted_ca)
         stages = Stages(settings, portal, proxy)
         while not ending.is_set() and not portal.answers():
             ending.wait(0.1)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
 
 from sekisho.errors import BadInputError, SekishoError, UpstreamError, from_diagnostics
+from sekisho.tls import verify_for
 
 _LONG_POLL = 25
 
@@ -32,16 +34,19 @@ def raise_for_problem(response: httpx2.Response, *, service: str) -> None:
 class PortalClient:
     """The portal's JSON API. Every call raises ``PortalSilentError`` when no portal answers.
 
-    A room is ``direct``: it never asks a proxy of this machine's environment, as a person's command may.
+    A room is ``direct``: it never asks a proxy of this machine's environment, as a person's command may. ``ca`` is
+    a file of authorities to believe beside the system's.
     """
 
-    def __init__(self, url: str, token: str | None, *, timeout: float = 30.0, direct: bool = False) -> None:
+    def __init__(
+        self, url: str, token: str | None, *, timeout: float = 30.0, direct: bool = False, ca: Path | None = None
+    ) -> None:
         self.url = url
         if token and not (token.isascii() and token.isprintable()):
             raise BadInputError("the token holds characters that no token has", where="SEKISHO_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            verify = httpx2.create_ssl_context() if direct and url.startswith("https:") else True
+            verify = verify_for(url, ca)
             self._http = httpx2.Client(
                 base_url=url, headers=headers, timeout=timeout, trust_env=not direct, verify=verify
             )

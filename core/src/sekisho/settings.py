@@ -6,9 +6,9 @@ Values come from ``SEKISHO_…`` variables, then from the TOML file that ``SEKIS
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sekisho.errors import BadInputError
@@ -35,6 +35,19 @@ class Settings(BaseSettings):
     proxy_host: str = Field("127.0.0.1", description="address that the proxy listens on")
     proxy_port: Port = Field(8471, description="port that the proxy listens on")
     proxy_url: str | None = Field(None, description="where others reach the proxy")
+
+    upload_url: str | None = Field(None, description="where the in-house index takes uploads, for `sekisho configure`")
+    tls: Literal["off", "generated", "files"] = Field(
+        "off", description="what portal and proxy speak: plain http, or TLS with a generated or a supplied certificate"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="for `files`: the certificate, then those that lead to its CA"
+    )
+    tls_key: Path | None = Field(None, description="for `files`: its key, not encrypted")
+    tls_names: str = Field("", description="for `generated`: more host names or addresses, with spaces between them")
+    tls_ca: Path | None = Field(
+        None, description="authorities that commands and clients trust; default `data`/tls/ca.pem where there is one"
+    )
 
     token: str | None = Field(None, description="who you are, for commands that ask a service")
     workspace: str = Field(EVERYONE, description="the workspace that commands mean")
@@ -69,6 +82,15 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise BadInputError(f"not valid TOML: {error}", where=str(path)) from error
 
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        given = {"tls_certificate": self.tls_certificate, "tls_key": self.tls_key}
+        for name, path in given.items():
+            if (self.tls == "files") != (path is not None):
+                verb = "needs" if path is None else "does not use"
+                raise ValueError(f"SEKISHO_TLS={self.tls} {verb} SEKISHO_{name.upper()}")
+        return self
+
     @property
     def database_url(self) -> str:
         """Return the SQLAlchemy URL of ledger and operational state."""
@@ -77,12 +99,27 @@ class Settings(BaseSettings):
     @property
     def portal(self) -> str:
         """Return the portal's address without a trailing slash."""
-        return (self.portal_url or f"http://{self.portal_host}:{self.portal_port}").rstrip("/")
+        return (self.portal_url or self._own(self.portal_host, self.portal_port)).rstrip("/")
 
     @property
     def proxy(self) -> str:
         """Return the proxy's address without a trailing slash."""
-        return (self.proxy_url or f"http://{self.proxy_host}:{self.proxy_port}").rstrip("/")
+        return (self.proxy_url or self._own(self.proxy_host, self.proxy_port)).rstrip("/")
+
+    def _own(self, host: str, port: int) -> str:
+        scheme = "http" if self.tls == "off" else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def tls_folder(self) -> Path:
+        """Return the folder of the generated CA."""
+        return self.data / "tls"
+
+    @property
+    def trusted_ca(self) -> Path | None:
+        """Return the file of authorities to trust beside the system's, if there is one."""
+        generated = self.tls_folder / "ca.pem"
+        return self.tls_ca or (generated if generated.exists() else None)
 
     @property
     def trust_file(self) -> Path:

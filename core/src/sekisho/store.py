@@ -33,11 +33,14 @@ def _half(path: Path, data: bytes, disk: Disk, mode: int) -> Iterator[Path]:
         os.close(handle)
 
 
-def write_atomically(path: Path, data: bytes, *, disk: Disk = DISK) -> None:
-    """Replace ``path`` by ``data``, durably: readers see the old bytes or the new ones, never a mixture."""
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o666, disk: Disk = DISK) -> None:
+    """Replace ``path`` by ``data``, durably: readers see the old bytes or the new ones, never a mixture.
+
+    ``mode`` is what the umask takes from.
+    """
     with disk_errors(path):
         disk.settle(path.parent)
-        with _half(path, data, disk, 0o666) as half:
+        with _half(path, data, disk, mode) as half:
             disk.rename(half, path)
         disk.flush_folder(path.parent)
 

@@ -14,6 +14,7 @@ from sekisho.listening import listen
 from sekisho.ports import Clock
 from sekisho.service_token import read_or_create
 from sekisho.settings import Settings
+from sekisho.tls import open_tls
 from sekisho.tokens import Tokens
 from sekisho_portal.app import make_app
 from sekisho_portal.demand import Demand
@@ -72,6 +73,7 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the portal until ``stop`` is set."""
+    tls = await asyncio.to_thread(open_tls, settings)
     desk, snapshots, tokens = await asyncio.to_thread(open_desk, settings)
     listener = listen(settings.portal_host, settings.portal_port, service="portal")
     config = uvicorn.Config(
@@ -83,14 +85,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         h11_max_incomplete_event_size=32_000,
         limit_concurrency=256,
         timeout_graceful_shutdown=2,
+        ssl_context_factory=(lambda *_: tls.context) if tls else None,
     )
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server._serve([listener]))  # noqa: SLF001 (serve() would install signal handlers)
-    watching = asyncio.ensure_future(_watch(desk, snapshots))
+    watching = [asyncio.ensure_future(_watch(desk, snapshots)), *([asyncio.ensure_future(tls.keep())] if tls else [])]
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
-    for task in (watching, waiting):
+    for task in (*watching, waiting):
         task.cancel()
     await serving
 

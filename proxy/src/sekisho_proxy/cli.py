@@ -41,7 +41,7 @@ def prefetch(lock: Path, *, jobs: int, as_json: bool) -> None:
     settings = load_settings()
     pins = hash_pins(lock.read_text(), where=str(lock))
     with click.progressbar(length=len(pins), label=lock.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        done = asyncio.run(prefetch_lock(settings.proxy, settings.workspace, pins, jobs, lambda: bar.update(1)))
+        done = asyncio.run(prefetch_lock(settings, pins, jobs, lambda: bar.update(1)))
     emit(done.model_dump(mode="json"), as_json=as_json, text=done.told)
     if done.problems:
         click.get_current_context().exit(1)

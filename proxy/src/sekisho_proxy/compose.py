@@ -109,7 +109,8 @@ async def open_app(
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
             handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
-            client = await stack.enter_async_context(make_portal_client(settings.portal, transport))
+            portal = make_portal_client(settings.portal, transport, ca=settings.trusted_ca)
+            client = await stack.enter_async_context(portal)
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
             send = to_portal(client, settings.portal, token)
         keeper = Keeper(tally, data_folder(settings) / "demand.json", send)

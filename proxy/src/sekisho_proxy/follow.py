@@ -21,6 +21,7 @@ from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
 from sekisho.signing import Envelope
 from sekisho.store import write_atomically
+from sekisho.tls import verify_for
 from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 
 _LOG = logging.getLogger("sekisho.proxy")
@@ -141,15 +142,16 @@ class Held:
             self.unkept = None
 
 
-def make_portal_client(portal: str, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+def make_portal_client(
+    portal: str, transport: httpx2.AsyncBaseTransport | None = None, *, ca: Path | None = None
+) -> httpx2.AsyncClient:
     """Return the client for the portal at that URL; ``transport`` is what carries requests, if not the network.
 
-    Rooms talk directly, whatever ``HTTPS_PROXY`` says; ``SSL_CERT_FILE`` counts as it does everywhere.
+    Rooms talk directly, whatever ``HTTPS_PROXY`` says; ``SSL_CERT_FILE`` counts as it does everywhere, and the
+    authorities in the file ``ca`` beside it.
     """
-    headers = {"user-agent": "sekisho"}
-    if transport is None and portal.startswith("https:"):
-        return httpx2.AsyncClient(headers=headers, trust_env=False, verify=httpx2.create_ssl_context())
-    return httpx2.AsyncClient(headers=headers, trust_env=False, transport=transport)
+    verify = verify_for(portal, ca) if transport is None else True
+    return httpx2.AsyncClient(headers={"user-agent": "sekisho"}, trust_env=False, transport=transport, verify=verify)
 
 
 class PortalFollower:

@@ -15,6 +15,8 @@ from sekisho.cli.frame import printable
 from sekisho.errors import BadInputError, CorruptError, RefusedError, SekishoError, UpstreamError, from_diagnostics
 from sekisho.lock import HashPin
 from sekisho.model import Record
+from sekisho.settings import Settings
+from sekisho.tls import verify_for
 from sekisho_proxy.negotiate import JSON
 
 _TIMEOUT = httpx2.Timeout(30.0, read=3600.0)
@@ -112,10 +114,10 @@ def _problem(answer: httpx2.Response) -> SekishoError:
     return UpstreamError(f"the proxy answers {answer.status_code}", where=answer.request.url.path)
 
 
-async def prefetch_lock(
-    proxy: str, workspace: str, pins: Sequence[HashPin], jobs: int, step: Callable[[], None]
-) -> Prefetched:
+async def prefetch_lock(settings: Settings, pins: Sequence[HashPin], jobs: int, step: Callable[[], None]) -> Prefetched:
     """Bring every pin, ``jobs`` at a time, calling ``step`` after each; a pin that fails stops no other."""
+    proxy = settings.proxy
+    verify = verify_for(proxy, settings.trusted_ca)
     slots = asyncio.Semaphore(jobs)
     problems: dict[str, Problem] = {}
 
@@ -130,9 +132,9 @@ async def prefetch_lock(
                 step()
 
     try:
-        client = httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, headers={"user-agent": "sekisho"})
+        client = httpx2.AsyncClient(timeout=_TIMEOUT, headers={"user-agent": "sekisho"}, verify=verify)
         async with client:
-            door = _Door(client, proxy, workspace)
+            door = _Door(client, proxy, settings.workspace)
             found = [row for rows in await asyncio.gather(*(one(door, pin) for pin in pins)) for row in rows]
     except httpx2.InvalidURL as error:
         raise BadInputError(f"{proxy!r} is not an address: {error}", where="SEKISHO_PROXY_URL") from error

@@ -17,6 +17,8 @@ def test_pip_is_pointed_at_one_index_and_no_other(tmp_path):
     parser.read(path)
     assert dict(parser["global"]) == {
         "index-url": INDEX,
+        "extra-index-url": "",
+        "find-links": "",
         "trusted-host": "proxy.invalid",
         "disable-pip-version-check": "true",
     }
@@ -25,7 +27,10 @@ def test_pip_is_pointed_at_one_index_and_no_other(tmp_path):
 def test_uv_is_pointed_at_one_index_and_no_other(tmp_path):
     path = tmp_path / "uv.toml"
     assert run("configure", "uv", "--to", str(path), **TEAM).status == 0
-    assert tomllib.loads(path.read_text()) == {"index": [{"name": "sekisho", "url": INDEX, "default": True}]}
+    assert tomllib.loads(path.read_text()) == {
+        "python-downloads": "never",
+        "index": [{"name": "sekisho", "url": INDEX, "default": True}],
+    }
 
 
 def test_a_host_is_not_trusted_blindly_over_https(tmp_path):

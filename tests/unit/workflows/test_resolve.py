@@ -23,6 +23,8 @@ WHEELS = [
 class FakeProxy:
     """The builder's view of a proxy, over a simple index that wants no token."""
 
+    ca = None
+
     def __init__(self, url):
         self.url = url
 

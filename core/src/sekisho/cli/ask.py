@@ -19,7 +19,7 @@ FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting")
 
 def connect(settings: Settings) -> PortalClient:
     """Return a client that speaks as the holder of ``SEKISHO_TOKEN``."""
-    return PortalClient(settings.portal, settings.token)
+    return PortalClient(settings.portal, settings.token, ca=settings.trusted_ca)
 
 
 def read_requirements(path: Path) -> tuple[str, ...]:

@@ -1,52 +1,178 @@
-"""``sekisho configure``: point pip or uv at a workspace's door, and at nothing else."""
+"""``sekisho configure``: point a client at a workspace's door, and at nothing else."""
 
-import sys
+import re
+import shlex
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
-from sekisho.cli.frame import emit, json_option
-from sekisho.errors import ConflictError
+from sekisho.cli.clients import pip, projects, twine
+from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Place
+from sekisho.cli.frame import emit, json_option, printable
+from sekisho.errors import BadInputError
 from sekisho.policy.frozen import check_address
-from sekisho.settings import load_settings
+from sekisho.settings import Settings, load_settings
 from sekisho.store import write_atomically
+from sekisho.tls import fingerprint, read_ca
 
-_MARK = "# written by `sekisho configure`: one index and no other\n"
-
-
-def _pip(index: str) -> str:
-    host = urlsplit(index).hostname
-    trusted = f"trusted-host = {host}\n" if index.startswith("http://") else ""
-    return f"{_MARK}[global]\nindex-url = {index}\n{trusted}disable-pip-version-check = true\n"
-
-
-def _uv(index: str) -> str:
-    return f'{_MARK}[[index]]\nname = "sekisho"\nurl = "{index}"\ndefault = true\n'
-
-
-_CLIENTS = {"pip": (_pip, "~/.config/pip/pip.conf"), "uv": (_uv, "~/.config/uv/uv.toml")}
+_CLIENTS: dict[str, Client] = {
+    "pip": pip.PIP,
+    "pip-tools": pip.PIP,
+    "uv": projects.UV,
+    "poetry": projects.POETRY,
+    "pdm": projects.PDM,
+    "twine": twine.TWINE,
+}
+_PRINTED = ("dockerfile", "env")
+_IN_IMAGE = Path("/etc/ssl/sekisho-ca.pem")
+_ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 (these are compared with, not listened on)
+_ADDRESS = re.compile(r"https?://[^\s\"'\\<>`$]+")
 
 
 @click.command()
-@click.argument("client", type=click.Choice(sorted(_CLIENTS)))
-@click.option("--to", "path", type=click.Path(path_type=Path), help="Where to write; default is the client's own file.")
+@click.argument("client", type=click.Choice(sorted([*_CLIENTS, *_PRINTED])))
+@click.option("--to", type=click.Path(path_type=Path), help="Where to write; default is the client's own file.")
 @click.option("--at", help="Freeze: a revision of the policy, a day as 2026-11-24, or a moment in UTC.")
+@click.option("--ca", type=click.Path(path_type=Path), help="The authority to trust; default is SEKISHO_TLS_CA.")
+@click.option("--upload", help="For twine and uv: where the in-house index takes uploads.")
+@click.option("--check", is_flag=True, help="Write nothing; fail unless the client asks this index and nothing else.")
 @click.option("--force", is_flag=True, help="Replace a file that this command did not write.")
 @json_option
-def configure(client: str, path: Path | None, at: str | None, *, force: bool, as_json: bool) -> None:
-    """Write the configuration of a client: one index, no extra index, never a host outside."""
-    settings = load_settings()
-    write, default = _CLIENTS[client]
-    target = path or Path(default).expanduser()
-    frozen = f"@{check_address(at)}/" if at is not None else ""
-    index = f"{settings.proxy}/w/{settings.workspace}/{frozen}pypi/simple/"
-    if target.exists() and not target.read_text().startswith(_MARK) and not force:
-        raise ConflictError(
-            "the file exists and was not written by this command",
-            where=str(target),
-            todo="look at it, then use --force to replace it, or --to to write elsewhere",
+def configure(
+    client: str,
+    to: Path | None,
+    at: str | None,
+    ca: Path | None,
+    upload: str | None,
+    *,
+    check: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the configuration of a client: one index, no extra index, never a host outside.
+
+    `env` and `dockerfile` print lines for a shell or an image instead. A file of somebody else is not replaced;
+    pyproject.toml, which poetry reads its index from, gets a part of its own. Settings that would lead the client
+    elsewhere all the same are listed, and make the command fail.
+    """
+    if client in _PRINTED and (to or check):
+        raise click.UsageError(f"{client} prints, so it takes neither --to nor --check")
+    settings, place = load_settings(), Place.here()
+    to = to.absolute() if to else None
+    index = _index(settings, at)
+    trusted = _trusted(settings, client, ca, index)
+    copy = _copy(client, to, place) if trusted else None
+    inhouse = upload or settings.upload_url
+    door = Door(index, copy, _address(inhouse, "SEKISHO_UPLOAD_URL") if inhouse else None)
+    if client in _PRINTED:
+        _print(client, door, trusted, as_json=as_json)
+        return
+    chosen = _CLIENTS[client]
+    files = chosen.files(door, place, to)
+    found = chosen.astray(door, place, to)
+    if check:
+        found += _undone(client, files, door, trusted, place, to)
+    else:
+        _write(files, copy, trusted, force=force)
+    result = {
+        "client": client,
+        "path": str(files[0].path),
+        "files": [str(file.path) for file in files],
+        "index": index,
+        "ca": str(copy) if copy else None,
+        "fingerprint": fingerprint(trusted) if trusted else None,
+        "variables": chosen.variables(door, place, to),
+        "elsewhere": [row._asdict() for row in found],
+    }
+    emit(result, as_json=as_json, text=lambda: _told(result, found))
+    if found:
+        click.get_current_context().exit(1)
+
+
+def _address(url: str, where: str) -> str:
+    """Return an address that may stand in a file which others can read."""
+    parts = urlsplit(url) if _ADDRESS.fullmatch(url) else None
+    if parts is None or not parts.hostname:
+        raise BadInputError(f"{url[:120]!r} is not an address", where=where)
+    if parts.hostname in _ANYWHERE:
+        raise BadInputError(f"nobody can ask {url}", where=where, todo="set it to the name that clients use")
+    if parts.username or parts.password:
+        raise BadInputError(
+            "the address holds a name or a password",
+            where=where,
+            todo="leave it out: clients' files can be read by others",
         )
-    write_atomically(target, write(index).encode())
-    result = {"client": client, "path": str(target), "index": index, "python": sys.version.split()[0]}
-    emit(result, as_json=as_json, text=lambda: f"{target}: {client} now asks {index} and nothing else")
+    return url
+
+
+def _index(settings: Settings, at: str | None) -> str:
+    frozen = f"@{check_address(at)}/" if at is not None else ""
+    return _address(f"{settings.proxy}/w/{settings.workspace}/{frozen}pypi/simple/", "SEKISHO_PROXY_URL")
+
+
+def _trusted(settings: Settings, client: str, ca: Path | None, index: str) -> bytes | None:
+    """Return the authority to trust. It is never fetched from the service that it shall vouch for."""
+    if client == "twine":  # another service, so what was generated for the proxy says nothing about it
+        path = ca or settings.tls_ca
+    else:
+        path = (ca or settings.trusted_ca) if index.startswith("https:") else None
+    return read_ca(path) if path else None
+
+
+def _copy(client: str, to: Path | None, place: Place) -> Path:
+    """Return where the client finds its own copy of the authority: the data folder is closed to other users."""
+    if client == "dockerfile":
+        return _IN_IMAGE
+    if to and client != "poetry":
+        return to.with_name("sekisho-ca.pem")
+    return place.config / "sekisho" / ("upload-ca.pem" if client == "twine" else "ca.pem")
+
+
+def _write(files: list[ConfigFile], copy: Path | None, trusted: bytes | None, *, force: bool) -> None:
+    ready = [(file, file.whole(force=force)) for file in files]  # none is written unless all can be
+    if copy and trusted:
+        write_atomically(copy, trusted)
+    for file, data in ready:
+        write_atomically(file.path, data, mode=0o600 if file.secret else 0o666)
+
+
+def _undone(
+    client: str, files: list[ConfigFile], door: Door, trusted: bytes | None, place: Place, to: Path | None
+) -> list[Finding]:
+    """Return what is missing of a configuration that should be there."""
+    again = f"run `sekisho configure {client}`"
+    found = [
+        Finding(str(file.path), "it does not say what it should", again) for file in files if not file.written()
+    ]  # fmt: skip
+    if door.ca and (not door.ca.is_file() or door.ca.read_bytes() != trusted):
+        found.append(Finding(str(door.ca), "this is not the authority to trust", again))
+    for name, value in _CLIENTS[client].variables(door, place, to).items():
+        if place.environment.get(name) != value:
+            found.append(Finding(name, f"{client} needs this variable too", f"export {name}={value}"))
+    return found
+
+
+def _print(client: str, door: Door, trusted: bytes | None, *, as_json: bool) -> None:
+    variables = pip.variables(door) | projects.uv_variables(door) | projects.pdm_variables(door)
+    if client == "env":
+        if door.ca and trusted:
+            write_atomically(door.ca, trusted)
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    else:
+        said = fingerprint(trusted) if trusted else ""
+        lines = [f"# its SHA-256 fingerprint is {said}", f"COPY sekisho-ca.pem {door.ca}"] if trusted else []
+        lines += [f'ENV {name}="{value}"' for name, value in variables.items()]
+    emit({"client": client, "variables": variables}, as_json=as_json, text=lambda: "\n".join(lines))
+
+
+def _told(result: dict[str, Any], found: list[Finding]) -> str:
+    client, files = result["client"], ", ".join(result["files"])
+    asks = "is led elsewhere" if found else "asks nothing else"
+    lines = [f"{files}: {client} asks {result['index']} and {asks}"]
+    if result["ca"]:
+        lines.append(f"  it trusts {result['ca']}, SHA-256 {result['fingerprint']}")
+    lines += [f"  it also needs: export {name}={shlex.quote(value)}" for name, value in result["variables"].items()]
+    lines += [printable(f"  {row.where}: {row.what}; do now: {row.todo}") for row in found]
+    return "\n".join(lines)
