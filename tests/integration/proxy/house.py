@@ -23,6 +23,7 @@ from sekisho.settings import Settings
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.sources import Source
 from sekisho.store import write_atomically
+from sekisho.tls import verify_for
 from sekisho_proxy.service import serve
 
 ASK = "http://127.0.0.1:9"
@@ -56,10 +57,16 @@ class House:
     """Keys, settings and policy of one installation."""
 
     def __init__(
-        self, folder: Path, *, upstream: str, portal: str = "http://127.0.0.1:9", replica: bool = False
+        self,
+        folder: Path,
+        *,
+        upstream: str,
+        portal: str = "http://127.0.0.1:9",
+        replica: bool = False,
+        tls: str = "off",
     ) -> None:
         self.settings = Settings(
-            data=folder / "data", proxy_port=0, portal_url=portal, replica=replica, upstream_timeout=2.0
+            data=folder / "data", proxy_port=0, portal_url=portal, replica=replica, upstream_timeout=2.0, tls=tls
         )
         self.signer = Signer.generate()
         self.portal = FakePortal()
@@ -115,7 +122,8 @@ class House:
     def open(self) -> Iterator[httpx2.Client]:
         """Run the service; give a client with its address."""
         listener = listen("127.0.0.1", 0, service="proxy")
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        scheme = "http" if self.settings.tls == "off" else "https"
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         ready, held = threading.Event(), []
 
         async def run() -> None:
@@ -128,7 +136,10 @@ class House:
         thread.start()
         ready.wait(10)
         try:
-            with httpx2.Client(base_url=url, timeout=30, trust_env=False) as client:
+            if scheme == "https":  # the authority is made at the first start
+                until(lambda: self.settings.trusted_ca is not None)
+            verify = verify_for(url, self.settings.trusted_ca)
+            with httpx2.Client(base_url=url, timeout=30, trust_env=False, verify=verify) as client:
                 yield client
         finally:
             loop, stop = held[0]
