@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"https?://[^\s\"'\\<>`$]+")
 
 
 @click.command()
-@click.argument("client", type=click.Choice(sorted([*_CLIENTS, *_PRINTED])))
+@click.argument("client", metavar="CLIENT", type=click.Choice([*_CLIENTS, *_PRINTED]))
 @click.option("--to", type=click.Path(path_type=Path), help="Where to write; default is the client's own file.")
 @click.option("--at", help="Freeze: a revision of the policy, a day as 2026-11-24, or a moment in UTC.")
 @click.option("--ca", type=click.Path(path_type=Path), help="The authority to trust; default is SEKISHO_TLS_CA.")
@@ -53,9 +53,9 @@ def configure(
 ) -> None:
     """Write the configuration of a client: one index, no extra index, never a host outside.
 
-    `env` and `dockerfile` print lines for a shell or an image instead. A file of somebody else is not replaced;
-    pyproject.toml, which poetry reads its index from, gets a part of its own. Settings that would lead the client
-    elsewhere all the same are listed, and make the command fail.
+    CLIENT is pip, pip-tools, uv, poetry, pdm or twine; `env` and `dockerfile` print lines for a shell or an image
+    instead. A file of somebody else is not replaced; pyproject.toml, which poetry reads its index from, gets a part
+    of its own. Settings that would lead the client elsewhere all the same are listed, and make the command fail.
     """
     if client in _PRINTED and (to or check):
         raise click.UsageError(f"{client} prints, so it takes neither --to nor --check")
