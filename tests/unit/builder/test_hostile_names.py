@@ -51,6 +51,8 @@ def test_a_requirement_is_written_anew(text, line):
 
 
 class Watched:
+    ca = None
+
     """A proxy that is there, and a uv that only shows how it was started."""
 
     def __init__(self):
