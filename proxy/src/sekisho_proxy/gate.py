@@ -87,7 +87,7 @@ class Gate:
         door = self.door(view)
         known = self._paths.get((kind, path), ())
         for artifact in known:
-            if door.admits(artifact.sha256, now):
+            if door.has(artifact, now):
                 return artifact
         project = known[0].project if known else _project_of(path)
         raise self.refusal(view, kind, project, now, where=path, of=known)
@@ -103,7 +103,7 @@ class Gate:
         rule, sentence = door.why_not(kind, project, now)
         if door.artifacts(kind, project, now):
             rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {view.workspace}"
-            if any(self._present(view.workspace).admits(artifact.sha256, now) for artifact in of):
+            if any(self._present(view.workspace).has(artifact, now) for artifact in of):
                 rule, sentence = door.not_then(f"this file of {project}")
         return NotAdmittedError(
             f"Sekisho refused {project}: {sentence} (rule {rule})",

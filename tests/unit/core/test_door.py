@@ -60,6 +60,15 @@ def test_a_hard_denial_beats_an_approval():
     assert door.projects("pypi", NOW) == ("six",)
 
 
+def test_the_same_bytes_under_another_name_are_another_file():
+    twin = artifact("twin", sha256=NUMPY.sha256)
+    door = _door(signed(NUMPY), signed(twin), rules=[NO_NUMPY])
+    assert door.admits(NUMPY.sha256, NOW) == twin
+    assert door.has(twin, NOW)
+    assert not door.has(NUMPY, NOW)
+    assert not door.has(twin.model_copy(update={"source": "other"}), NOW)
+
+
 def test_other_rules_do_not_close_a_door_that_an_approver_opened():
     assert _door(signed(artifact(yanked="broken")), rules=[{"id": "y", "check": "yanked", "then": "deny"}]).hashes(NOW)
 

@@ -152,6 +152,14 @@ class Door:
                 return entry.artifact
         return None
 
+    def has(self, artifact: Artifact, now: datetime) -> bool:
+        """Tell whether the workspace may have this file now by its own name: what is denied stays so as a twin."""
+        return any(
+            entry.artifact.path == artifact.path and entry.artifact.source == artifact.source
+            for entry in self._by_hash.get(artifact.sha256, ())
+            if self._holds(entry, now)
+        )
+
     def artifacts(self, kind: Kind, project: str, now: datetime) -> tuple[Artifact, ...]:
         """Return the files of ``project`` that the workspace may have now, each once, sorted by file name."""
         return tuple(row.artifact for row in self.admitted(kind, project, now))
