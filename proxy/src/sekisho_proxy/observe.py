@@ -94,9 +94,11 @@ def route_of(path: str) -> str:
     """Return the kind of address that ``path`` is: one of a few words."""
     first, _, rest = path[1:].partition("/")
     if first == "w":
+        if "/pypi/" in rest and rest.rstrip("/").endswith("/json"):
+            return "json"
         if "/pypi/simple" in rest:
             return "page"
         if "/pypi/files/" in rest:
-            return "metadata" if rest.endswith(".metadata") else "file"
+            return next((beside for beside in ("metadata", "provenance") if rest.endswith(f".{beside}")), "file")
         return "denied" if "/denied/" in rest else "other"
     return first if first in {"candidates", "quarantine", "healthz", "readyz", "metrics", "api"} else "other"

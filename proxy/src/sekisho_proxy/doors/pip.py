@@ -16,11 +16,13 @@ from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
 from sekisho_proxy.origin import Origins
 from sekisho_proxy.pages.book import Book
+from sekisho_proxy.pages.legacy import LegacyBook
 from sekisho_proxy.provenance import MEDIA_TYPE
 from sekisho_proxy.ranges import UnsatisfiableError, wanted
 from sekisho_proxy.upstream.reach import Reach
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
+_LEGACY = re.compile(r"pypi/(?:simple/pypi/|pypi/|(?!simple/|files/|pypi/))([^/]{1,200})/(?:([^/]{1,200})/)?json/?")
 _KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 _ASK_AGAIN = (b"cache-control", b"no-cache")
 _BYTES = (b"content-type", b"application/octet-stream")
@@ -29,13 +31,14 @@ _CACHE = ((b"cache-status", b"sekisho; fwd=miss; stored"), (b"cache-status", b"s
 
 
 class PipDoor:
-    """Serves ``/w/<workspace>/pypi/…`` and ``/w/<workspace>/denied/…``."""
+    """Serves ``/w/<workspace>/pypi/…``, simple and legacy, and ``/w/<workspace>/denied/…``."""
 
     def __init__(
         self, gate: Gate, book: Book, holdings: Holdings, reach: Reach | None, clock: Clock, origin: Origins
     ) -> None:
         self._gate = gate
         self._book = book
+        self._legacy = LegacyBook(book, gate, holdings)
         self._holdings = holdings
         self._reach = reach
         self._clock = clock
@@ -48,10 +51,12 @@ class PipDoor:
         workspace, _, rest = request.path.removeprefix("/w/").partition("/")
         if not _SLUG.fullmatch(workspace):
             raise NotFoundError("there is no such workspace", where=request.path[:200])
-        view = View(workspace)
+        view, door = View(workspace), f"/w/{workspace}"
         if rest.startswith("@"):
             address, _, rest = rest[1:].partition("/")
-            view = self._gate.frozen(workspace, address)
+            view, door = self._gate.frozen(workspace, address), f"{door}/@{quote(address, safe=':')}"
+        if rest.startswith("pypi/") and (wanted := legacy_address(rest)):
+            return await self._legacy_page(request, view, door, *wanted)
         if rest.startswith("pypi/simple/"):
             if self._reach:
                 await self._reach.known()
@@ -64,6 +69,12 @@ class PipDoor:
         if rest == "pypi/simple":
             return redirect(f"{request.path}/")
         raise NotFoundError("there is nothing at this address", where=request.path)
+
+    async def _legacy_page(self, request: Request, view: View, door: str, name: str, release: str | None) -> Reply:
+        if self._reach:
+            await self._reach.known()
+        page = self._legacy.page(view, door, _normal(name), release, self._clock())
+        return await page.answer(request, self._origin)
 
     async def _page(self, request: Request, view: View, rest: str) -> Reply:
         name, slash, more = rest.partition("/")
@@ -121,6 +132,16 @@ def _whole(request: Request, data: bytes, kind: tuple[bytes, bytes], keep: tuple
     etag = f'"{sha256_hex(data)}"'
     shared = (kind, keep, (b"etag", etag.encode()))
     return Reply(304, shared) if matches(request.header(b"if-none-match"), etag) else Reply(200, shared, data)
+
+
+def legacy_address(rest: str) -> tuple[str, str | None] | None:
+    """Return (name, release) that a path below a door asks of the legacy JSON API, or ``None`` for another path.
+
+    Clients make the address from the index's: beside ``simple/``, or at ``pypi/`` below or beside it. So a project
+    named ``simple``, ``files`` or ``pypi`` is found at ``pypi/pypi/<name>/json`` only.
+    """
+    match = _LEGACY.fullmatch(rest)
+    return (match[1], match[2]) if match else None
 
 
 def redirect(path: str) -> Reply:

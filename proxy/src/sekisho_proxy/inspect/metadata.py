@@ -95,6 +95,29 @@ def stated(metadata: bytes) -> dict[str, object]:
     }
 
 
+def described(metadata: bytes) -> dict[str, object]:
+    """Return what METADATA tells of its release, under PyPI's own names. A field that is there twice is unknown.
+
+    Raises ``CorruptError`` as ``stated`` does.
+    """
+    raw, _ = parse_email(_headers(metadata))
+    keywords = raw.get("keywords")
+    return {
+        "author": raw.get("author"),
+        "author_email": raw.get("author_email"),
+        "classifiers": raw.get("classifiers", []),
+        "keywords": ",".join(keywords) if keywords else None,
+        "license": raw.get("license"),
+        "license_expression": raw.get("license_expression"),
+        "maintainer": raw.get("maintainer"),
+        "maintainer_email": raw.get("maintainer_email"),
+        "provides_extra": raw.get("provides_extra", []),
+        "requires_dist": raw.get("requires_dist", []),
+        "requires_python": raw.get("requires_python"),
+        "summary": raw.get("summary"),
+    }
+
+
 def _headers(metadata: bytes) -> bytes:
     """Return what is before the body, if that is of a bearable size, with the line ends that e-mail knows as one."""
     head = metadata.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[0]

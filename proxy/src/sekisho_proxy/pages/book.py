@@ -13,7 +13,7 @@ from sekisho.model import Artifact, Kind
 from sekisho.policy.snapshot import Admitted
 from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
-from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.holdings import Holdings, NotHereError
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.tombstone import tombstones
@@ -21,7 +21,7 @@ from sekisho_proxy.pages.value import FileRow, LatePage, ProjectList, ProjectPag
 from sekisho_proxy.refusal import refusal_of
 from sekisho_proxy.upstream.reach import Reach
 
-_KIND: Kind = "pypi"
+KIND: Kind = "pypi"
 _MOST_PAGES = 4096
 _MOST_FROZEN_ROWS = 50_000
 """Some 50 MB of frozen pages, at about 1 KB for a file in all forms."""
@@ -42,12 +42,12 @@ class Book:
     def project(self, view: View, project: str, now: datetime) -> BuiltPage:
         """Return the page of a (normalised) project; one with nothing to offer has tombstones."""
         door = self._gate.door(view)
-        shared = View(view.workspace, door.settled(_KIND, project))
+        shared = View(view.workspace, door.settled(KIND, project))
         found = self._find(shared, project, now)
         if found:
             return found
-        approved = door.admitted(_KIND, project, now)
-        offered = [row for row in approved if self._offers(row.artifact)]
+        approved = door.admitted(KIND, project, now)
+        offered = self._offered(approved)
         if offered:
             attested = self._attested(shared, offered)
             page: LatePage | ProjectPage = LatePage(
@@ -57,12 +57,28 @@ class Book:
             )
             built = BuiltPage(page)
         else:
-            rule, sentence = self._why_not_here(project) if approved else door.why_not(_KIND, project, now)
+            rule, sentence = self._why_not_here(project) if approved else door.why_not(KIND, project, now)
             page = tombstones(project, rule, sentence, self._gate.ask())
-            built = BuiltPage(page, refusal=refusal_of(view.workspace, _KIND, project, rule))
+            built = BuiltPage(page, refusal=refusal_of(view.workspace, KIND, project, rule))
         if approved or shared.as_of is None:  # a frozen refusal names its own date, so it is nobody else's
-            self._keep(shared, project, built, door.next_expiry(_KIND, project, now), rows=page.rows)
+            self._keep(shared, project, built, door.next_expiry(KIND, project, now), rows=page.rows)
         return built
+
+    def offered(self, view: View, project: str, now: datetime) -> list[Admitted]:
+        """Return the files of a project that the view has and that can be served.
+
+        Raises ``NotHereError`` if it has some of which none can be served.
+        """
+        approved = self._gate.door(view).admitted(KIND, project, now)
+        offered = self._offered(approved)
+        if approved and not offered:
+            raise NotHereError(
+                self._why_not_here(project)[1], where=project, todo="try again later, or import a bundle"
+            )
+        return offered
+
+    def _offered(self, approved: Sequence[Admitted]) -> list[Admitted]:
+        return [row for row in approved if self._offers(row.artifact)]
 
     def _attested(self, view: View, offered: Sequence[Admitted]) -> Mapping[str, str]:
         """Return where the provenance of files is that have one to give, by the files' sha256.
@@ -87,10 +103,10 @@ class Book:
         if found:
             return found
         door = self._gate.door(view)
-        names = door.projects(_KIND, now)
+        names = door.projects(KIND, now)
         if self._reach is None or self._reach.away:
-            names = tuple(name for name in names if any(map(self._offers, door.artifacts(_KIND, name, now))))
-        ends = [end for name in names if (end := door.next_expiry(_KIND, name, now))]
+            names = tuple(name for name in names if any(map(self._offers, door.artifacts(KIND, name, now))))
+        ends = [end for name in names if (end := door.next_expiry(KIND, name, now))]
         built = BuiltPage(ProjectList(names))
         self._keep(view, "", built, min(ends, default=None), rows=len(names))
         return built
@@ -103,8 +119,12 @@ class Book:
             return "not-imported", f"{project} is in no imported bundle"
         return "source-away", f"{project} is approved, but not here yet, and its source cannot be reached"
 
+    def turn(self) -> tuple[int, int]:
+        """Return a value that changes when any page may have changed."""
+        return self._held.turn, self._reach.turn if self._reach else 0
+
     def _find(self, view: View, project: str, now: datetime) -> BuiltPage | None:
-        turn = self._held.turn, self._reach.turn if self._reach else 0
+        turn = self.turn()
         if self._turn != turn:
             self._turn = turn
             self._pages.clear()
@@ -133,7 +153,7 @@ def approved_page(
     """
     rows = tuple(_row(row, measured, attested.get(row.artifact.sha256)) for row in admitted)
     releases = {row.artifact.release for row in admitted}
-    return ProjectPage(project, tuple(sorted(releases, key=_order)), rows, _status(admitted))
+    return ProjectPage(project, tuple(sorted(releases, key=order)), rows, _status(admitted))
 
 
 def _row(admitted: Admitted, measured: Measured, provenance: str | None) -> FileRow:
@@ -168,7 +188,8 @@ def _status(admitted: Sequence[Admitted]) -> Status | None:
     return Status(marker, index.get("project-status-reason", "")) if marker else None
 
 
-def _order(release: str) -> tuple[bool, Version | str]:
+def order(release: str) -> tuple[bool, Version | str]:
+    """Return a release's place among others; what is no version comes first."""
     try:
         return True, Version(release)
     except InvalidVersion:

@@ -78,7 +78,7 @@ class BuiltPage:
         refusal: Refusal | None = None,
         only_json: bool = False,
     ) -> None:
-        self._value = value
+        self.value = value
         self._quick = quick
         self._headers = headers
         self._refusal = refusal
@@ -93,12 +93,12 @@ class BuiltPage:
         packed = coding(request.header(b"accept-encoding"))
         if kind is None or packed is None:
             return self._not_acceptable()
-        form = _Form(kind, packed, origin(request) if self._value.names_origin else "")
+        form = _Form(kind, packed, origin(request) if self.value.names_origin else "")
         built = self._built.get(form) or await self._prepare(form)
         return built.unchanged if matches(request.header(b"if-none-match"), built.etag) else built.whole
 
     async def _prepare(self, form: _Form) -> _Built:
-        if self._value.rows < _MANY_ROWS:
+        if self.value.rows < _MANY_ROWS:
             return self._keep(form, self._build(form))
         return await self._flights.once(form, lambda: self._build_aside(form))
 
@@ -116,7 +116,7 @@ class BuiltPage:
 
     def _build(self, form: _Form) -> _Built:
         is_json = form.kind in {JSON, PLAIN_JSON}
-        body = (self._value.to_json if is_json else self._value.to_html)(form.origin)
+        body = (self.value.to_json if is_json else self.value.to_html)(form.origin)
         body = _pack(body, form.coding, quick=self._quick)
         etag = f'"{sha256(form.kind.encode() + body).hexdigest()[:40]}"'
         shared: Headers = (

@@ -144,7 +144,8 @@ class ProjectList(NamedTuple):
 
 
 def _dump(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Serialise; half a surrogate pair, which a source can send but UTF-8 cannot hold, becomes a question mark."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _anchor(row: FileRow, origin: str) -> str:
@@ -169,4 +170,4 @@ def _html(title: str, anchors: Iterable[str], metas: dict[str, str] | None = Non
     return (
         f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">{head}<title>{escape(title)}</title></head>\n'
         f"<body><h1>{escape(title)}</h1>\n{lines}</body></html>\n"
-    ).encode()
+    ).encode(errors="replace")
