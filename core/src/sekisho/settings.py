@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         Path("~/.cache/sekisho/bases").expanduser(), description="base images that were built here, by lock digest"
     )
     upstream_timeout: float = Field(20.0, gt=0, description="seconds without a byte until an upstream counts as down")
+    source_logins: Path | None = Field(
+        None, description="netrc file with the logins of sources by host; default `data`/sources.netrc if it is there"
+    )
     log_level: Level = Field("warning", description="what services log: `info` has a line for each request")
     log_format: Format = Field("text", description="how they log it: `text`, or `json` with one object a line")
     debian_mirror: str | None = Field(None, description="mirror that base images are built from; default mmdebstrap's")

@@ -28,9 +28,9 @@ def normalize_pattern(kind: Kind, text: str) -> str:
 
     Raises ``BadInputError`` for a star anywhere else, and for what no name can begin with.
     """
-    if not text.endswith("*"):
+    if "*" not in text:
         return normalize_project(kind, text)
-    prefix = text[:-1]
+    prefix = text.removesuffix("*")
     if prefix and (len(prefix) > _LONGEST or not _PREFIX.get(kind, _OTHER_PREFIX).fullmatch(prefix)):
         raise BadInputError(
             f"{text[:80]!r} is neither a name nor the beginning of one", todo="write NAME or BEGINNING*, as in acme-*"

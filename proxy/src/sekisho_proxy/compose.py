@@ -32,6 +32,7 @@ from sekisho_proxy.pages.book import Book
 from sekisho_proxy.quarantine import Quarantine
 from sekisho_proxy.routes import Routes
 from sekisho_proxy.upstream.fetcher import make_client
+from sekisho_proxy.upstream.logins import read_logins
 from sekisho_proxy.upstream.reach import Reach
 from sekisho_proxy.upstream.sources import Upstreams
 
@@ -75,6 +76,7 @@ async def open_store(
                 DiskCache(folder / "pages"),
                 timeout=settings.upstream_timeout,
                 clock=lambda: clock().timestamp(),
+                logins=read_logins(settings.source_logins, settings.data / "sources.netrc"),
             )
         holdings = Holdings(folder, held.present, upstreams)
         stack.push_async_callback(holdings.close)

@@ -115,6 +115,15 @@ def test_yaml_that_cannot_be_built_is_bad_input(text):
         ("sources: [{id: a, url: 'http://x/', verify: false}]", "verify"),
         ("sources: [{id: 'a/b', preset: pypi}]", "id"),
         ("sources: [{id: a, preset: other}]", "preset"),
+        ("sources: [{id: a, url: 'https://me:secret@x/'}]", "holds a login"),
+        ("sources: [{id: a, url: 'http://x/', owns: ['*-acme']}]", "neither a name nor the beginning"),
+        ("sources: [{id: a, url: 'http://x/', owns: ['ac*me']}]", "neither a name nor the beginning"),
+        ("sources: [{id: a, url: 'http://x/', owns: ['-*']}]", "neither a name nor the beginning"),
+        ("sources: [{id: a, url: 'http://x/', owns: ['\uff41cme-*']}]", "neither a name nor the beginning"),
+        ("sources: [{id: a, url: 'http://x/', owns: [acme-*]}, {id: b, preset: pypi, owns: [Acme.*]}]", "both own"),
+        ("sources: [{id: a, url: 'http://x/', owns: [a_b]}, {id: b, preset: pypi, owns: [A-B]}]", "both own"),
+        ("sources: [{id: a, url: 'http://x/', serves: owned}]", "owns nothing"),
+        ("sources: [{id: a, url: 'http://x/', serves: all}]", "serves"),
     ],
 )
 def test_sources_that_do_not_hold_together_are_refused(text, why):

@@ -44,13 +44,13 @@ class Bytes:
         self.ranges.append(len(part))
         assert len(part) <= limit
         stated = {"content-range": f"bytes {start}-{start + len(part) - 1}/{len(self.data)}"}
-        return Answer(206, stated, part)
+        return Answer(206, stated, part, _url)
 
     async def get(self, _url, *, limit, headers):
         assert headers
         if len(self.data) > limit:
             raise UpstreamError("too long")
-        return Answer(200, {"content-type": self.kind}, self.data)
+        return Answer(200, {"content-type": self.kind}, self.data, _url)
 
     def require(self, response, *_):
         return response

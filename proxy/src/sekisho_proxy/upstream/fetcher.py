@@ -5,7 +5,7 @@ Foreign exceptions end here: what leaves is ``UpstreamError`` naming source and 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -13,6 +13,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from sekisho.errors import CorruptError, NotFoundError, UpstreamError
+from sekisho_proxy.upstream.address import watch_address
+from sekisho_proxy.upstream.logins import Logins
 from sekisho_proxy.upstream.place import Place
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -25,11 +27,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; header names in any case."""
+    """A whole answer; header names in any case. ``url`` is where it came from in the end."""
 
     status_code: int
     headers: Mapping[str, str]
     content: bytes
+    url: str
 
 
 def make_client(timeout: float, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
@@ -50,8 +53,11 @@ class _TransientError(Exception):
 class Fetcher:
     """Requests to one source."""
 
-    def __init__(self, client: httpx2.AsyncClient, place: Place, *, timeout: float) -> None:
+    def __init__(
+        self, client: httpx2.AsyncClient, place: Place, *, timeout: float, logins: Logins | None = None
+    ) -> None:
         self._client = client
+        self._logins = logins or Logins()
         self.place = place
         self._timeout = timeout
 
@@ -86,7 +92,7 @@ class Fetcher:
             whole += chunk
             if len(whole) > limit:
                 raise UpstreamError(f"source {self.place.id!r} sent more than {limit} bytes", where=_path(url))
-        return Answer(response.status_code, response.headers, bytes(whole))
+        return Answer(response.status_code, response.headers, bytes(whole), str(response.url))
 
     async def download(self, url: str, write: Callable[[], Callable[[bytes], None]], *, limit: int) -> None:
         """Stream a file of at most ``limit`` bytes. ``write()`` begins anew and returns what takes each chunk.
@@ -134,7 +140,7 @@ class Fetcher:
     async def _open(self, url: str, headers: dict[str, str], *, raw: bool) -> AsyncIterator[httpx2.Response]:
         sent = {**headers, "accept-encoding": "identity"} if raw else headers
         for _ in range(_MOST_REDIRECTS + 1):
-            async with self._client.stream("GET", self.place.admit(url), headers=sent) as response:
+            async with self._ask(self.place.admit(url), sent) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
                     url = urljoin(url, response.headers["location"])
                     continue
@@ -145,9 +151,21 @@ class Fetcher:
                 return
         raise UpstreamError(f"source {self.place.id!r} redirects in a circle", where=_path(url))
 
+    def _ask(self, url: str, headers: dict[str, str]) -> AbstractAsyncContextManager[httpx2.Response]:
+        private = self.place.private
+        sent = {**headers, **self._logins.header(url, private=private)}
+        watch = {"trace": watch_address(url, self.place.id, private=private)}
+        return self._client.stream("GET", url, headers=sent, extensions=watch)
+
     def _status(self, response: httpx2.Response | Answer, url: str) -> NotFoundError | UpstreamError:
         if response.status_code in {404, 410}:
             return NotFoundError(f"source {self.place.id!r} does not have this", where=_path(url))
+        if response.status_code in {401, 403}:
+            return UpstreamError(
+                f"source {self.place.id!r} answers {response.status_code}",
+                where=_path(url),
+                todo="see in docs/how-to/sources.md how the proxy is given a login",
+            )
         return UpstreamError(f"source {self.place.id!r} answers {response.status_code}", where=_path(url))
 
     def require(self, response: Answer, url: str, *statuses: int) -> Answer:

@@ -5,16 +5,21 @@ from urllib.parse import SplitResult, urlsplit
 
 from sekisho.errors import BadInputError, UpstreamError
 from sekisho.sources import Source
+from sekisho_proxy.upstream.logins import host_of
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A source's addresses. ``files`` are the bases that an artifact's ``path`` is looked for under, in order."""
+    """A source's addresses. ``files`` are the bases that an artifact's ``path`` is looked for under, in order.
+
+    ``private`` says that its hosts may have private addresses.
+    """
 
     id: str
     index: str
     files: tuple[str, ...]
     hosts: frozenset[str]
+    private: bool = False
 
     def admit(self, url: str) -> str:
         """Return ``url`` if its host is one of the source's; raise ``UpstreamError`` naming the host otherwise.
@@ -41,12 +46,9 @@ def _split(url: str) -> SplitResult:
 
 def _host(parts: SplitResult) -> str:
     try:
-        port = parts.port
+        return host_of(parts.scheme, parts.hostname or "", parts.port)
     except ValueError:
         return ""
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    name = (parts.hostname or "").lower()
-    return name if port in {None, usual} else f"{name}:{port}"
 
 
 def _well_known() -> tuple[str, str]:
@@ -68,4 +70,5 @@ def locate(source: Source) -> Place:
         index=index.rstrip("/") + "/",
         files=tuple(f"{parts.scheme}://{name}/" for name in (*file_hosts, parts.netloc)),
         hosts=frozenset({own, *(name.lower() for name in file_hosts)}),
+        private=source.private,
     )

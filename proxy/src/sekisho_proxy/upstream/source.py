@@ -103,7 +103,7 @@ class CachedPages:
             raise UpstreamError(
                 f"source {self._fetcher.place.id!r} sent HTML of more than {_HTML_LIMIT} bytes", where=url
             )
-        return _Raw(url, response.headers.get("etag", ""), kind, self._clock(), response.content)
+        return _Raw(response.url, response.headers.get("etag", ""), kind, self._clock(), response.content)
 
     async def _parse(self, project: str, raw: _Raw, *, stale: bool = False) -> Page:
         place = self._fetcher.place.id

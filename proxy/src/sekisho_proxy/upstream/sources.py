@@ -16,6 +16,7 @@ from sekisho.store import BlobStore, Incoming
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.denied import UndeniedPages
 from sekisho_proxy.upstream.fetcher import Fetcher
+from sekisho_proxy.upstream.logins import Logins
 from sekisho_proxy.upstream.ordered import OrderedPages
 from sekisho_proxy.upstream.place import locate
 from sekisho_proxy.upstream.source import CachedPages, Pages
@@ -39,8 +40,10 @@ class Upstreams:
         *,
         timeout: float,
         clock: Callable[[], float] = time.time,
+        logins: Logins | None = None,
     ) -> None:
         self._client = client
+        self._logins = logins
         self._disk = disk
         self._timeout = timeout
         self._clock = clock
@@ -49,7 +52,7 @@ class Upstreams:
 
     def _build(self, source: Source) -> tuple[Fetcher, CachedPages]:
         if source not in self._built:
-            fetcher = Fetcher(self._client, locate(source), timeout=self._timeout)
+            fetcher = Fetcher(self._client, locate(source), timeout=self._timeout, logins=self._logins)
             self._built[source] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock)
         return self._built[source]
 
