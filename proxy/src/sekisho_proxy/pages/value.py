@@ -5,12 +5,13 @@ project status (PEP 792). PEP 833 froze the HTML form, so JSON is the model and 
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
 
 API_VERSION = "1.4"
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _META = {"api-version": API_VERSION}
 
 
@@ -81,8 +82,8 @@ class ProjectPage(NamedTuple):
     def to_json(self, origin: str = "") -> bytes:
         """Render the JSON form."""
         status = {"project-status": self.status.plain()} if self.status else {}
-        files = [row.plain(origin) for row in self.files]
-        return _dump({"meta": _META, "name": self.project, **status, "versions": self.versions, "files": files})
+        head = {"meta": _META, "name": self.project, **status, "versions": self.versions}
+        return _dump(head, "files", (row.plain(origin) for row in self.files))
 
     def to_html(self, origin: str = "") -> bytes:
         """Render the HTML form."""
@@ -136,16 +137,20 @@ class ProjectList(NamedTuple):
 
     def to_json(self, _origin: str = "") -> bytes:
         """Render the JSON form."""
-        return _dump({"meta": _META, "projects": [{"name": name} for name in self.projects]})
+        return _dump({"meta": _META}, "projects", ({"name": name} for name in self.projects))
 
     def to_html(self, _origin: str = "") -> bytes:
         """Render the HTML form."""
         return _html("Projects", (f'<a href="{escape(name)}/">{escape(name)}</a>' for name in self.projects))
 
 
-def _dump(value: object) -> bytes:
-    """Serialise; half a surrogate pair, which a source can send but UTF-8 cannot hold, becomes a question mark."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+def _dump(head: Mapping[str, object], key: str, rows: Iterable[object]) -> bytes:
+    """Serialise an object whose last key has many rows, one by one: a single call would hold the interpreter for long.
+
+    Half a surrogate pair, which a source can send but UTF-8 cannot hold, becomes a question mark.
+    """
+    many = ",".join(map(_compact, rows))
+    return f'{_compact(head)[:-1]},"{key}":[{many}]}}'.encode(errors="replace")
 
 
 def _anchor(row: FileRow, origin: str) -> str:
