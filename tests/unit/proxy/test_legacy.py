@@ -1,11 +1,12 @@
 """The legacy JSON API: which addresses it has, and which release a page is about."""
 
 import pytest
+from pip._internal.models.link import Link
 
 from sekisho.policy.snapshot import Admitted
 from sekisho_proxy.doors.pip import legacy_address
 from sekisho_proxy.inspect.metadata import described
-from sekisho_proxy.pages.legacy import _newest, _of
+from sekisho_proxy.pages.legacy import _file, _newest, _of
 from tests.records import NOW, artifact
 
 
@@ -68,3 +69,10 @@ def test_a_release_is_found_by_every_spelling():
 def test_what_metadata_says_twice_is_unknown():
     told = described(b"Metadata-Version: 2.4\nName: a\nVersion: 1\nSummary: x\nSummary: y\nRequires-Dist: b\n\nbody")
     assert (told["summary"], told["requires_dist"]) == (None, ["b"])
+
+
+@pytest.mark.parametrize("path", ["p/torch-2+cu118.whl", "p/torch-2%2Bcu118.whl", "p/a b.whl", "p/@b/c:d.whl"])
+def test_a_files_url_is_spelled_as_pip_spells_it(path):
+    [row] = _rows("1.0", path=path.replace(" ", "%20"))
+    link = Link.from_json({"url": f"../../files/{row.artifact.path}"}, "https://x.example/w/everyone/pypi/simple/a/")
+    assert _file(row, "https://x.example/w/everyone/pypi/files/")["url"] == link.url

@@ -54,7 +54,7 @@ class PipDoor:
         view, door = View(workspace), f"/w/{workspace}"
         if rest.startswith("@"):
             address, _, rest = rest[1:].partition("/")
-            view, door = self._gate.frozen(workspace, address), f"{door}/@{quote(address, safe=':')}"
+            view, door = self._gate.frozen(workspace, address), f"{door}/@{quote(address)}"
         if rest.startswith("pypi/") and (wanted := legacy_address(rest)):
             return await self._legacy_page(request, view, door, *wanted)
         if rest.startswith("pypi/simple/"):

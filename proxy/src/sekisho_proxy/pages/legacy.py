@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, unquote
 
 from packaging.version import InvalidVersion, Version
 
@@ -169,7 +170,7 @@ def _file(admitted: Admitted, base: str) -> dict[str, Any]:
         "size": artifact.size or None,
         "upload_time": uploaded.isoformat(timespec="seconds"),
         "upload_time_iso_8601": f"{uploaded.isoformat(timespec='microseconds')}Z",
-        "url": base + artifact.path,
+        "url": base + quote(unquote(artifact.path), safe="/@"),  # as pip writes it, with which pip-tools compares
         "yanked": artifact.yanked is not None,
         "yanked_reason": artifact.yanked or None,
     }
