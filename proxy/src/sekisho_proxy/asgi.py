@@ -36,7 +36,7 @@ class App:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        query = scope["query_string"].decode("latin-1")
+        query = scope.get("query_string", b"").decode("latin-1")
         request = Request(
             scope["method"], scope["path"], dict(scope["headers"]), receive, query, scope.get("scheme", "http")
         )
