@@ -1,9 +1,13 @@
 """Ask, wait, approve, lock, carry over, install: without a container engine."""
 
+import hashlib
 import json
 import shutil
 
+import httpx2
+
 from sekisho.lock import pins
+from sekisho_proxy.negotiate import JSON
 from tests.integration.line.outside import until
 from tests.integration.line.site import SEKISHO, Process, Site, free_port, kinds
 from tests.integration.proxy.house import run_pip, run_uv
@@ -21,7 +25,16 @@ def carry_over(site, folder):
     return closed
 
 
-def test_the_line_from_a_request_to_a_replica(site, registry, tiny, tmp_path):
+def listed(door, project):
+    """Return a project's page, and the only file on it."""
+    page = httpx2.get(f"{door}/w/everyone/pypi/simple/{project}/", headers={"accept": JSON}).raise_for_status().json()
+    [row] = page["files"]
+    return page, row
+
+
+def test_the_line_from_a_request_to_a_replica(site, outside, registry, tiny, tmp_path):
+    outside.sizes = outside.metadata = False  # as most mirrors are
+    outside.provenance, outside.status = True, {"status": "deprecated", "reason": "old"}
     registry.app.hold()  # so that it stays at the lock, which is all that is needed here
     site.define("tool", ["alpha", "gamma"], tiny)
     said = site.ok("request", "--image", "tool", "--reason", "for the tests", "--wait", who="ana").stdout
@@ -50,6 +63,12 @@ def test_the_line_from_a_request_to_a_replica(site, registry, tiny, tmp_path):
     replica = Process([SEKISHO, "proxy", "serve"], closed.environment(), closed.folder, "up")
     try:
         replica.wait_for(f"{closed.proxy}/readyz")
+        for wheel in outside.wheels[:3]:
+            page, row = listed(closed.proxy, wheel.project)
+            assert row["size"] == len(wheel.data)
+            assert row["core-metadata"] == {"sha256": hashlib.sha256(wheel.metadata).hexdigest()}
+            assert httpx2.get(row["provenance"]).content == wheel.provenance()
+            assert page["project-status"] == outside.status
         index = f"{closed.proxy}/w/everyone/pypi/simple/"
         for install, name in ((run_pip, "pip"), (run_uv, "uv")):
             done = install(index, tmp_path, "alpha", "gamma==3.0")
