@@ -38,12 +38,10 @@ def run(place: Place, say: Say, *, quick: bool) -> list[Row]:
     shutil.rmtree(place.work, ignore_errors=True)
     place.work.mkdir(parents=True)
     rows: list[Row] = []
-    try:
-        with open_site(place, say, quick=quick) as site:
-            for name, measure in MEASURES:
-                rows += taken(name, lambda measure=measure: measure(site))  # type: ignore[misc]
-    finally:
-        shutil.rmtree(place.work, ignore_errors=True)
+    with open_site(place, say, quick=quick) as site:
+        for name, measure in MEASURES:
+            rows += taken(name, lambda measure=measure: measure(site))  # type: ignore[misc]
+    shutil.rmtree(place.work)
     return rows
 
 
@@ -66,7 +64,7 @@ def main() -> int:
     try:
         rows = run(place, lambda what: told.print(f"{time.monotonic() - began:6.1f} s  {what}"), quick=given.quick)
     except MeasureError as error:
-        told.print(f"bench: {error}", style="red")
+        told.print(f"bench: {error}\nbench: the servers' logs are in {place.work}", style="red")
         return 1
     except KeyboardInterrupt:
         told.print("bench: stopped; every server has been ended")

@@ -122,11 +122,12 @@ def resolved(portal: Portal, taken: Taken) -> list[SignedApproval]:
 def whole_page(portal: Portal, taken: Taken, project: str, *scope: str) -> SignedApproval:
     """Approve every file of a project's page, with the hash of some METADATA for each wheel."""
     files = []
+    known = {wheel.row["filename"]: wheel.metadata for wheel in taken.wheels}
     for row in taken.pages[project]["files"]:
-        index = {}
-        if row["filename"].endswith(".whl"):
-            index["core-metadata"] = hashlib.sha256(row["filename"].encode()).hexdigest()
-        files.append(artifact_of(SOURCE, project, _release(row["filename"]), row, index))
+        name, index = row["filename"], {}
+        if name.endswith(".whl"):
+            index["core-metadata"] = hashlib.sha256(known.get(name, name.encode())).hexdigest()
+        files.append(artifact_of(SOURCE, project, _release(name), row, index))
     return portal.approve(files, *scope)
 
 
