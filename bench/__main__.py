@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from bench import changes, firsts, pages, sets
+from bench import changes, firsts, pages, past, sets
 from bench.place import MeasureError, Place
 from bench.rows import Row, dump, table
 from bench.site import Say, Site, open_site
@@ -29,8 +29,9 @@ MEASURES: Sequence[tuple[str, Measure]] = (
     ("many clients ask first", firsts.measure_crowd),
     ("approval and revocation", changes.measure),
     ("start", firsts.measure_start),
+    ("a portal with a past", past.measure),
 )
-"""In this order: memory is read after the set, and starting again comes last."""
+"""In this order: memory is read after the set, and starting again comes after all else that is asked of a server."""
 
 
 def run(place: Place, say: Say, *, quick: bool) -> list[Row]:

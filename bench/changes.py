@@ -15,7 +15,6 @@ from bench.rows import Row
 from bench.site import Site
 
 _ROUNDS = 5
-_PATIENCE = 20.0
 Shown = Callable[[httpx2.Client], bool]
 """Tells whether a route shows the file now."""
 
@@ -61,7 +60,7 @@ def routes_of(peer: Peer, wheel: Wheel) -> dict[str, Shown]:
     return routes
 
 
-def follow(routes: dict[str, Shown], *, shown: bool) -> float:
+def follow(routes: dict[str, Shown], *, shown: bool, patience: float = 20.0) -> float:
     """Return the seconds until every route shows the file, or none does; each is asked until it does so once."""
     began = time.perf_counter()
     left = dict(routes)
@@ -69,8 +68,8 @@ def follow(routes: dict[str, Shown], *, shown: bool) -> float:
         while left:
             for route in _changed(client, left, shown=shown):
                 del left[route]
-            if time.perf_counter() - began > _PATIENCE:
-                raise MeasureError(f"after {_PATIENCE:.0f} s these routes are as before: {', '.join(left)}")
+            if time.perf_counter() - began > patience:
+                raise MeasureError(f"after {patience:.0f} s these routes are as before: {', '.join(left)}")
             time.sleep(0.002)
     return time.perf_counter() - began
 

@@ -22,7 +22,7 @@ from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
 
 SOURCE = "upstream"
-_RULES = """
+RULES = """
 version: 1
 ask: {ask}
 rules:
@@ -73,7 +73,7 @@ class Portal:
         self._sequence += 1
         snapshot = compile_snapshot(
             Allowlist(approvals=tuple(approvals)),
-            parse_policy(_RULES.format(ask=self.url)),
+            parse_policy(RULES.format(ask=self.url)),
             (self._source,),
             revision=f"{self._sequence:040x}",
             sequence=self._sequence,
