@@ -86,8 +86,11 @@ class Past:
         self._commit()
         ledger = Ledger(open_database(self._settings.database_url))
         for number in range(self._requests):
+            subject = f"r{number:012x}"
             for kind, body in _rows(number, self.projects):
-                ledger.append(kind, f"r{number:012x}", actor="anna", body=body)
+                intent = ledger.append(kind, subject, actor="anna", body=body)
+            done = {"id": f"a{intent.seq}", "revision": "0" * 40, "reason": "fine"}
+            ledger.append("approved", subject, actor="anna", body=done)
 
     def start(self) -> None:
         """Start the portal, wait until its policy is in force, and start the proxy on the same keys."""
@@ -186,7 +189,7 @@ def _signed(signer: Signer, artifact: Artifact) -> SignedApproval:
 
 
 def _rows(number: int, projects: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what the ledger keeps of one request, from asking to its approval."""
+    """Yield what the ledger keeps of one request, from asking to the intent to approve it."""
     asked = Request(
         requester="rita",
         requirements=(f"package-{number % projects}",),
@@ -206,4 +209,3 @@ def _rows(number: int, projects: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "inspected", {"facts": [{"sha256": one.sha256, "size": one.size} for one in found]}
     yield "judged", {"judgement": {**head, "verdicts": verdicts}, "known": 0}
     yield "approval-intended", {"artifacts": [one.sha256 for one in found]}
-    yield "approved", {"id": f"a{number}", "revision": "0" * 40, "reason": "fine"}

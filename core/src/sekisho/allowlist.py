@@ -6,7 +6,7 @@ one project, each with its signature. An entry without a valid signature admits 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import yaml
 from pydantic import StringConstraints
@@ -212,8 +212,18 @@ def _signed(row: object, where: str) -> SignedApproval:
     )
 
 
-def parse_tree(files: Mapping[str, str | None], *, trust: Trust) -> Allowlist:
-    """Read every project's file of a tree given as {relative path: text}.
+class ReadsProject(Protocol):
+    """``parse_project_file``, or what remembers its answers."""
+
+    def __call__(self, text: str, *, path: str, trust: Trust) -> Allowlist:
+        """Read one project's file."""
+        ...
+
+
+def parse_tree(
+    files: Mapping[str, str | None], *, trust: Trust, project: ReadsProject = parse_project_file
+) -> Allowlist:
+    """Read every project's file, each by ``project``, of a tree given as {relative path: text}.
 
     A name that no file of the tree may have, and one without a text because it is no plain file, are refused.
     """
@@ -225,7 +235,7 @@ def parse_tree(files: Mapping[str, str | None], *, trust: Trust) -> Allowlist:
         elif text is None:
             refused.append(RefusedEntry(where=path, why="it is not a plain file"))
         elif path.partition("/")[0] in KINDS:
-            part = parse_project_file(text, path=path, trust=trust)
+            part = project(text, path=path, trust=trust)
             approvals += part.approvals
             refused += part.refused
     return Allowlist(approvals=tuple(approvals), refused=_capped(refused, "the tree"))

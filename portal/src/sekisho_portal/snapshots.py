@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from sekisho.allowlist import SignedApproval, parse_tree
+from sekisho.allowlist import SignedApproval
 from sekisho.errors import MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
@@ -16,6 +16,7 @@ from sekisho.ports import Tree
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
+from sekisho_portal.readings import Readings
 
 _LOG = logging.getLogger("sekisho.portal")
 
@@ -40,6 +41,7 @@ class Snapshots:
         self._clock = clock
         self._ask = ask
         self._lock = threading.Lock()
+        self._readings = Readings()
         self._snapshot: Snapshot | None = None
         self._sealed: Envelope | None = None
         self._bad_revision = self._compiled_revision = ""
@@ -120,7 +122,7 @@ class Snapshots:
                 raise NotFoundError(f"the allowlists tree has no {needed}", where=f"revision {revision[:12]}")
         policy = parse_policy(files["policy.yaml"] or "")
         return compile_snapshot(
-            parse_tree(files, trust=self._trust()),
+            self._readings.read(files, self._trust()),
             policy if policy.ask else policy.model_copy(update={"ask": self._ask}),
             parse_sources(files["sources.yaml"] or "").sources,
             revision=revision,

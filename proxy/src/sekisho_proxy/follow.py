@@ -64,6 +64,7 @@ class Held:
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
         self.unkept: Stale | None = None
+        self._trusted = ""
         self._horizon: Horizon | None = None
         self._kept: Horizon | None = None
 
@@ -102,7 +103,7 @@ class Held:
     async def offer(self, data: bytes, *, store: bool) -> bool:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays."""
         try:
-            snapshot = await asyncio.to_thread(self._verify, data, store=store)
+            snapshot, trusted = await asyncio.to_thread(self._verify, data, store=store)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
@@ -110,17 +111,20 @@ class Held:
             return False
         if store:
             await self.keep(data)
-        self.snapshot, self.sealed = snapshot, data
+        self.snapshot, self.sealed, self._trusted = snapshot, data, trusted
         self.turn += 1
         self.begun.set()
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
         return True
 
-    def _verify(self, data: bytes, *, store: bool) -> Snapshot:
+    def _verify(self, data: bytes, *, store: bool) -> tuple[Snapshot, str]:
+        """Return the snapshot, and the trusted keys with which it and all its approvals hold."""
         envelope = Envelope.parse_json(data, where="policy snapshot")
-        snapshot = open_snapshot(envelope, load_trust(self._trust))
-        old = self.snapshot
+        trust = load_trust(self._trust)
+        old, told = self.snapshot, trust.dump()
+        verified = old.approvals if old and told == self._trusted else ()
+        snapshot = open_snapshot(envelope, trust, verified=verified)
         replayed = old is not None and snapshot.sequence < old.sequence + store
         if replayed and old is not None:
             raise ConflictError(
@@ -128,7 +132,7 @@ class Held:
                 where=snapshot.revision,
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
-        return snapshot
+        return snapshot, told
 
     async def keep(self, data: bytes) -> None:
         """Write a sealed snapshot to the disk; where that fails, say so and go on."""

@@ -54,3 +54,13 @@ def test_an_approval_of_an_untrusted_key_inside_a_snapshot_is_refused():
 def test_a_signed_payload_that_is_no_snapshot_is_bad_input():
     with pytest.raises(BadInputError, match="revision"):
         open_snapshot(SIGNER.envelope(SNAPSHOT_TYPE, b"{}"), TRUST)
+
+
+def test_an_approval_that_was_verified_before_counts_only_if_it_is_the_very_same():
+    mine, forged = signed(artifact("a")), signed(artifact("b"))
+    before = open_snapshot(seal_snapshot(snapshot(mine), SIGNER), TRUST)
+    again = open_snapshot(seal_snapshot(snapshot(mine), SIGNER), TRUST, verified=before.approvals)
+    assert again.approvals == (mine,)
+    borrowed = forged.model_copy(update={"signature": mine.signature})
+    with pytest.raises(CorruptError, match="does not match"):
+        open_snapshot(seal_snapshot(snapshot(mine, borrowed), SIGNER), TRUST, verified=before.approvals)
