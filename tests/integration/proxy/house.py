@@ -70,6 +70,7 @@ class House:
         )
         self.signer = Signer.generate()
         self.portal = FakePortal()
+        self.inside: tuple[Source, ...] = ()
         self.source = Source(id="fake", url=f"{upstream}/simple/")
         self.sequence = 0
         self.settings.data.mkdir(parents=True)
@@ -101,7 +102,7 @@ class House:
         snapshot = compile_snapshot(
             Allowlist(approvals=approvals),
             parse_policy(policy),
-            (self.source,),
+            (*self.inside, self.source),
             revision=f"r{self.sequence}",
             sequence=self.sequence,
             now=datetime.now(UTC),
