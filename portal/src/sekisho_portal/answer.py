@@ -49,6 +49,8 @@ class Answer:
     alternative: str | None = None
     demand: Refused | None = None
     refused_entries: tuple[str, ...] = ()
+    first_source: str | None = None
+    """The source that is asked first; a file from another one is worth a word."""
 
     @property
     def available(self) -> bool:

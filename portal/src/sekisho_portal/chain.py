@@ -7,9 +7,10 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.allowlist import project_path
 from sekisho.errors import SekishoError
-from sekisho.model import Approval, Kind, Record, normalize_project
+from sekisho.model import Approval, Kind, Reason, Record, normalize_project
 from sekisho.policy import Policy, Snapshot, parse_policy
 from sekisho.policy.rules import Denied
+from sekisho.sources import Ownership
 from sekisho_portal.desk import Desk
 from sekisho_portal.history import Commit
 from sekisho_portal.standing import Standing
@@ -137,6 +138,14 @@ def _distance(one: Version, other: Version) -> tuple[int, ...]:
 
 def _newer(version: Version) -> tuple[int, ...]:
     return tuple(-part for part in (version.epoch, *version.release))
+
+
+def find_objection(snapshot: Snapshot, workspace: str, release: str | None, now: datetime) -> Reason | None:
+    """Return why files of an approval in force are not served, if that is because of the source they came from."""
+    ownership = Ownership(snapshot.sources)
+    files = (file for approval in in_force(snapshot, workspace, release, now) for file in approval.artifacts)
+    reasons = (ownership.objection(file) for file in files if release in (None, file.release))
+    return next(filter(None, reasons), None)
 
 
 def in_force(snapshot: Snapshot, workspace: str, release: str | None, now: datetime) -> list[Approval]:

@@ -135,7 +135,8 @@ def show(at: At, request: Request, request_id: str) -> Response:
     if who is None:
         return _back("/login")
     standing = at.desk.standing(request_id)
-    return page(request, "request.html", who, row=standing.plain(at.desk.link(request_id)), closure=standing.closure())
+    row, first = standing.plain(at.desk.link(request_id)), at.snapshots.first_source(standing.request.kind)
+    return page(request, "request.html", who, row=row, closure=standing.closure(), first_source=first)
 
 
 @pages.post("/requests/{request_id}/{action}")

@@ -3,6 +3,7 @@
 The work is bounded whatever the ledger and the allowlists hold: one project's approvals, and a few requests.
 """
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ def explain(
     wanted = normalize_release(_KIND, release) if release else None
     question = Question(project, wanted, workspace, python)
     answer = _find(desk, snapshots.about(_KIND, project), question)
+    answer = replace(answer, first_source=snapshots.first_source(_KIND))
     lines = served_lines(answer) if answer.available else refused_lines(answer)
     return {**_plain(answer), "lines": lines}
 
@@ -82,6 +84,8 @@ def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[A
         )
     if other_python:
         return Cause("not-approved", f"{asked.name} is approved, but not for Python {asked.python}")
+    if foreign := chain.find_objection(snapshot, asked.workspace, asked.release, now):
+        return Cause(foreign.rule, foreign.evidence, None, {"revision": snapshot.revision})
     if gone := chain.ended(snapshot, asked.workspace, asked.release, now):
         return Cause("expired", f"the approval of {asked.name} expired", gone[0].expires)
     revoked = chain.find_revocation(desk, snapshot, _KIND, asked.project, asked.release, asked.workspace)
@@ -91,9 +95,8 @@ def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[A
         return Cause("revoked", said, commit.at if commit else None, commit.model_dump(mode="json") if commit else None)
     scopes = {scope for signed in snapshot.approvals for scope in signed.approval.scope
               if any(asked.release in (None, a.release) for a in signed.approval.artifacts)}  # fmt: skip
-    if scopes - {asked.workspace}:
-        return Cause("not-approved", f"{asked.name} is approved, but not for workspace {asked.workspace}")
-    return Cause("not-approved", f"{asked.name} is not approved for workspace {asked.workspace}")
+    elsewhere = "approved, but not" if scopes - {asked.workspace} else "not approved"
+    return Cause("not-approved", f"{asked.name} is {elsewhere} for workspace {asked.workspace}")
 
 
 def _approval(desk: Desk, approval: dict[str, Any]) -> dict[str, Any]:

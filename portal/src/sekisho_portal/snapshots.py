@@ -71,6 +71,11 @@ class Snapshots:
         approvals, since = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
         return snapshot.model_copy(update={"approvals": approvals, "since": since})
 
+    def first_source(self, kind: Kind) -> str | None:
+        """Return which source of a kind is asked first, if a policy is in force."""
+        sources = self._snapshot.sources if self._snapshot else ()
+        return next((source.id for source in sources if source.kind == kind), None)
+
     def sealed(self) -> Envelope:
         """Return the snapshot in force with its signature."""
         self.current()

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from sekisho.sources import NOT_THE_OWNER
 from sekisho_portal.answer import Answer
 from sekisho_portal.fits import runs_on
 
 _MOST_FILES = 5
-_OPEN = frozenset({"not-approved", "expired", "revoked"})
+_OPEN = frozenset({"not-approved", "expired", "revoked", NOT_THE_OWNER})
 """Causes that an approval can mend; any other is a denial of the policy."""
 
 
@@ -16,7 +17,8 @@ def served_lines(answer: Answer) -> list[str]:
     for approval in answer.approvals:
         lines += _approval_lines(approval)
     for file in answer.files[:_MOST_FILES]:
-        lines.append(f"  runs on: {file.project}=={file.release}, {runs_on(file)}")
+        place = "" if file.source == answer.first_source else f", from source {file.source}"
+        lines.append(f"  runs on: {file.project}=={file.release}, {runs_on(file)}{place}")
     if more := answer.files[_MOST_FILES:]:
         lines.append(f"  and {len(more)} more files")
     lines.append(f"  another Python or platform needs an approval of its own: {answer.command}")

@@ -255,3 +255,11 @@ def test_every_state_of_a_request_has_a_page(web):
 def test_the_style_sheet_is_served(web):
     answer = web.client.get("/style.css")
     assert answer.headers["content-type"].startswith("text/css")
+
+
+def test_an_approver_sees_which_files_are_not_from_the_first_source(web):
+    inside = artifact("acme-web", "1.0", source="inside")
+    request = web.house.waiting(inside, NUMPY)
+    shown = web.visit("anna").get(f"/requests/{request}").text
+    assert shown.count("from source") == 1
+    assert "from source inside" in shown

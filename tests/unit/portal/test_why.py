@@ -174,3 +174,23 @@ def test_the_index_is_made_again_from_the_ledger(house):
     after = _why(house, "numpy")
     assert before["requests"] == after["requests"]
     assert after["requests"][0]["id"] == request
+
+
+TWO = "sources: [{id: pypi, preset: pypi}, {id: inside, url: 'https://devpi.invalid/', owns: [acme-*]}]\n"
+
+
+def test_a_file_that_is_not_from_the_first_source_says_from_which(house):
+    _commit(house, {"sources.yaml": TWO}, "Own what begins with acme")
+    house.approve(house.waiting(artifact("acme-web", "1.0", source="inside"), NUMPY))
+    assert any(line.endswith(", from source inside") for line in _why(house, "acme-web")["lines"])
+    assert not any("from source" in line for line in _why(house, "numpy")["lines"])
+
+
+def test_an_approval_from_another_source_than_the_owner_is_explained_and_can_be_asked_for_again(house):
+    house.approve(house.waiting(artifact("acme-web", "1.0")))
+    assert _why(house, "acme-web")["available"]
+    _commit(house, {"sources.yaml": TWO}, "Own what begins with acme")
+    found = _why(house, "acme-web")
+    assert (found["available"], found["rule"]) == (False, "not-the-owner")
+    assert "acme-web is owned by source inside" in found["lines"][0]
+    assert any("ask for it" in line for line in found["lines"])
