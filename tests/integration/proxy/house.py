@@ -16,6 +16,7 @@ import httpx2
 from sekisho import service_token
 from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.listening import listen
+from sekisho.listening import run as run_loop
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
@@ -133,7 +134,7 @@ class House:
             ready.set()
             await serve(self.settings, stop, listen=listener)
 
-        thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+        thread = threading.Thread(target=lambda: run_loop(run()), daemon=True)
         thread.start()
         ready.wait(10)
         try:
