@@ -42,7 +42,8 @@ unit: $(READY) ## unit and property tests, with the network cut
 	sh tests/without-network.sh $(PYTEST) tests/unit tests/property
 
 integration: setup $(OTHERS) ## real clients, a real engine, loopback only
-	sh deploy/engine.sh run $(PYTEST) tests/integration
+	sh deploy/engine.sh run $(PYTEST) tests/integration --ignore tests/integration/clients
+	sh tests/without-network.sh $(PYTEST) tests/integration/clients
 
 e2e: setup ## the demo itself, against PyPI
 	sh deploy/engine.sh run $(PYTEST) tests/e2e
