@@ -11,7 +11,7 @@ from sekisho.errors import MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.snapshot import collector_at_rest, seal_snapshot
 from sekisho.ports import Tree
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.sources import parse_sources
@@ -85,7 +85,7 @@ class Snapshots:
 
     def refresh(self) -> bool:
         """Compile the newest commit if it is not in force yet; tell whether the snapshot changed."""
-        with self._lock:
+        with self._lock, collector_at_rest():
             revision = self._tree.revision()
             if revision == self._compiled_revision:
                 self.problem, self._bad_revision = None, ""

@@ -1,9 +1,11 @@
+import gc
+
 import pytest
 
 from sekisho.allowlist import Allowlist, RefusedEntry
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.policy import compile_snapshot, open_snapshot
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.snapshot import collector_at_rest, seal_snapshot
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
 from sekisho.sources import Source
 from tests.records import NOW, SIGNER, TRUST, artifact, policy, sha, signed, snapshot
@@ -64,3 +66,16 @@ def test_an_approval_that_was_verified_before_counts_only_if_it_is_the_very_same
     borrowed = forged.model_copy(update={"signature": mine.signature})
     with pytest.raises(CorruptError, match="does not match"):
         open_snapshot(seal_snapshot(snapshot(mine, borrowed), SIGNER), TRUST, verified=before.approvals)
+
+
+def test_the_collector_of_cycles_goes_on_after_a_snapshot_was_opened_or_refused_and_stays_off_where_it_was():
+    sealed = seal_snapshot(snapshot(signed(artifact())), SIGNER)
+    open_snapshot(sealed, TRUST)
+    assert gc.isenabled()
+    with pytest.raises(CorruptError):
+        open_snapshot(sealed, Trust())
+    assert gc.isenabled()
+    with collector_at_rest():
+        open_snapshot(sealed, TRUST)
+        assert not gc.isenabled()
+    assert gc.isenabled()
