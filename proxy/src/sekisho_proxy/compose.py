@@ -20,6 +20,7 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.candidates import CandidateMount
 from sekisho_proxy.doors.counted import Counted
 from sekisho_proxy.doors.demand import DemandDoor
+from sekisho_proxy.doors.described import Described
 from sekisho_proxy.doors.pip import PipDoor
 from sekisho_proxy.doors.status import Status
 from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal_client
@@ -101,10 +102,11 @@ async def open_app(
         book = Book(store.held, gate, store.holdings, reach)
         status = Status(store.held, reach)
         observer = Observer(store.held)
-        handlers: dict[str, Handler] = dict.fromkeys(("healthz", "readyz", "/api/policy"), status)
-        handlers["metrics"] = observer
+        handlers: dict[str, Handler] = dict.fromkeys(("/healthz", "/readyz", "/api/policy"), status)
+        handlers["/metrics"] = observer
         tally = Tally(clock)
-        handlers["w"] = Counted(PipDoor(gate, book, store.holdings, reach, clock, Origins(settings.proxy)), tally)
+        handlers["/openapi.json"] = Described()
+        handlers["/w/"] = Counted(PipDoor(gate, book, store.holdings, reach, clock, Origins(settings.proxy)), tally)
         token = service_token.read_or_create(settings.service_token_file)
         send = None
         if store.upstreams is None:
@@ -133,7 +135,7 @@ def _open_side_doors(
     quarantine = Quarantine(store.holdings, Inspectors(), DiskCache(folder / "facts"), token)
     stack.push_async_callback(candidates.close)
     stack.push_async_callback(quarantine.close)
-    return {"candidates": candidates, "quarantine": quarantine}
+    return {"/candidates/": candidates, "/quarantine": quarantine}
 
 
 async def _end(task: asyncio.Task[None]) -> None:

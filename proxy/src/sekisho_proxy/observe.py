@@ -101,4 +101,8 @@ def route_of(path: str) -> str:
         if "/pypi/files/" in rest:
             return next((beside for beside in ("metadata", "provenance") if rest.endswith(f".{beside}")), "file")
         return "denied" if "/denied/" in rest else "other"
-    return first if first in {"candidates", "quarantine", "healthz", "readyz", "metrics", "api"} else "other"
+    return (
+        first
+        if first in {"candidates", "quarantine", "healthz", "readyz", "metrics", "api", "openapi.json"}
+        else "other"
+    )

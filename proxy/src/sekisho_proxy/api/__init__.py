@@ -1,0 +1,1 @@
+"""What the proxy answers, described for people and machines."""

@@ -1,0 +1,115 @@
+"""What the proxy answers, as one table: ``/openapi.json`` and docs/reference/api.md are made from it."""
+
+from typing import Literal, NamedTuple
+
+Who = Literal["anybody", "a room of Sekisho"]
+
+PROBLEM = "application/problem+json"
+JSON = "application/json"
+_TEXT = "text/plain"
+_BYTES = "application/octet-stream"
+_PAGE = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html", "text/html")
+
+Answers = dict[int, tuple[str, ...]]
+"""Media types by status; a status without any has no body."""
+
+_ALWAYS: Answers = {400: (PROBLEM, _TEXT), 405: (_TEXT,)}
+_POLICY: Answers = {**_ALWAYS, 503: (PROBLEM,)}
+_DOOR: Answers = {**_POLICY, 404: (PROBLEM,)}
+_SOURCE: Answers = {**_DOOR, 502: (PROBLEM,), 507: (PROBLEM,)}
+_CONDITIONAL: Answers = {304: (), 406: (_TEXT,)}
+_SERVICE: Answers = {401: (PROBLEM,)}
+
+
+class Route(NamedTuple):
+    """One address. ``path`` has parameters in braces; ``{path}`` may hold slashes, the others hold none."""
+
+    path: str
+    says: str
+    answers: Answers
+    who: Who = "anybody"
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    body: str = ""
+
+
+_DOOR_ROUTES = (
+    Route(
+        "pypi/simple/",
+        "The projects of which something may be had (PEP 503, 691).",
+        {200: _PAGE, **_CONDITIONAL, **_DOOR},
+    ),
+    Route("pypi/simple", "The same, at its right address.", {308: (), **_DOOR}),
+    Route(
+        "pypi/simple/{project}/",
+        "The files of a project that may be had; tombstones that say why, if there are none.",
+        {200: _PAGE, **_CONDITIONAL, **_DOOR},
+    ),
+    Route("pypi/simple/{project}", "The same, at its right address.", {308: (), **_DOOR}),
+    Route(
+        "pypi/files/{path}",
+        "An approved file, or part of it. A refusal names the rule and where to ask.",
+        {200: (_BYTES,), 206: (_BYTES,), 304: (), 403: (PROBLEM,), 416: (_BYTES,), **_SOURCE},
+    ),
+    Route(
+        "pypi/files/{path}.metadata",
+        "The METADATA of an approved wheel (PEP 658).",
+        {200: (_BYTES,), 304: (), 403: (PROBLEM,), **_SOURCE},
+    ),
+    Route("denied/{path}", "What a tombstone links to: the refusal, never a file.", {403: (PROBLEM,), **_DOOR}),
+)
+
+_NOW, _THEN = "/w/{workspace}/", "/w/{workspace}/@{address}/"
+
+ROUTES: tuple[Route, ...] = (
+    *(route._replace(path=_NOW + route.path) for route in _DOOR_ROUTES),
+    *(route._replace(path=_THEN + route.path) for route in _DOOR_ROUTES),
+    Route("/healthz", "Whether the process is alive.", {200: (JSON,), **_ALWAYS}),
+    Route("/readyz", "Whether there is a policy to serve by.", {200: (JSON,), **_POLICY}),
+    Route("/metrics", "Counts and durations, for Prometheus.", {200: (_TEXT,), **_ALWAYS}),
+    Route("/openapi.json", "This table as an OpenAPI 3.1 document.", {200: (JSON,), **_ALWAYS}),
+    Route("/api/policy", "Which policy is in force, and whether there may be a newer one.", {200: (JSON,), **_POLICY}),
+    Route(
+        "/api/demand",
+        "What was refused here and has not gone to a portal.",
+        {200: (JSON,), **_ALWAYS, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/simple/{project}/",
+        "The files of a project that no rule denies, for a resolver.",
+        {200: _PAGE, **_CONDITIONAL, **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/simple/{project}",
+        "The same, at its right address.",
+        {308: (), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/artifacts/{project}/{release}",
+        "The files of a release as records.",
+        {200: (JSON,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/files/{source}/{path}.metadata",
+        "The METADATA of a wheel that no rule denies.",
+        {200: (_BYTES,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/files/{source}/{path}",
+        "Always a refusal: the mount has no files.",
+        {403: (PROBLEM,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/quarantine",
+        "Fetch and inspect candidates: a line of JSON for each, as it is done.",
+        {200: ("application/x-ndjson",), **_ALWAYS, **_SERVICE},
+        "a room of Sekisho",
+        ("POST",),
+        "Intake",
+    ),
+)
