@@ -1,6 +1,7 @@
 """Write docs/reference from the code it describes: `make docs`. A test fails when the two differ."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
@@ -9,6 +10,8 @@ import click
 from sekisho.cli.frame import cli
 from sekisho.policy.rules import Rule
 from sekisho.settings import Settings
+from sekisho_portal.described import api_paths
+from sekisho_proxy.api.table import ROUTES
 
 REFERENCE = Path(__file__).with_name("reference")
 
@@ -55,6 +58,35 @@ fails denies; what no rule objects to is approved by the policy.
 """
 
 
+_API = """\
+# HTTP API
+
+Both services describe themselves as OpenAPI 3.1 at `/openapi.json`. Errors are problem documents (RFC 9457) with a
+machine's `code`, and `where` and `todo` for a person. `503` is a policy that was never loaded or a file on the other
+side of the gap, `507` a full disk; there is no other `5xx` as long as the sources answer.
+
+"""
+
+_PROXY = """\
+## Proxy
+
+`{path}` may hold slashes; `@{address}` is a revision, a day or a moment (a frozen door). Who is a room of Sekisho sends
+the service token, as Bearer or as the password of Basic.
+
+| address | methods | who | answers | what it is |
+|---|---|---|---|---|
+"""
+
+_PORTAL = """
+## Portal
+
+Every route wants a token (Bearer); the role decides.
+
+| address | method | answers | what it is |
+|---|---|---|---|
+"""
+
+
 def cli_page() -> str:
     """Return the reference of the command line."""
     return "\n".join([_CLI, *command_pages(cli, "sekisho")])
@@ -81,7 +113,25 @@ def policy_page() -> str:
     return _POLICY + "".join(rows)
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page, "policy.md": policy_page}
+def api_page() -> str:
+    """Return the reference of both services' routes."""
+    proxy = [
+        f"| `{route.path}` | {', '.join(route.methods)} | {route.who} | {_numbers(route.answers)} | {route.says} |\n"
+        for route in ROUTES
+    ]
+    portal = [
+        f"| `{path}` | {method.upper()} | {_numbers(map(int, operation['responses']))} | {operation['description'].replace('``', '`')} |\n"
+        for path, methods in api_paths().items()
+        for method, operation in methods.items()
+    ]
+    return _API + _PROXY + "".join(proxy) + _PORTAL + "".join(portal)
+
+
+def _numbers(statuses: Iterable[int]) -> str:
+    return " ".join(map(str, sorted(statuses)))
+
+
+PAGES = {"api.md": api_page, "cli.md": cli_page, "settings.md": settings_page, "policy.md": policy_page}
 
 
 def main() -> None:

@@ -156,7 +156,7 @@ def policy(at: At, _who: Who) -> dict[str, Any]:
     }
 
 
-@api.get("/policy/snapshot")
+@api.get("/policy/snapshot", responses={204: {"description": "nothing newer"}})
 async def sealed(at: At, _who: Who, after: After = 0, wait: Wait = 0) -> Response:
     """Return the signed snapshot in force, once its sequence is above ``after``."""
     if not await until(lambda: at.snapshots.current().sequence > after, wait, at.ending):

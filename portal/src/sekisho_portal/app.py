@@ -6,17 +6,25 @@ from collections.abc import Callable
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 import sekisho_portal
 from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.tokens import Tokens
 from sekisho_portal import api, pages
 from sekisho_portal.access import Ending, House, visitor
+from sekisho_portal.described import describe
 from sekisho_portal.desk import Desk
 from sekisho_portal.limits import Limits
 from sekisho_portal.snapshots import Snapshots
 
 _LOG = logging.getLogger("sekisho.portal")
+
+
+class _MethodError(BadInputError):
+    """The address is right and the method is not; ``Allow`` has those that are."""
+
+    http_status = 405
 
 
 def _problem(error: SekishoError) -> JSONResponse:
@@ -50,11 +58,18 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = 
         _LOG.exception("unexpected error on %s", request.url.path, exc_info=error)
         return answer(request, SekishoError("something went wrong inside the portal", todo="see the portal's log"))
 
-    async def absent(request: Request, _error: Exception) -> Response:
-        return answer(request, NotFoundError("there is nothing at this address", where=request.url.path))
+    async def odd(request: Request, error: Exception) -> Response:
+        """Answer what the framework itself refuses: an address, a method, a body that is no text."""
+        status = error.status_code if isinstance(error, HTTPException) else 400
+        if status == 404:
+            return answer(request, NotFoundError("there is nothing at this address", where=request.url.path))
+        what = str(error.detail) if isinstance(error, HTTPException) else "the request cannot be read"
+        response = answer(request, _MethodError(what) if status == 405 else BadInputError(what))
+        response.headers.update(getattr(error, "headers", None) or {})
+        return response
 
     app.add_exception_handler(SekishoError, known)
-    app.add_exception_handler(404, absent)
+    app.add_exception_handler(HTTPException, odd)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
 
@@ -67,4 +82,5 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = 
     app.state.house = House(desk, snapshots, tokens, ending)
     app.include_router(api.api)
     app.include_router(pages.pages)
+    describe(app)
     return app

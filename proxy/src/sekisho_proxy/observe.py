@@ -19,6 +19,7 @@ from sekisho_proxy.follow import Held
 
 _LOG = logging.getLogger("sekisho.proxy.requests")
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_OTHERS = frozenset({"candidates", "quarantine", "healthz", "readyz", "metrics", "api", "openapi.json"})
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -101,8 +102,4 @@ def route_of(path: str) -> str:
         if "/pypi/files/" in rest:
             return next((beside for beside in ("metadata", "provenance") if rest.endswith(f".{beside}")), "file")
         return "denied" if "/denied/" in rest else "other"
-    return (
-        first
-        if first in {"candidates", "quarantine", "healthz", "readyz", "metrics", "api", "openapi.json"}
-        else "other"
-    )
+    return first if first in _OTHERS else "other"

@@ -6,7 +6,7 @@ import statistics
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.fake_upstream import run_asgi
-from tests.integration.crash.conftest import SOAK
+from tests.integration.conftest import SOAK
 from tests.integration.crash.restarts import CountingPortal, Drill, SlowUpstream, make_wheels
 
 AT_ONCE = 2

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.integration.conftest import SOAK
 from tests.integration.crash import writers
-from tests.integration.crash.conftest import SOAK
 
 ROOT = Path(__file__).resolve().parents[3]
 

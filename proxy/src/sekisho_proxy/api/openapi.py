@@ -30,6 +30,7 @@ _WORDS = {
     404: "not here",
     405: "not by this method",
     406: "in no form that you accept",
+    409: "not certain yet",
     416: "no such part",
     502: "the source failed",
     503: "no policy yet, or not on this side of the gap",

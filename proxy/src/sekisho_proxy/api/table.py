@@ -1,5 +1,8 @@
 """What the proxy answers, as one table: ``/openapi.json`` and docs/reference/api.md are made from it."""
 
+import re
+from collections.abc import Iterator
+from functools import cache
 from typing import Literal, NamedTuple
 
 Who = Literal["anybody", "a room of Sekisho"]
@@ -16,6 +19,7 @@ Answers = dict[int, tuple[str, ...]]
 _ALWAYS: Answers = {400: (PROBLEM, _TEXT), 405: (_TEXT,)}
 _POLICY: Answers = {**_ALWAYS, 503: (PROBLEM,)}
 _DOOR: Answers = {**_POLICY, 404: (PROBLEM,)}
+_FROZEN: Answers = {404: (PROBLEM,), 409: (PROBLEM,)}
 _SOURCE: Answers = {**_DOOR, 502: (PROBLEM,), 507: (PROBLEM,)}
 _CONDITIONAL: Answers = {304: (), 406: (_TEXT,)}
 _SERVICE: Answers = {401: (PROBLEM,)}
@@ -62,7 +66,7 @@ _NOW, _THEN = "/w/{workspace}/", "/w/{workspace}/@{address}/"
 
 ROUTES: tuple[Route, ...] = (
     *(route._replace(path=_NOW + route.path) for route in _DOOR_ROUTES),
-    *(route._replace(path=_THEN + route.path) for route in _DOOR_ROUTES),
+    *(route._replace(path=_THEN + route.path, answers={**route.answers, **_FROZEN}) for route in _DOOR_ROUTES),
     Route("/healthz", "Whether the process is alive.", {200: (JSON,), **_ALWAYS}),
     Route("/readyz", "Whether there is a policy to serve by.", {200: (JSON,), **_POLICY}),
     Route("/metrics", "Counts and durations, for Prometheus.", {200: (_TEXT,), **_ALWAYS}),
@@ -113,3 +117,17 @@ ROUTES: tuple[Route, ...] = (
         "Intake",
     ),
 )
+
+
+def routes_of(path: str) -> Iterator[Route]:
+    """Yield every row that a (percent-decoded) path is an example of."""
+    for route in ROUTES:
+        if _pattern(route.path).fullmatch(path):
+            yield route
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{\w+\})", template)
+    ends = [".+" if part == "{path}" else "[^/]+" if part.startswith("{") else re.escape(part) for part in parts]
+    return re.compile("".join(ends), re.DOTALL)
