@@ -70,7 +70,8 @@ side of the gap, `507` a full disk; there is no other `5xx` as long as the sourc
 _PROXY = """\
 ## Proxy
 
-`{path}` may hold slashes; `@{address}` is a revision, a day or a moment (a frozen door). Who is a room of Sekisho sends
+`{path}` may hold slashes. What is below `/w/{workspace}/` is below `/w/{workspace}/@{address}/` as well: a frozen door,
+as of a revision, a day or a moment, which answers 409 for one that is not certain yet. Who is a room of Sekisho sends
 the service token, as Bearer or as the password of Basic.
 
 | address | methods | who | answers | what it is |
@@ -118,13 +119,14 @@ def api_page() -> str:
     proxy = [
         f"| `{route.path}` | {', '.join(route.methods)} | {route.who} | {_numbers(route.answers)} | {route.says} |\n"
         for route in ROUTES
+        if "@" not in route.path
     ]
     portal = [
-        f"| `{path}` | {method.upper()} | {_numbers(map(int, operation['responses']))} | {operation['description'].replace('``', '`')} |\n"
+        f"| `{path}` | {method.upper()} | {_numbers(map(int, row['responses']))} | {row['description']} |\n"
         for path, methods in api_paths().items()
-        for method, operation in methods.items()
+        for method, row in methods.items()
     ]
-    return _API + _PROXY + "".join(proxy) + _PORTAL + "".join(portal)
+    return _API + _PROXY + "".join(proxy) + _PORTAL + "".join(portal).replace("``", "`")
 
 
 def _numbers(statuses: Iterable[int]) -> str:

@@ -11,6 +11,7 @@ PROBLEM = "application/problem+json"
 JSON = "application/json"
 _TEXT = "text/plain"
 _BYTES = "application/octet-stream"
+_PROVENANCE = "application/vnd.pypi.integrity.v1+json"
 _PAGE = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html", "text/html")
 
 Answers = dict[int, tuple[str, ...]]
@@ -58,6 +59,21 @@ _DOOR_ROUTES = (
         "pypi/files/{path}.metadata",
         "The METADATA of an approved wheel (PEP 658).",
         {200: (_BYTES,), 304: (), 403: (PROBLEM,), **_SOURCE},
+    ),
+    Route(
+        "pypi/files/{path}.provenance",
+        "The attestations of an approved file (PEP 740), as its source gives them.",
+        {200: (_PROVENANCE,), 304: (), 403: (PROBLEM,), **_SOURCE},
+    ),
+    *(
+        Route(
+            f"pypi/{place}{{project}}{release}/json",
+            "The legacy JSON API, over what may be had"
+            + (". The same, for clients that put it there." if place else "."),
+            {200: (JSON,), **_CONDITIONAL, **_DOOR},
+        )
+        for place in ("", "pypi/", "simple/pypi/")
+        for release in ("", "/{release}")
     ),
     Route("denied/{path}", "What a tombstone links to: the refusal, never a file.", {403: (PROBLEM,), **_DOOR}),
 )
@@ -130,4 +146,5 @@ def routes_of(path: str) -> Iterator[Route]:
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+\})", template)
     ends = [".+" if part == "{path}" else "[^/]+" if part.startswith("{") else re.escape(part) for part in parts]
-    return re.compile("".join(ends), re.DOTALL)
+    slash = "/?" if template.endswith("/json") else ""
+    return re.compile("".join(ends) + slash, re.DOTALL)
