@@ -68,9 +68,8 @@ _DOOR_ROUTES = (
     *(
         Route(
             f"pypi/{place}{{project}}{release}/json",
-            "The legacy JSON API, over what may be had"
-            + (". The same, for clients that put it there." if place else "."),
-            {200: (JSON,), **_CONDITIONAL, **_DOOR},
+            "The same, where some clients look for it." if place else "The legacy JSON API, over what may be had.",
+            {200: (JSON,), **_CONDITIONAL, 403: (PROBLEM,), **_DOOR},
         )
         for place in ("", "pypi/", "simple/pypi/")
         for release in ("", "/{release}")
@@ -126,8 +125,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "/quarantine",
-        "Fetch and inspect candidates: a line of JSON for each, as it is done.",
-        {200: ("application/x-ndjson",), **_ALWAYS, **_SERVICE},
+        "Fetch and inspect candidates: a line of JSON for each, as it is done. A replica has no such thing.",
+        {200: ("application/x-ndjson",), 404: (PROBLEM,), **_ALWAYS, **_SERVICE},
         "a room of Sekisho",
         ("POST",),
         "Intake",
@@ -145,6 +144,6 @@ def routes_of(path: str) -> Iterator[Route]:
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+\})", template)
-    ends = [".+" if part == "{path}" else "[^/]+" if part.startswith("{") else re.escape(part) for part in parts]
+    ends = [".*" if part == "{path}" else "[^/]*" if part.startswith("{") else re.escape(part) for part in parts]
     slash = "/?" if template.endswith("/json") else ""
     return re.compile("".join(ends) + slash, re.DOTALL)
