@@ -53,7 +53,7 @@ _DOOR_ROUTES = (
     Route(
         "pypi/files/{path}",
         "An approved file, or part of it. A refusal names the rule and where to ask.",
-        {200: (_BYTES,), 206: (_BYTES,), 304: (), 403: (PROBLEM,), 416: (_BYTES,), **_SOURCE},
+        {200: (_BYTES,), 206: (_BYTES,), 304: (), 403: (PROBLEM,), 416: (), **_SOURCE},
     ),
     Route(
         "pypi/files/{path}.metadata",
@@ -144,6 +144,7 @@ def routes_of(path: str) -> Iterator[Route]:
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+\})", template)
-    ends = [".*" if part == "{path}" else "[^/]*" if part.startswith("{") else re.escape(part) for part in parts]
+    empty = {"{path}": ".*", "{address}": "[^/]*"}  # what refuses an empty one itself
+    ends = [empty.get(part) or ("[^/]+" if part.startswith("{") else re.escape(part)) for part in parts]
     slash = "/?" if template.endswith("/json") else ""
     return re.compile("".join(ends) + slash, re.DOTALL)
