@@ -9,6 +9,7 @@ import click
 import pytest
 
 from sekisho.cli.frame import cli
+from sekisho.sources import Source, parse_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
@@ -66,3 +67,17 @@ def test_every_make_target_in_the_documents_exists(path):
 def test_every_link_inside_the_project_leads_somewhere(path):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
         assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize("name", ["sources.md", "in-house.md"])
+def test_the_sources_that_documents_show_can_be_read(name):
+    blocks = re.findall(r"```yaml\n(sources:.*?)```", (ROOT / "docs" / "how-to" / name).read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert parse_sources(block, where=name).sources[0].owns
+
+
+def test_every_key_of_a_source_is_explained():
+    text = (ROOT / "docs" / "how-to" / "sources.md").read_text()
+    keys = {field.alias or name for name, field in Source.model_fields.items()}
+    assert keys == set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE))

@@ -2,7 +2,7 @@ import pytest
 
 from tests.fake_upstream import FakeUpstream, run_asgi
 from tests.integration.proxy.house import House
-from tests.integration.sources.devpi import CLIENTS, SERVER, Devpi
+from tests.integration.sources.devpi import CLIENTS, SERVER, USER, Devpi
 from tests.wheels import make_wheel
 
 
@@ -14,7 +14,7 @@ def devpi(tmp_path_factory):
     server = Devpi(tmp_path_factory.mktemp("devpi"))
     try:
         for stage in ("dev", "prod"):
-            server.index(stage, "bases=", f"volatile={stage == 'dev'}")
+            server.index(stage, "bases=", f"volatile={stage == 'dev'}", f"acl_upload={USER}")
         server.upload("dev", *server.build("acme-web", "1.0", "alpha>=1"))
         server.upload("dev", *server.build("acme-web", "2.0", "alpha>=1"))
         assert "200 store_releasefile acme/prod/+f/" in server.push("acme-web==1.0", source="dev", target="prod")

@@ -26,11 +26,13 @@ class Devpi:
         self._run([str(SERVER / "devpi-init"), *data, "--no-root-pypi", "--root-passwd", PASSWORD])
         port = self.url.rpartition(":")[2]
         command = [str(SERVER / "devpi-server"), *data, "--host", "127.0.0.1", "--port", port, "--threads", "8"]
+        command += ["--restrict-modify", f"root,{USER}"]
         self._process = Process(command, self._environment, folder, "devpi")
         try:
             self._process.wait_for(f"{self.url}/+api")
             self.client("use", self.url)
-            self.client("user", "-c", USER, f"password={PASSWORD}")
+            self.client("login", "root", "--password", PASSWORD)
+            self.client("user", "-c", USER, f"password={PASSWORD}", "email=packages@acme.example")
             self.client("login", USER, "--password", PASSWORD)
         except BaseException:
             self.close()

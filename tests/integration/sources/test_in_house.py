@@ -139,3 +139,13 @@ def test_what_was_approved_outside_is_not_served_once_the_name_is_owned(house, i
         assert stranger.filename not in page.text
         assert "not-the-owner" in page.text
     assert heard(public) == []
+
+
+def test_a_source_that_is_not_listed_any_more_holds_no_page_up(house, public):
+    gone, here = public.wheels[0].artifact(source="gone"), public.wheels[1].artifact()
+    house.settle(house.approval(gone), house.approval(here))
+    with house.open() as client:
+        page = client.get("/w/everyone/pypi/simple/alpha/")
+        assert "cannot be reached" in page.text
+        assert client.get(f"/w/everyone/pypi/files/{gone.path}").status_code == 404
+        assert here.filename in client.get("/w/everyone/pypi/simple/beta/").text

@@ -108,6 +108,27 @@ def test_a_file_is_fetched_from_no_source_that_may_not_provide_it(tmp_path):
     assert world.first.requests == world.second.requests == []
 
 
+@pytest.mark.parametrize(("options", "seconds"), [({"owns": ("alpha",)}, 5), ({}, 600)])
+def test_a_release_that_was_just_published_inside_is_seen_at_once(tmp_path, options, seconds):
+    upstream, now = FakeUpstream(wheels=[ALPHA]), [0.0]
+
+    async def versions(url):
+        source = Source(id="inside", url=f"{url}/simple/", **options)
+        async with make_client(1.0) as client:
+            upstreams = Upstreams(client, DiskCache(tmp_path), timeout=1.0, clock=lambda: now[0])
+            pages = upstreams.pages(snapshot(sources=(source,)))
+            yield (await pages.page("alpha")).listing.versions
+            upstream.wheels.append(make_wheel("alpha", "2.0"))
+            for now[0] in (seconds - 1.0, seconds + 1.0):
+                yield (await pages.page("alpha")).listing.versions
+
+    async def run(url):
+        return [found async for found in versions(url)]
+
+    with run_asgi(upstream) as url:
+        assert asyncio.run(run(url)) == [("1.0",), ("1.0",), ("1.0", "2.0")]
+
+
 # what a source is sent
 
 

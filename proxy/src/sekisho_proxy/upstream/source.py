@@ -17,7 +17,7 @@ from sekisho_proxy.upstream.listing import Listing, UpstreamFile, is_json, parse
 _PAGE_LIMIT = 64 << 20
 _HTML_LIMIT = 8 << 20
 _ACCEPT = f"{JSON}, {HTML};q=0.2, text/html;q=0.1"
-_FRESH = 600.0
+_FRESH, _FRESH_INSIDE = 600.0, 5.0
 _MOST_FILES = 150_000
 
 
@@ -58,19 +58,26 @@ class _Raw:
 
 
 class CachedPages:
-    """Pages of one source, asked for again when older than ten minutes, and stale ones while it is down."""
+    """Pages of one source, asked for again when older than ten minutes, and stale ones while it is down.
 
-    def __init__(self, fetcher: Fetcher, disk: DiskCache, *, clock: Callable[[], float] = time.time) -> None:
+    Of a source that is ``near``, an in-house index, they are asked for again after five seconds: whoever has just
+    published a release there asks for it next.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, disk: DiskCache, *, clock: Callable[[], float] = time.time, near: bool = False
+    ) -> None:
         self._fetcher = fetcher
         self._disk = disk
         self._clock = clock
+        self._fresh = _FRESH_INSIDE if near else _FRESH
         self._flights = Flights()
         self._known: dict[str, Page] = {}
 
     async def page(self, project: str) -> Page:
         """Return the page, from memory while it is fresh."""
         page = self._known.get(project)
-        if page and self._clock() - page.checked < _FRESH:
+        if page and self._clock() - page.checked < self._fresh:
             return page
         return await self._flights.once(project, lambda: self._refresh(project))
 
@@ -78,7 +85,7 @@ class CachedPages:
         data = await asyncio.to_thread(self._disk.get, self._key(project))
         known = _Raw.load(data) if data else None
         try:
-            if known and self._clock() - known.checked < _FRESH:
+            if known and self._clock() - known.checked < self._fresh:
                 return self._remember(project, await self._parse(project, known))
             fresh = await self._ask(project, known)
         except UpstreamError:

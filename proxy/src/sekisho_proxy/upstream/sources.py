@@ -53,7 +53,7 @@ class Upstreams:
     def _build(self, source: Source) -> tuple[Fetcher, CachedPages]:
         if source not in self._built:
             fetcher = Fetcher(self._client, locate(source), timeout=self._timeout, logins=self._logins)
-            self._built[source] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock)
+            self._built[source] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock, near=bool(source.owns))
         return self._built[source]
 
     def _owners(self, snapshot: Snapshot) -> Ownership:
