@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -148,15 +149,17 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def run_asgi(app) -> Iterator[str]:
-    """Serve ``app`` from a thread on a free loopback port; give its address."""
+def run_asgi(app, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve ``app`` from a thread on a free loopback port, over ``tls`` if given; give its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    if tls:
+        config.ssl_context_factory = lambda *_: tls
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(20)
