@@ -7,8 +7,9 @@ import asyncio
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from sekisho.errors import NotFoundError, RefusedError
+from sekisho.errors import BadInputError, NotFoundError, RefusedError
 from sekisho.model import normalize_project, normalize_release
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
@@ -94,6 +95,8 @@ class CandidateMount:
 
     async def _artifacts(self, snapshot: Snapshot, tail: str) -> Reply:
         name, _, release = tail.partition("/")
+        if not _is_version(release):
+            raise BadInputError(f"{release[:80]!r} is not a release", todo="write a version as PEP 440 has it")
         page = await self._upstreams.undenied(snapshot, self._clock).page(normalize_project("pypi", name))
         found = page.listing.artifacts(normalize_release("pypi", release))
         return json_reply([artifact.plain() for artifact in found])
@@ -128,6 +131,14 @@ class CandidateMount:
                 data = await asyncio.to_thread(extract_metadata, wheel, file.filename)
         self._disk.put(key, data)
         return data
+
+
+def _is_version(release: str) -> bool:
+    try:
+        Version(release)
+    except InvalidVersion:
+        return False
+    return True
 
 
 class CandidatePage(NamedTuple):
