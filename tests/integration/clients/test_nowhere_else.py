@@ -1,9 +1,13 @@
 """No request leaves the house: what was not configured does, which is how the check is known to work."""
 
 import os
+from datetime import UTC, datetime
 
 import pytest
 
+from sekisho.settings import Settings
+from sekisho.tls import Tls
+from sekisho.tls.authority import open_authority, parse_name
 from tests.fake_upstream import FakeUpstream, run_asgi
 from tests.integration.clients.outside import outside
 from tests.wheels import make_wheel
@@ -33,6 +37,23 @@ def test_a_client_that_is_not_configured_is_seen_outside(desk, client):
         desk.client(client, *FIRST[client], ok=False)
         assert beyond.asked
         assert all(line.startswith("CONNECT ") for line in beyond.asked)
+
+
+@pytest.mark.parametrize(("client", "says"), [("pip", "permitted subtree"), ("uv", "NameConstraint")])
+def test_what_the_authoritys_key_signs_for_another_house_is_refused(desk, tmp_path, client, says):
+    """The generated CA vouches for its own names alone, and the clients' TLS libraries hold it to that."""
+    now = datetime.now(UTC)
+    house = [parse_name("house.example"), parse_name("127.0.0.1")]
+    authority = open_authority(tmp_path / "authority.pem", house, now)
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    (tmp_path / "pair.pem").write_bytes(authority.issue([parse_name("localhost"), parse_name("127.0.0.1")], now))
+    tls = Tls(Settings(tls="files", tls_certificate=tmp_path / "pair.pem", tls_key=tmp_path / "pair.pem"))
+    with run_asgi(FakeUpstream(), tls=tls.context) as url:
+        desk.environment |= {"SEKISHO_PROXY_URL": url.replace("127.0.0.1", "localhost"), "UV_HTTP_RETRIES": "0"}
+        desk.configure(client, "--ca", str(tmp_path / "ca.pem"))
+        (desk.project / "pyproject.toml").write_text(PROJECT)
+        done = desk.client(client, *(("download", "--retries=0", "alpha") if client == "pip" else ("lock",)), ok=False)
+        assert says in done.stdout + done.stderr
 
 
 @pytest.fixture
