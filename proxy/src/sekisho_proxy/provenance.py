@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sekisho.disk import DISK, Disk
-from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
+from sekisho.errors import CorruptError, NotFoundError, SekishoError, StorageFullError, UpstreamError
 from sekisho.model import Artifact
 from sekisho.policy import Snapshot
 from sekisho.store import write_atomically
@@ -77,7 +77,10 @@ class Provenances:
                 raise
             _LOG.info("an old provenance of %s goes on being given: %s", artifact.filename, error)
             return known
-        await asyncio.to_thread(write_atomically, self.path(artifact.sha256), data)
+        try:
+            await asyncio.to_thread(write_atomically, self.path(artifact.sha256), data)
+        except StorageFullError as error:
+            _LOG.warning("a provenance is given but not kept: %s", error)
         return data
 
     def _read(self, artifact: Artifact) -> tuple[bytes | None, bool]:
