@@ -335,7 +335,7 @@ def test_files_may_lie_anywhere_below_the_hosts_root(tmp_path, blobs, name):
     assert blobs.has(ALPHA.sha256)
 
 
-def test_links_are_read_from_where_a_redirect_led():
+def test_links_are_read_from_where_a_redirect_led(tmp_path):
     """A page without its slash, or under an older spelling, is sent on; its relative links count from there."""
 
     class Moved(FakeUpstream):
@@ -349,11 +349,20 @@ def test_links_are_read_from_where_a_redirect_led():
             )
 
     async def ask(url):
+        policy = snapshot(sources=(Source(id="s", url=f"{url}/old/simple"),))
         async with make_client(2.0) as client:
-            fetcher = Fetcher(client, locate(Source(id="s", url=f"{url}/old/simple")), timeout=2.0)
-            return await fetcher.get(f"{url}/old/simple/alpha/", limit=1 << 20)
+            return await Upstreams(client, DiskCache(tmp_path), timeout=2.0).pages(policy).page("alpha")
 
     with run_asgi(Moved()) as url:
-        answer = asyncio.run(ask(url))
-    [file] = parse_listing("s", "alpha", answer.url, "text/html", answer.content).files
+        [file] = asyncio.run(ask(url)).listing.files
     assert file.path == f"new/root/f/{ALPHA.filename}"
+
+
+@pytest.mark.parametrize(
+    "where", ["http://169.254.169.254/latest/", "http://127.0.0.1:9/", "http://localhost/", "http://[::1]/"]
+)
+def test_a_redirect_to_an_address_of_the_network_behind_is_not_followed(tmp_path, where):
+    world = World(tmp_path)
+    world.first.faults["/simple/"], world.first.elsewhere = "redirect", where
+    with pytest.raises(UpstreamError, match="which is not one of its hosts"):
+        world.page("alpha")
