@@ -49,7 +49,7 @@ def read(said: str, cpu: float) -> Load:
 
 
 def _percentile(said: str, which: str) -> float:
-    found = re.search(rf"^ *{which}% +([\d.]+)(us|ms|s|m)$", said, re.MULTILINE)
+    found = re.search(rf"^ *{which}% +([\d.]+)(us|ms|s|m) *$", said, re.MULTILINE)
     if not found:
         raise MeasureError(f"wrk told no {which} % latency: {said.strip()[-400:]}")
     return float(found[1]) * _UNITS[found[2]]
