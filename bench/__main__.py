@@ -7,10 +7,12 @@ python -m bench --quick   every measurement once and briefly, to see that all of
 import argparse
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 
+import httpx2
 from rich.console import Console
 
 from bench import changes, firsts, pages, past, sets
@@ -34,6 +36,10 @@ MEASURES: Sequence[tuple[str, Measure]] = (
 """In this order: memory is read after the set, and starting again comes after all else that is asked of a server."""
 
 
+FAILURES = (MeasureError, httpx2.HTTPError, OSError, subprocess.SubprocessError)
+"""What keeps a figure from being taken; anything else is a fault of the benchmark itself."""
+
+
 def run(place: Place, say: Say, *, quick: bool) -> list[Row]:
     """Take every figure; one that cannot be taken becomes a row that says why."""
     shutil.rmtree(place.work, ignore_errors=True)
@@ -50,7 +56,7 @@ def taken(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
     """Return the rows of one measurement, or one that says why there are none."""
     try:
         return measure()
-    except MeasureError as error:
+    except FAILURES as error:
         return [Row(name, None, "", None, "lower", note=str(error))]
 
 
@@ -64,7 +70,7 @@ def main() -> int:
     place, began, told = Place(), time.monotonic(), Console(stderr=True, highlight=False)
     try:
         rows = run(place, lambda what: told.print(f"{time.monotonic() - began:6.1f} s  {what}"), quick=given.quick)
-    except MeasureError as error:
+    except FAILURES as error:
         told.print(f"bench: {error}\nbench: the servers' logs are in {place.work}", style="red")
         return 1
     except KeyboardInterrupt:

@@ -15,6 +15,9 @@ from bench.rows import Row
 from bench.site import Site
 
 _ROUNDS = 5
+_PAUSE = 0.02
+"""Seconds between two looks, so that looking does not keep the server from following."""
+
 Shown = Callable[[httpx2.Client], bool]
 """Tells whether a route shows the file now."""
 
@@ -70,7 +73,7 @@ def follow(routes: dict[str, Shown], *, shown: bool, patience: float = 20.0) -> 
                 del left[route]
             if time.perf_counter() - began > patience:
                 raise MeasureError(f"after {patience:.0f} s these routes are as before: {', '.join(left)}")
-            time.sleep(0.002)
+            time.sleep(_PAUSE)
     return time.perf_counter() - began
 
 

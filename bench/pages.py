@@ -4,7 +4,7 @@ from statistics import median
 
 from bench.load import Load, press
 from bench.peers import Peer
-from bench.rows import Row, share
+from bench.rows import TIMES, Row, figure, share
 from bench.site import Site
 
 _ROUNDS = 3
@@ -27,8 +27,8 @@ def measure(site: Site) -> list[Row]:
     return [
         Row(f"{page}, warm", ours, "requests/s", None, "higher", _others(rate)),
         share(f"{page}: rate of nginx", ours, rate["nginx"], 0.70, "higher"),
-        share(f"{page}: rate of devpi", ours, rate["devpi"], 1000, "higher"),
-        share(f"{page}: rate of proxpi", ours, rate["proxpi"], 150, "higher"),
+        share(f"{page}: rate of devpi", ours, rate["devpi"], 1000, "higher", _nginx(rate, "devpi")),
+        share(f"{page}: rate of proxpi", ours, rate["proxpi"], 150, "higher", _nginx(rate, "proxpi")),
         Row(f"{page}: 99 of 100 within, 8 connections", slowest["sekisho"], "ms", 10, "lower", _others(slowest)),
         Row(f"{page}: CPU", cpu["sekisho"], "ms", 0.3, "lower", _others(cpu)),
     ]
@@ -36,6 +36,10 @@ def measure(site: Site) -> list[Row]:
 
 def _press(site: Site, peer: Peer) -> Load:
     return press(peer.server, site.large(peer), site.seconds(_SECONDS[peer.name]))
+
+
+def _nginx(rate: dict[str, float], peer: str) -> str:
+    return f"nginx: {figure(rate['nginx'] / rate[peer])} {TIMES}"
 
 
 def _others(figures: dict[str, float]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import parse_wheel_filename
 from pypi_simple import ACCEPT_JSON_ONLY, PyPISimple
+from requests import RequestException
 
 from bench.place import BIN, MeasureError
 from sekisho.model import Artifact
@@ -94,12 +95,15 @@ def _ask(folder: Path, say: Callable[[str], None]) -> None:
         raise MeasureError(f"PyPI cannot be asked for the set: {done.stderr.strip()[-300:]}")
     pages = folder / "pages"
     pages.mkdir()
-    with PyPISimple() as pypi:
-        for project in sorted(_project(file)[0] for file in files.iterdir()):
-            say(f"asking PyPI for the page of {project}")
-            answer = pypi.s.get(pypi.get_project_url(project), headers={"accept": ACCEPT_JSON_ONLY}, timeout=60)
-            answer.raise_for_status()
-            (pages / f"{project}.json").write_bytes(answer.content)
+    try:
+        with PyPISimple() as pypi:
+            for project in sorted(_project(file)[0] for file in files.iterdir()):
+                say(f"asking PyPI for the page of {project}")
+                answer = pypi.s.get(pypi.get_project_url(project), headers={"accept": ACCEPT_JSON_ONLY}, timeout=60)
+                answer.raise_for_status()
+                (pages / f"{project}.json").write_bytes(answer.content)
+    except RequestException as error:
+        raise MeasureError(f"PyPI cannot be asked for a page: {error}") from error
 
 
 def _read(folder: Path) -> Taken:

@@ -6,7 +6,7 @@ from statistics import median
 
 from bench.clients import fetch, file_url, pip_download, uv_compile
 from bench.place import MeasureError
-from bench.rows import TIMES, Row, share
+from bench.rows import TIMES, Row, figure, share
 from bench.site import Site
 
 _STREAMS = 7
@@ -72,5 +72,6 @@ def _client(site: Site, what: str, client: Client, *, goal: float) -> list[Row]:
     if why:
         direct = Row(f"{name}: time of going direct", None, TIMES, goal, "lower", note=why)
     else:
-        direct = share(f"{name}: time of going direct", ours, middle["direct"], goal, "lower")
+        note = f"nginx: {figure(middle['nginx'] / middle['direct'])} {TIMES}"
+        direct = share(f"{name}: time of going direct", ours, middle["direct"], goal, "lower", note)
     return [*rows, direct]
