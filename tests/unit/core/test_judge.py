@@ -1,15 +1,19 @@
+from typing import get_args
+
 import pytest
 
 from sekisho.model import Outcome
 from sekisho.model.verdict import gravest
-from sekisho.policy import Policy, judge
-from sekisho.policy.rules import Yanked
-from tests.records import NOW, artifact, by_hash, closure, facts, policy
+from sekisho.policy import Door, Policy, judge
+from sekisho.policy.rules import Case, Denied, Rule, Yanked
+from tests.records import NOW, artifact, by_hash, closure, facts, policy, signed, snapshot
 
 NUMPY, SIX = artifact(), artifact("six", "1.17.0")
 DENY = {"id": "no-numpy", "check": "denied", "projects": ["numpy"]}
 REVIEW = {"id": "no-gpl", "check": "license", "allow": ["ISC"]}
 PASS = {"id": "yanked", "check": "yanked"}
+
+RULES = get_args(get_args(Rule)[0])
 
 
 def _judge(*rules, approved=(), artifacts=(NUMPY,), inspected=None):
@@ -106,3 +110,41 @@ def test_a_judgement_names_what_was_judged_by_what():
 
 def test_nothing_at_all_is_denied():
     assert gravest([]) is Outcome.DENY
+
+
+@pytest.mark.parametrize("name", sorted({rule.__name__ for rule in RULES}))
+@pytest.mark.parametrize("error", [RuntimeError, RecursionError, AttributeError, OSError, AssertionError, MemoryError])
+def test_each_rule_denies_when_it_raises_anything(name, error):
+    """The rule is a real one, and what it looks at is what fails."""
+
+    class Failing(type(artifact())):
+        def __getattribute__(self, key):
+            if key in {"uploaded", "yanked", "filename", "kind", "project"}:
+                raise error("the evaluator broke")
+            return super().__getattribute__(key)
+
+    class Facts:
+        def __getattr__(self, key):
+            raise error("the evaluator broke")
+
+    rule = next(rule for rule in RULES if rule.__name__ == name)
+    more = {"Denied": {"projects": ("six",)}, "ReleaseAge": {"days": 1}, "License": {"allow": ("MIT",)}}.get(name, {})
+    check = get_args(rule.model_fields["check"].annotation)[0]
+    built = rule(id="a-rule", check=check, **more, **({} if rule is Denied else {"then": "allow"}))
+    reason = built.answer(Case(Failing.model_construct(), Facts(), NOW))
+    assert (reason.rule, reason.outcome) == ("a-rule", Outcome.DENY)
+    assert reason.evidence.startswith("the rule failed: ")
+
+
+def test_a_denial_that_fails_while_serving_closes_the_door(monkeypatch):
+    """Nothing is served by a policy that cannot be evaluated, and the refusal says so."""
+    door = Door(snapshot(signed(NUMPY), rules=[{"id": "no-evil", "check": "denied", "projects": ["evil"]}]), "everyone")
+    assert door.admits(NUMPY.sha256, NOW)
+
+    def broken(self, case):
+        raise RuntimeError("the evaluator broke")
+
+    monkeypatch.setattr(Denied, "look", broken)
+    assert door.admits(NUMPY.sha256, NOW) is None
+    rule, sentence = door.why_not("pypi", "numpy", NOW)
+    assert (rule, "the rule failed: the evaluator broke" in sentence) == ("no-evil", True)

@@ -6,7 +6,6 @@ Precedence: a denial beats an approval, an approval beats the other rules, and n
 from collections.abc import Mapping, Set
 from datetime import datetime
 
-from sekisho.errors import SekishoError
 from sekisho.model import Artifact, Closure, Facts, Judgement, Outcome, Reason, Verdict
 from sekisho.model.verdict import gravest
 from sekisho.policy.rules import Case, Policy
@@ -46,10 +45,7 @@ def _reasons(artifact: Artifact, facts: Facts | None, policy: Policy, now: datet
         return (Reason(rule="not-inspected", outcome=Outcome.DENY, evidence="the file was not inspected"),)
     reasons = []
     for rule in policy.rules:
-        try:
-            reason = rule.look(Case(artifact, facts, now))
-        except (SekishoError, ValueError, ArithmeticError, LookupError, TypeError) as error:
-            reason = Reason(rule=rule.id, outcome=Outcome.DENY, evidence=f"the rule failed: {error}")
+        reason = rule.answer(Case(artifact, facts, now))
         if reason:
             reasons.append(reason)
     if not reasons:

@@ -37,6 +37,13 @@ class _Rule(Record):
     def look(self, case: Case) -> Reason | None:
         raise NotImplementedError
 
+    def answer(self, case: Case) -> Reason | None:
+        """Answer as ``look`` does; a rule that fails denies, whatever it would have said."""
+        try:
+            return self.look(case)
+        except Exception as error:  # noqa: BLE001 (nobody knows what a rule that failed would have found)
+            return Reason(rule=self.id, outcome=Outcome.DENY, evidence=f"the rule failed: {error}"[:500])
+
 
 @lru_cache(maxsize=256)
 def _entries(kind: Kind, projects: tuple[str, ...]) -> Mapping[str, tuple[tuple[str, Requirement], ...]]:
@@ -188,7 +195,7 @@ class Policy(Record):
         """Return the reason for which ``artifact`` is denied before anything but its index entry is known."""
         for rule in self.rules:
             if isinstance(rule, Denied):
-                reason = rule.look(Case(artifact, None, now))
+                reason = rule.answer(Case(artifact, None, now))
                 if reason:
                     return reason
         return None
