@@ -1,6 +1,7 @@
 """poetry as it is: the source is in the project's own file, the authority in the user's."""
 
 import tomllib
+from datetime import UTC, datetime
 
 from tests.integration.clients.conftest import sha256s
 
@@ -27,3 +28,13 @@ def test_lock_and_install_of_a_project(desk):
     desk.venv()
     desk.client("poetry", "install")
     assert desk.has("alpha", "beta")
+
+
+def test_lock_of_what_is_old_enough(desk):
+    (desk.project / "pyproject.toml").write_text(PROJECT.replace("alpha<2", "alpha"))
+    desk.configure("poetry")
+    days = (datetime.now(UTC) - datetime(2026, 6, 15, tzinfo=UTC)).days
+    desk.environment["POETRY_SOLVER_MIN_RELEASE_AGE"] = str(days)
+    desk.client("poetry", "lock")
+    packages = {row["name"]: row for row in tomllib.loads((desk.project / "poetry.lock").read_text())["package"]}
+    assert packages["alpha"]["version"] == "1.2"

@@ -17,11 +17,14 @@ import pytest
 from sekisho.errors import NotFoundError
 from sekisho.lock import hash_pins
 from sekisho.tls import client_context, verify_for
+from sekisho_builder.proxy import Proxy
+from sekisho_builder.resolve import resolve
 from sekisho_proxy import wire
 from sekisho_proxy.prefetch import prefetch_lock
 from tests.allowlists_tree import Repository
 from tests.fake_upstream import run_asgi
 from tests.integration.proxy.house import House, until
+from tests.records import request
 from tests.wheels import make_wheel
 
 SEKISHO = str(Path(sys.executable).with_name("sekisho"))
@@ -123,6 +126,15 @@ def test_prefetch_believes_the_authority_of_its_data_folder(house, approved):
         stranger = settings.model_copy(update={"data": settings.data / "elsewhere"})
         done = asyncio.run(prefetch_lock(stranger, hash_pins(lock, where="lock"), 2, lambda: None))
         assert "certificate" in done.problems[0].title
+
+
+def test_the_builder_resolves_through_the_candidate_mount(house):
+    house.settle()
+    with house.open() as client:
+        proxy = Proxy(str(client.base_url).rstrip("/"), house.token, ca=house.settings.trusted_ca)
+        closure = resolve(request("alpha"), proxy, lambda *_: None)
+        proxy.close()
+    assert [one.name for one in closure.artifacts] == ["alpha 1.2", "beta 2.0"]
 
 
 def _free_ports(number):
