@@ -106,13 +106,14 @@ async def open_app(
         handlers["/metrics"] = observer
         tally = Tally(clock)
         handlers["/openapi.json"] = Described()
-        handlers["/w/"] = Counted(PipDoor(gate, book, store.holdings, reach, clock, Origins(settings.proxy)), tally)
+        door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy))
+        handlers["/w/"] = Counted(door, tally)
         token = service_token.read_or_create(settings.service_token_file)
         send = None
         if store.upstreams is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
-            handlers |= _open_side_doors(settings, store, store.upstreams, token, clock, stack)
+            handlers |= _open_side_doors(settings, store, store.upstreams, token, stack)
             portal = make_portal_client(settings.portal, transport, ca=settings.trusted_ca)
             client = await stack.enter_async_context(portal)
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
@@ -126,12 +127,12 @@ async def open_app(
 
 
 def _open_side_doors(
-    settings: Settings, store: Store, upstreams: Upstreams, token: str, clock: Clock, stack: AsyncExitStack
+    settings: Settings, store: Store, upstreams: Upstreams, token: str, stack: AsyncExitStack
 ) -> dict[str, Handler]:
     """Build what only the builder may enter; a replica has neither."""
     folder = data_folder(settings)
     known = DiskCache(folder / "candidates", memory=1000)
-    candidates = CandidateMount(store.held, upstreams, store.holdings, known, token, clock)
+    candidates = CandidateMount(store.held, upstreams, store.holdings, known, token, store.held.now)
     quarantine = Quarantine(store.holdings, Inspectors(), DiskCache(folder / "facts"), token)
     stack.push_async_callback(candidates.close)
     stack.push_async_callback(quarantine.close)

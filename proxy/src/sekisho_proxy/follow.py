@@ -82,6 +82,11 @@ class Held:
             except (OSError, SekishoError) as error:
                 _LOG.warning("how far the policy is certain could not be kept: %s", error)
 
+    def now(self) -> datetime:
+        """Return the present, never before the policy in force was made: a clock that lags prolongs nothing."""
+        now = self._clock()
+        return max(now, self.snapshot.made) if self.snapshot else now
+
     def present(self) -> Snapshot:
         """Return the snapshot in force; raise ``NoPolicyError`` if there is none."""
         if self.snapshot is None:
