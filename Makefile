@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip docs lock clean
+.PHONY: help tools setup demo test check unit integration e2e bench-pip docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ e2e: setup ## the demo itself, against PyPI
 bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/bench/pip.json (QUICK=1 only tries it out)
 	@sh deploy/setup.sh bench
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+soak: $(READY) ## what is random, at ten times its size: kills, Schemathesis, odd names (about 40 minutes)
+	SEKISHO_SOAK=1 $(PYTEST) tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

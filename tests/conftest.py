@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests import network, shared_data
 
 NETWORK = os.environ.get("SEKISHO_NETWORK", "open")
-_OURS = {"SEKISHO_NETWORK", "SEKISHO_TEST_DATA", "SEKISHO_REQUIRE_DATA"}
+_OURS = {"SEKISHO_NETWORK", "SEKISHO_SOAK", "SEKISHO_TEST_DATA", "SEKISHO_REQUIRE_DATA"}
 _FOREIGN = ("PIP_", "UV_", "SEKISHO_", "GIT_")
 _GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,

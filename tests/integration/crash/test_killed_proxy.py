@@ -5,6 +5,8 @@ import os
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.fake_upstream import run_asgi
 from tests.integration.conftest import SOAK
 from tests.integration.crash.restarts import CountingPortal, Drill, SlowUpstream, make_wheels
@@ -12,6 +14,7 @@ from tests.integration.crash.restarts import CountingPortal, Drill, SlowUpstream
 AT_ONCE = 2
 
 
+@pytest.mark.timeout(7200 if SOAK else 900)
 def test_a_proxy_that_is_killed_loses_and_spoils_nothing(tmp_path, say):
     kills = 1000 if SOAK else 100
     wheels = make_wheels(1)
