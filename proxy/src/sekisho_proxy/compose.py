@@ -35,6 +35,7 @@ from sekisho_proxy.routes import Routes
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.logins import read_logins
 from sekisho_proxy.upstream.reach import Reach
+from sekisho_proxy.upstream.releases import Releases
 from sekisho_proxy.upstream.sources import Upstreams
 
 
@@ -99,7 +100,12 @@ async def open_app(
         sweep_halves(data_folder(settings))
         gate = Gate(store.held, settings.portal)
         reach = Reach(store.held, store.holdings, store.upstreams) if store.upstreams else None
-        book = Book(store.held, gate, store.holdings, reach)
+        releases = None
+        if store.upstreams:
+            kept = DiskCache(data_folder(settings) / "releases")
+            releases = Releases(store.held, store.upstreams, kept, lambda: clock().timestamp())
+            stack.push_async_callback(releases.close)
+        book = Book(store.held, gate, store.holdings, reach, releases)
         status = Status(store.held, reach)
         observer = Observer(store.held)
         handlers: dict[str, Handler] = dict.fromkeys(("/healthz", "/readyz", "/api/policy"), status)

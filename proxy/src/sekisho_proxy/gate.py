@@ -14,7 +14,7 @@ from sekisho.model import Artifact, Kind
 from sekisho.policy import Door, Snapshot
 from sekisho.policy.frozen import find
 from sekisho_proxy.follow import Held
-from sekisho_proxy.refusal import NotAdmittedError, refusal_of
+from sekisho_proxy.refusal import NotAdmittedError, refusal_of, release_of
 
 _MOST_DOORS = 64
 _MOST_ADDRESSES = 1024
@@ -90,24 +90,37 @@ class Gate:
             if door.has(artifact, now):
                 return artifact
         project = known[0].project if known else _project_of(path)
-        raise self.refusal(view, kind, project, now, where=path, of=known)
+        release = known[0].release if known else ""
+        raise self.refusal(view, kind, project, now, where=path, release=release, of=known)
 
     def refusal(
-        self, view: View, kind: Kind, project: str, now: datetime, *, where: str = "", of: Iterable[Artifact] = ()
+        self,
+        view: View,
+        kind: Kind,
+        project: str,
+        now: datetime,
+        *,
+        where: str = "",
+        release: str = "",
+        of: Iterable[Artifact] = (),
     ) -> NotAdmittedError:
         """Return why ``view`` does not have a file of ``project``, and what to do about it.
 
-        ``of`` are the artifacts that were meant, where they are known.
+        ``release`` and ``of``, the artifacts that were meant, are given where they are known.
         """
         door = self.door(view)
+        release = release or (release_of(where.rpartition("/")[2]) if kind == "pypi" else "")
         rule, sentence = door.why_not(kind, project, now)
-        if door.artifacts(kind, project, now):
+        offered = {artifact.release for artifact in door.artifacts(kind, project, now)}
+        if any(self._present(view.workspace).has(artifact, now) for artifact in of):
+            rule, sentence = door.not_then(f"this file of {project}")
+        elif release and (offered or door.snapshot.policy.denial(kind, project, release)) and release not in offered:
+            rule, sentence = door.why_not_releases(kind, project, [release], now)[release]
+        elif offered:
             rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {view.workspace}"
-            if any(self._present(view.workspace).has(artifact, now) for artifact in of):
-                rule, sentence = door.not_then(f"this file of {project}")
         return NotAdmittedError(
             f"Sekisho refused {project}: {sentence} (rule {rule})",
-            refusal_of(view.workspace, kind, project, rule, path=where),
+            refusal_of(view.workspace, kind, project, rule, path=where, release=release),
             where=where or f"{kind}/{project}",
             todo=f"ask at {request_link(self.ask(), project)}",
         )

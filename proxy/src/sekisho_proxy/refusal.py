@@ -9,6 +9,8 @@ from sekisho.model import OTHERS, Kind, normalize_project
 
 _LONGEST_NAME = 300
 _LONGEST_RELEASE = 64
+NOTE_EPOCH = 9999
+"""The epoch of the versions that are words for pip, and no releases."""
 
 
 class Refusal(NamedTuple):
@@ -29,17 +31,21 @@ class NotAdmittedError(RefusedError):
         self.refusal = refusal
 
 
-def refusal_of(workspace: str, kind: Kind, project: str, rule: str, *, path: str = "") -> Refusal:
-    """Return what is counted: names in their one spelling, and nothing of what is no name at all."""
+def refusal_of(workspace: str, kind: Kind, project: str, rule: str, *, path: str = "", release: str = "") -> Refusal:
+    """Return what is counted: names in their one spelling, and nothing of what is no name at all.
+
+    Without a ``release`` it is the one that the name of the file at ``path`` states.
+    """
     try:
         name = normalize_project(kind, project)
     except BadInputError:
         return Refusal(workspace, kind, OTHERS, "", rule)
-    return Refusal(workspace, kind, name, release_of(path.rpartition("/")[2]) if kind == "pypi" else "", rule)
+    found = release or (release_of(path.rpartition("/")[2]) if kind == "pypi" else "")
+    return Refusal(workspace, kind, name, found if len(found) <= _LONGEST_RELEASE else "", rule)
 
 
 def release_of(filename: str) -> str:
-    """Return the release that a file's name states, or nothing. A tombstone's is no release."""
+    """Return the release that a file's name states, or nothing. A note's is no release."""
     if len(filename) > _LONGEST_NAME:
         return ""
     try:
@@ -48,5 +54,4 @@ def release_of(filename: str) -> str:
     except (InvalidWheelFilename, InvalidSdistFilename):
         return ""
     found = str(version)
-    is_tombstone = (version.local or "").startswith("refused.by")
-    return "" if is_tombstone or len(found) > _LONGEST_RELEASE else found
+    return "" if version.epoch == NOTE_EPOCH or len(found) > _LONGEST_RELEASE else found

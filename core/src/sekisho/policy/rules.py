@@ -56,10 +56,10 @@ def _entries(kind: Kind, projects: tuple[str, ...]) -> Mapping[str, tuple[tuple[
     return found
 
 
-def _within(entry: Requirement, artifact: Artifact) -> bool:
+def _within(entry: Requirement, release: str) -> bool:
     """Tell whether the release may be one that ``entry`` names; one that cannot be compared may be any."""
     try:
-        return entry.specifier.contains(Version(artifact.release), prereleases=True)
+        return entry.specifier.contains(Version(release), prereleases=True)
     except InvalidVersion:
         return True
 
@@ -85,10 +85,14 @@ class Denied(_Rule):
 
     def look(self, case: Case) -> Reason | None:
         """Answer for the first entry that names the artifact's project and release."""
-        if case.artifact.kind != self.kind:
+        return self.of(case.artifact.kind, case.artifact.project, case.artifact.release)
+
+    def of(self, kind: Kind, project: str, release: str | None) -> Reason | None:
+        """Answer for the first entry that names a release; without one, for an entry that names all of them."""
+        if kind != self.kind:
             return None
-        for text, entry in _entries(self.kind, self.projects).get(case.artifact.project, ()):
-            if _within(entry, case.artifact):
+        for text, entry in _entries(self.kind, self.projects).get(project, ()):
+            if _within(entry, release) if release else not entry.specifier:
                 return self.reason(f"the policy denies {text}")
         return None
 
@@ -199,6 +203,16 @@ class Policy(Record):
                 if reason:
                     return reason
         return None
+
+    def denial(self, kind: Kind, project: str, release: str | None = None) -> Reason | None:
+        """Return the reason for which a release is denied, whatever its files; without one, for the whole name."""
+        found = (rule.of(kind, project, release) for rule in self.rules if isinstance(rule, Denied))
+        return next((reason for reason in found if reason), None)
+
+    def denying(self, kind: Kind, project: str) -> tuple[str, ...]:
+        """Return the ids of the rules that deny some release of a project."""
+        denials = (rule for rule in self.rules if isinstance(rule, Denied) and rule.kind == kind)
+        return tuple(rule.id for rule in denials if project in _entries(kind, rule.projects))
 
 
 def parse_policy(text: str, *, where: str = "policy.yaml") -> Policy:

@@ -248,6 +248,9 @@ class Door:
         entries = self._by_project.get((kind, project), ())
         if self.as_of is not None and any(self._holds_now(entry, now) for entry in entries):
             return self.not_then(project)
+        denied = self.snapshot.policy.denial(kind, project)
+        if denied:
+            return denied.rule, denied.evidence
         for entry in entries:
             approval, artifact = entry.approval, entry.artifact
             denial = self.snapshot.policy.hard_denial(artifact, now) or entry.foreign
@@ -255,14 +258,41 @@ class Door:
                 return denial.rule, denial.evidence
             if not approval.admits(self.workspace, now):
                 return "expired", f"the approval of {artifact.name} expired"
-        elsewhere = any(
-            artifact.project == project and artifact.kind == kind
-            for signed in self.snapshot.approvals
-            for artifact in signed.approval.artifacts
-        )
-        if elsewhere:
-            return "not-approved", f"{project} is approved, but not for workspace {self.workspace}"
-        return "not-approved", f"{project} is not approved for workspace {self.workspace}"
+        return self._not_approved(project, elsewhere=bool(self._approved_anywhere(kind, project)))
+
+    def why_not_releases(
+        self, kind: Kind, project: str, releases: Iterable[str], now: datetime
+    ) -> dict[str, tuple[str, str]]:
+        """Return (rule id, sentence) for each of ``releases``, of which there is nothing to offer.
+
+        No sentence names its release, so that a thousand releases share a few.
+        """
+        entries: dict[str, list[_Entry]] = {}
+        for entry in self._by_project.get((kind, project), ()):
+            entries.setdefault(entry.artifact.release, []).append(entry)
+        anywhere = self._approved_anywhere(kind, project)
+        found = {}
+        for release in releases:
+            here = entries.get(release, [])
+            denial = self.snapshot.policy.denial(kind, project, release) or (here[0].foreign if here else None)
+            if denial:
+                found[release] = denial.rule, denial.evidence
+            elif any(self._holds_now(entry, now) for entry in here):
+                found[release] = self.not_then("this release")
+            elif here:
+                found[release] = "expired", "the approval of this release expired"
+            else:
+                found[release] = self._not_approved("this release", elsewhere=release in anywhere)
+        return found
+
+    def _approved_anywhere(self, kind: Kind, project: str) -> frozenset[str]:
+        """Return the releases of which anybody has a file."""
+        artifacts = (artifact for signed in self.snapshot.approvals for artifact in signed.approval.artifacts)
+        return frozenset(row.release for row in artifacts if row.project == project and row.kind == kind)
+
+    def _not_approved(self, name: str, *, elsewhere: bool) -> tuple[str, str]:
+        how = "approved, but not" if elsewhere else "not approved"
+        return "not-approved", f"{name} is {how} for workspace {self.workspace}"
 
     def not_then(self, name: str) -> tuple[str, str]:
         """Return (rule id, sentence) for what the present door admits and this frozen one does not."""

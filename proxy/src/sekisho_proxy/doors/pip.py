@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sekisho.errors import BadInputError, NotFoundError
-from sekisho.model import Artifact, normalize_project, sha256_hex
+from sekisho.model import Artifact, normalize_project, normalize_release, sha256_hex
 from sekisho.ports import Clock
 from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
 from sekisho_proxy.gate import Gate, View
@@ -19,6 +19,7 @@ from sekisho_proxy.pages.book import Book
 from sekisho_proxy.pages.legacy import LegacyBook
 from sekisho_proxy.provenance import MEDIA_TYPE
 from sekisho_proxy.ranges import UnsatisfiableError, wanted
+from sekisho_proxy.refusal import NotAdmittedError
 from sekisho_proxy.upstream.reach import Reach
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
@@ -64,8 +65,7 @@ class PipDoor:
         if rest.startswith("pypi/files/"):
             return await self._file(request, view, rest.removeprefix("pypi/files/"))
         if rest.startswith("denied/"):
-            project = rest.rpartition("/")[2].partition("-")[0]
-            raise self._gate.refusal(view, "pypi", _normal(project), self._clock(), where=request.path)
+            raise self._denied(request, view, rest.removeprefix("denied/"))
         if rest == "pypi/simple":
             return redirect(f"{request.path}/")
         raise NotFoundError("there is nothing at this address", where=request.path)
@@ -85,7 +85,16 @@ class PipDoor:
         project = _normal(name)
         if not slash:
             return redirect(f"{request.path.removesuffix(rest)}{project}/")
+        await self._book.learn(project)
         return await self._book.project(view, project, self._clock()).answer(request, self._origin)
+
+    def _denied(self, request: Request, view: View, rest: str) -> NotAdmittedError:
+        """Return the refusal of a tombstone: ``<project>/<release>``, or a file's name below a folder of words."""
+        folder, _, name = rest.rpartition("/")
+        is_file = "-" in name or not folder
+        project, release = (name.partition("-")[0], "") if is_file else (folder, normalize_release("pypi", name))
+        now = self._clock()
+        return self._gate.refusal(view, "pypi", _normal(project), now, where=request.path, release=release)
 
     async def _file(self, request: Request, view: View, path: str) -> Reply:
         bare = path.removesuffix(".metadata").removesuffix(".provenance")

@@ -7,8 +7,6 @@ asks for thousands of dates drops no page of the present.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from packaging.version import InvalidVersion, Version
-
 from sekisho.model import Artifact, Kind
 from sekisho.policy.snapshot import Admitted
 from sekisho_proxy.follow import Held
@@ -16,10 +14,11 @@ from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings, NotHereError
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.shelf import Shelf
-from sekisho_proxy.pages.tombstone import tombstones
-from sekisho_proxy.pages.value import FileRow, LatePage, ProjectList, ProjectPage, Status
+from sekisho_proxy.pages.tombstone import Why, explain, tombstones
+from sekisho_proxy.pages.value import FileRow, LatePage, ProjectList, ProjectPage, Status, release_order
 from sekisho_proxy.refusal import refusal_of
 from sekisho_proxy.upstream.reach import Reach
+from sekisho_proxy.upstream.releases import Releases
 
 KIND: Kind = "pypi"
 _MOST_PAGES = 4096
@@ -30,38 +29,54 @@ _MOST_FROZEN_ROWS = 50_000
 class Book:
     """Prebuilt pages. On a replica, which has no ``reach``, and for a source that is away, they list what is here."""
 
-    def __init__(self, held: Held, gate: Gate, holdings: Holdings, reach: Reach | None) -> None:
+    def __init__(
+        self, held: Held, gate: Gate, holdings: Holdings, reach: Reach | None, releases: Releases | None = None
+    ) -> None:
         self._held = held
         self._gate = gate
         self._holdings = holdings
         self._reach = reach
+        self._releases = releases
         self._turn: object = None
         self._pages = Shelf(_MOST_PAGES)
         self._frozen = Shelf(_MOST_FROZEN_ROWS)
 
+    async def learn(self, project: str) -> None:
+        """See to it that a page can explain what it does not offer; see ``Releases.learn``."""
+        if self._releases:
+            await self._releases.learn(project)
+
     def project(self, view: View, project: str, now: datetime) -> BuiltPage:
-        """Return the page of a (normalised) project; one with nothing to offer has tombstones."""
+        """Return the page of a (normalised) project: what is offered, and tombstones for the rest."""
         door = self._gate.door(view)
         shared = View(view.workspace, door.settled(KIND, project))
-        found = self._find(shared, project, now)
+        known = self._releases.of(project) if self._releases else ()
+        found = self._find(shared, project, now, known)
         if found:
             return found
         approved = door.admitted(KIND, project, now)
         offered = self._offered(approved)
         if offered:
-            attested = self._attested(shared, offered)
-            page: LatePage | ProjectPage = LatePage(
-                len(offered),
-                lambda: approved_page(project, offered, self._measured, attested),
-                names_origin=bool(attested),
-            )
-            built = BuiltPage(page)
+            rest = Why("not-approved", f"this release is not approved for workspace {view.workspace}")
+        elif approved:
+            rest = self._why_not_here(project)
         else:
-            rule, sentence = self._why_not_here(project) if approved else door.why_not(KIND, project, now)
-            page = tombstones(project, rule, sentence, self._gate.ask())
-            built = BuiltPage(page, refusal=refusal_of(view.workspace, KIND, project, rule))
+            rest = Why(*door.why_not(KIND, project, now))
+        teller = self._gate.door(shared) if approved else door
+        attested = self._attested(shared, offered)
+
+        def make() -> ProjectPage:
+            page = approved_page(project, offered, self._measured, attested)
+            artifacts = [row.artifact for row in offered]
+            tombs = tombstones(explain(teller, project, artifacts, known, rest, ask=self._gate.ask(), now=now))
+            return page._replace(files=(*page.files, *tombs))
+
+        page = LatePage(len(offered) + len(known) + 1, make, names_origin=bool(attested))
+        refusal = None if offered else refusal_of(view.workspace, KIND, project, rest.rule)
+        built = BuiltPage(page, refusal=refusal)
         if approved or shared.as_of is None:  # a frozen refusal names its own date, so it is nobody else's
-            self._keep(shared, project, built, door.next_expiry(KIND, project, now), rows=page.rows)
+            end = door.next_expiry(KIND, project, now)
+            self._keep(shared, project, built, end, rows=page.rows, made_of=known)
         return built
 
     def offered(self, view: View, project: str, now: datetime) -> list[Admitted]:
@@ -73,7 +88,7 @@ class Book:
         offered = self._offered(approved)
         if approved and not offered:
             raise NotHereError(
-                self._why_not_here(project)[1], where=project, todo="try again later, or import a bundle"
+                self._why_not_here(project).sentence, where=project, todo="try again later, or import a bundle"
             )
         return offered
 
@@ -114,29 +129,31 @@ class Book:
     def _offers(self, artifact: Artifact) -> bool:
         return self._reach.offers(artifact) if self._reach else self._holdings.has(artifact.sha256)
 
-    def _why_not_here(self, project: str) -> tuple[str, str]:
+    def _why_not_here(self, project: str) -> Why:
         if self._reach is None:
-            return "not-imported", f"{project} is in no imported bundle"
-        return "source-away", f"{project} is approved, but not here yet, and its source cannot be reached"
+            return Why("not-imported", f"{project} is in no imported bundle")
+        return Why("source-away", f"{project} is approved, but not here yet, and its source cannot be reached")
 
     def turn(self) -> tuple[int, int]:
         """Return a value that changes when any page may have changed."""
         return self._held.turn, self._reach.turn if self._reach else 0
 
-    def _find(self, view: View, project: str, now: datetime) -> BuiltPage | None:
+    def _find(self, view: View, project: str, now: datetime, made_of: object = None) -> BuiltPage | None:
         turn = self.turn()
         if self._turn != turn:
             self._turn = turn
             self._pages.clear()
             self._frozen.clear()
         shelf = self._pages if view.as_of is None else self._frozen
-        return shelf.find((view, project), now)
+        return shelf.find((view, project), now, made_of=made_of)
 
-    def _keep(self, view: View, project: str, page: BuiltPage, end: datetime | None, *, rows: int) -> None:
+    def _keep(
+        self, view: View, project: str, page: BuiltPage, end: datetime | None, *, rows: int, made_of: object = None
+    ) -> None:
         if view.as_of is None:
-            self._pages.put((view, project), page, end)
+            self._pages.put((view, project), page, end, made_of=made_of)
         else:
-            self._frozen.put((view, project), page, end, weight=rows + 1)
+            self._frozen.put((view, project), page, end, weight=rows + 1, made_of=made_of)
 
 
 Measured = Callable[[Artifact], tuple[int | None, str]]
@@ -153,7 +170,7 @@ def approved_page(
     """
     rows = tuple(_row(row, measured, attested.get(row.artifact.sha256)) for row in admitted)
     releases = {row.artifact.release for row in admitted}
-    return ProjectPage(project, tuple(sorted(releases, key=order)), rows, _status(admitted))
+    return ProjectPage(project, tuple(sorted(releases, key=release_order)), rows, _status(admitted))
 
 
 def _row(admitted: Admitted, measured: Measured, provenance: str | None) -> FileRow:
@@ -183,14 +200,6 @@ def _moment(when: datetime) -> str:
 
 def _status(admitted: Sequence[Admitted]) -> Status | None:
     """Return what the source last said of the project when something of it was approved."""
-    index = max(admitted, key=lambda row: row.newest).artifact.index
+    index = max(admitted, key=lambda row: row.newest).artifact.index if admitted else {}
     marker = index.get("project-status")
     return Status(marker, index.get("project-status-reason", "")) if marker else None
-
-
-def order(release: str) -> tuple[bool, Version | str]:
-    """Return a release's place among others; what is no version comes first."""
-    try:
-        return True, Version(release)
-    except InvalidVersion:
-        return False, release

@@ -18,9 +18,10 @@ from sekisho.policy.snapshot import Admitted
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.metadata import described
-from sekisho_proxy.pages.book import KIND, Book, order
+from sekisho_proxy.pages.book import KIND, Book
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.shelf import Shelf
+from sekisho_proxy.pages.value import release_order
 
 _MOST_ROWS = 20_000
 """Some 20 MB, at about 1 KB for a file in two codings."""
@@ -119,7 +120,7 @@ class LegacyPage:
     def to_json(self, origin: str = "") -> bytes:
         """Render it."""
         releases: dict[str, list[dict[str, Any]]] = {}
-        for row in sorted(self.admitted, key=lambda row: order(row.artifact.release)):
+        for row in sorted(self.admitted, key=lambda row: release_order(row.artifact.release)):
             releases.setdefault(row.artifact.release, []).append(_file(row, origin + self.files))
         value: dict[str, Any] = {"info": self._info(), "last_serial": self.sequence}
         if self.whole:
@@ -187,7 +188,7 @@ def _of(release: str, offered: Sequence[Admitted]) -> Sequence[Admitted]:
         wanted = Version(release)
     except InvalidVersion:
         return exact
-    return exact or [row for row in offered if order(row.artifact.release) == (True, wanted)]
+    return exact or [row for row in offered if release_order(row.artifact.release) == (True, wanted)]
 
 
 def _newest(files: Sequence[Admitted]) -> str:
@@ -195,7 +196,7 @@ def _newest(files: Sequence[Admitted]) -> str:
     taken = {row.artifact.release for row in files if row.artifact.yanked is None}
 
     def rank(release: str) -> tuple[object, ...]:
-        key = order(release)
+        key = release_order(release)
         final = isinstance(key[1], Version) and not key[1].is_prerelease
         return release in taken, final, key
 

@@ -11,6 +11,7 @@ class _Standing(NamedTuple):
     page: BuiltPage
     end: datetime | None
     weight: int
+    made_of: object
 
 
 class Shelf:
@@ -29,19 +30,22 @@ class Shelf:
         self._pages.clear()
         self.weight = 0
 
-    def find(self, key: Hashable, now: datetime) -> BuiltPage | None:
-        """Return the page of ``key``, unless it has ended."""
+    def find(self, key: Hashable, now: datetime, *, made_of: object = None) -> BuiltPage | None:
+        """Return the page of ``key``, unless it has ended or was made of another object than ``made_of``."""
         found = self._pages.get(key)
-        return found.page if found and (found.end is None or now < found.end) else None
+        good = found and found.made_of is made_of and (found.end is None or now < found.end)
+        return found.page if found and good else None
 
-    def put(self, key: Hashable, page: BuiltPage, end: datetime | None, *, weight: int = 1) -> None:
+    def put(
+        self, key: Hashable, page: BuiltPage, end: datetime | None, *, weight: int = 1, made_of: object = None
+    ) -> None:
         """Put a page on; one that is heavier than the whole shelf is not kept."""
         self._drop(key)
         if weight > self._most:
             return
         while self.weight + weight > self._most:
             self._drop(next(iter(self._pages)))
-        self._pages[key] = _Standing(page, end, weight)
+        self._pages[key] = _Standing(page, end, weight, made_of)
         self.weight += weight
 
     def _drop(self, key: Hashable) -> None:

@@ -1,52 +1,205 @@
-"""What a page shows for a project that has nothing to offer: two files that nobody can install but every client reads.
+"""Tombstones: rows of a page that nobody can install, and that make pip and uv say why something is refused.
 
-A 404 would send clients to their next index, and their words for 403 hide the reason. A yanked file (PEP 592) is
-never installed unless asked for by its exact version; uv prints the reason for the yank, pip prints the version. So
-the reason stands in both: as a sentence, and as words in the version's local part.
+A 404 would send clients to their next index, and their words for 403 hide the reason. A yanked file (PEP 592) is left
+alone by every resolver unless its exact version is asked for, so each tombstone is yanked and has a version that no
+requirement pins:
+
+- For pip, a *note* or a few: wheels of version ``9999!0+<words>``. pip prints the versions that it ignored because they
+  are yanked, of the project in question and of no other.
+- For uv, a row for each release that exists and is not offered, of version ``<release>+refused``. ``==<release>`` meets
+  it and does not allow it, because what is yanked is allowed by its exact version only; uv prints the reason. Releases
+  with the same reason become one line.
+
+pip and pdm never see the latter, because their URLs end in no archive's name, and poetry does not because of the ``v``
+before the version: those clients would take it for a transitive ``==``, and fail to download it.
+docs/adr/0003-refusals-are-tombstones.md has what each client prints.
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from packaging.utils import parse_wheel_filename
+
+from sekisho.model import Artifact
+from sekisho.policy import Door
 from sekisho_proxy.gate import request_link
-from sekisho_proxy.pages.value import FileRow, ProjectPage
+from sekisho_proxy.pages.value import FileRow, release_order
+from sekisho_proxy.refusal import NOTE_EPOCH
 
 _OTHER = re.compile(r"[^a-z0-9]+")
-_NO_SHA256 = "0" * 64
+_BELOW_ALL = "0.dev0"
+"""A release below any other, for uv's ``<`` where no release is known."""
+_LONGEST_WORDS = 180
+_MOST_NOTES = 8
+_MOST_NAMED = 3
+_UPLOADED = "1980-01-01T00:00:00Z"  # before any date to which a client goes back
 
 
-def words(rule: str, ask: str) -> str:
-    """Return rule and address as a local version label (PEP 440): letters, digits and dots."""
-    parts = urlsplit(ask)
-    host = _OTHER.sub(".", (parts.hostname or "").lower()).strip(".") or "your.administrator"
-    port = f".port.{parts.port}" if parts.port else ""
-    return f"refused.by.rule.{_OTHER.sub('.', rule.lower()).strip('.')}.ask.at.{host}{port}"
+class Why(NamedTuple):
+    """The rule that refuses, and a sentence."""
+
+    rule: str
+    sentence: str
+
+
+class Refused(NamedTuple):
+    """What a page explains.
+
+    ``rest`` is why nothing else of the project can be had. ``releases`` are those that are known to exist and are not
+    offered, newest first; ``rules`` are further rules that refuse some release, known or not. ``offered`` are the file
+    names of what is offered, by release. ``ask`` is where a person asks.
+    """
+
+    project: str
+    ask: str
+    rest: Why
+    releases: Mapping[str, Why]
+    rules: Sequence[str] = ()
+    offered: Mapping[str, Sequence[str]] = {}
+
+
+def explain(
+    door: Door,
+    project: str,
+    offered: Sequence[Artifact],
+    known: Sequence[str],
+    rest: Why,
+    *,
+    ask: str,
+    now: datetime,
+) -> Refused:
+    """Work out what a page explains. ``known`` are the releases that exist, newest first, as far as anybody knows."""
+    files: dict[str, list[str]] = {}
+    for artifact in sorted(offered, key=lambda row: release_order(row.release), reverse=True):
+        files.setdefault(artifact.release, []).append(artifact.filename)
+    missing = [release for release in known if release not in files]
+    whys = door.why_not_releases("pypi", project, missing, now)
+    return Refused(
+        project=project,
+        ask=ask,
+        rest=rest,
+        releases={release: Why(*why) for release, why in whys.items()},
+        rules=door.snapshot.policy.denying("pypi", project),
+        offered=files,
+    )
 
 
 def denied_path(rule: str, ask: str) -> str:
-    """Return the folder of the tombstones' URLs, which pip prints when someone insists on a tombstone."""
-    slug = _OTHER.sub("-", rule.lower()).strip("-")
-    return f"denied/{slug}--ask-at-{quote(urlsplit(ask).netloc, safe='')}"
+    """Return the folder of the notes' URLs, which pip prints when someone insists on one."""
+    return f"denied/{_OTHER.sub('-', rule.lower()).strip('-')}--ask-at-{quote(urlsplit(ask).netloc, safe='')}"
 
 
-def tombstones(project: str, rule: str, sentence: str, ask: str) -> ProjectPage:
-    """Return the page of a project that was refused.
+def tombstones(refused: Refused) -> tuple[FileRow, ...]:
+    """Return the rows that explain what a page does not offer."""
+    reasons = {why: _reason(refused, why) for why in {*refused.releases.values(), refused.rest}}
+    narrow = {release: targets for release, names in refused.offered.items() if (targets := _targets(names))}
+    notes = _notes(refused, narrow)
+    rows = [_note_row(refused, number, words, reasons[refused.rest]) for number, words in enumerate(notes)]
+    releases = refused.releases or {_BELOW_ALL: refused.rest}
+    rows += [_release_row(refused.project, release, "refused", reasons[why]) for release, why in releases.items()]
+    for release, targets in narrow.items():
+        said = f"{refused.project} {release} is approved, but only for {', '.join(targets)}. {_ask_at(refused)}"
+        rows.append(_release_row(refused.project, release, "other.target", said))
+    return tuple(rows)
 
-    The second version is so high that specifiers such as ``>=1`` meet a tombstone as well.
-    """
-    reason = f"Sekisho refused {project}: {sentence} (rule {rule}). Ask at {request_link(ask, project)}"
-    versions = tuple(f"{epoch}0+{words(rule, ask)}" for epoch in ("", "9999!"))
-    names = [f"{project.replace('-', '_')}-{version}-py3-none-any.whl" for version in versions]
-    folder = f"../../../{denied_path(rule, ask)}"
-    rows = tuple(
-        FileRow(
-            filename=name,
-            url=f"{folder}/{quote(name, safe='')}",
-            sha256=_NO_SHA256,
-            size=0,
-            uploaded="1980-01-01T00:00:00Z",
-            yanked=reason,
-        )
-        for name in names
+
+def _reason(refused: Refused, why: Why) -> str:
+    """Return what uv prints. Of a name that is wholly refused by one rule it is one text, and so one line."""
+    if not refused.offered and why.rule == refused.rest.rule:
+        why = refused.rest
+    return f"Sekisho refused {refused.project}: {why.sentence} (rule {why.rule}). {_ask_at(refused)}"
+
+
+def _ask_at(refused: Refused) -> str:
+    return f"Ask at {request_link(refused.ask, refused.project)}"
+
+
+def _release_row(project: str, release: str, label: str, reason: str) -> FileRow:
+    version = f"{release}{'.' if '+' in release else '+'}{label}"
+    return FileRow(
+        filename=f"{_stem(project)}-v{version}-py0-none-any.whl",
+        url=f"../../../denied/{project}/{quote(release, safe='!+')}",
+        sha256="",
+        size=0,
+        uploaded=_UPLOADED,
+        yanked=reason,
     )
-    return ProjectPage(project, versions, rows)
+
+
+def _note_row(refused: Refused, number: int, words: str, reason: str) -> FileRow:
+    filename = f"{_stem(refused.project)}-{NOTE_EPOCH}!{number}+{words}-py3-none-any.whl"
+    return FileRow(
+        filename=filename,
+        url=f"../../../{denied_path(refused.rest.rule, refused.ask)}/{quote(filename, safe='')}",
+        sha256="",
+        size=0,
+        uploaded=_UPLOADED,
+        yanked=reason,
+    )
+
+
+def _stem(project: str) -> str:
+    return project.replace("-", "_")
+
+
+def _notes(refused: Refused, narrow: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return the notes as local version labels (PEP 440), the one for all the rest last."""
+    by_rule: dict[str, list[str]] = {rule: [] for rule in refused.rules}
+    for release, why in refused.releases.items():
+        by_rule.setdefault(why.rule, []).append(release)
+    by_rule.pop(refused.rest.rule, None)
+    ask = _where(refused.ask)
+    notes = [f"{said}.{ask}" for said in _only_for(narrow)]
+    notes += [f"{_these(releases)}.refused.by.rule.{_words(rule)}.{ask}" for rule, releases in by_rule.items()]
+    others = "other.releases." if refused.offered or notes else ""
+    notes = notes[: _MOST_NOTES - 1]
+    return [*notes, f"{others}refused.by.rule.{_words(refused.rest.rule)}.{ask}"]
+
+
+def _words(text: str) -> str:
+    """Return a text as part of a local version label: letters, digits and dots."""
+    return _OTHER.sub(".", text.lower()).strip(".")[:_LONGEST_WORDS].strip(".")
+
+
+def _where(ask: str) -> str:
+    parts = urlsplit(ask)
+    port = f".port.{parts.port}" if parts.port else ""
+    return f"ask.at.{_words(parts.hostname or '') or 'your.administrator'}{port}"
+
+
+def _these(releases: Sequence[str]) -> str:
+    """Name releases, given newest first: each of a few, the oldest and the newest of many."""
+    if not releases:
+        return "some.releases"
+    if len(releases) <= _MOST_NAMED:
+        return _words(".and.".join(reversed(releases)))
+    return _words(f"{len(releases)}.releases.from.{releases[-1]}.to.{releases[0]}")
+
+
+def _only_for(narrow: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Say for which targets releases are offered; one note for each set of targets."""
+    releases = sorted(narrow, key=lambda release: narrow[release])  # stable: the newest stays first
+    return [
+        f"{_these(list(group))}.approved.only.for.{_words('.or.'.join(targets))}"
+        for targets, group in groupby(releases, key=lambda release: narrow[release])
+    ]
+
+
+def _targets(filenames: Sequence[str]) -> tuple[str, ...]:
+    """Return for what the wheels of a release are, a few of many; nothing if one of the files is for any platform."""
+    found = set()
+    for name in filenames:
+        if not name.endswith(".whl"):
+            return ()
+        tags = parse_wheel_filename(name)[3]
+        if any(tag.platform == "any" and tag.abi == "none" and tag.interpreter.startswith("py3") for tag in tags):
+            return ()
+        python, abi, platforms = name.removesuffix(".whl").split("-")[-3:]
+        platform = platforms.partition(".")[0]
+        found.add(f"{python} {platform}" if abi in {python, "none"} else f"{python} {abi} {platform}")
+    few = sorted(found)[:_MOST_NAMED]
+    return (*few, f"{len(found) - len(few)} more") if len(found) > len(few) else tuple(few)

@@ -10,6 +10,8 @@ from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
 
+from packaging.version import InvalidVersion, Version
+
 API_VERSION = "1.4"
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _META = {"api-version": API_VERSION}
@@ -18,9 +20,10 @@ _META = {"api-version": API_VERSION}
 class FileRow(NamedTuple):
     """One file of a page. ``url`` is relative to the page.
 
-    ``size`` is in bytes, ``None`` where nobody knows it. ``uploaded`` is written as PEP 700 wants it. ``metadata`` is
-    the METADATA's sha256, ``""`` for one that is there without a stated hash, ``None`` for none. ``provenance`` is the
-    path of the file's provenance from our root: PEP 740 wants a whole URL, so the page is rendered per origin.
+    ``sha256`` is empty for what has no bytes. ``size`` is in bytes, ``None`` where nobody knows it. ``uploaded`` is
+    written as PEP 700 wants it. ``metadata`` is the METADATA's sha256, ``""`` for one that is there without a stated
+    hash, ``None`` for none. ``provenance`` is the path of the file's provenance from our root: PEP 740 wants a whole
+    URL, so the page is rendered per origin.
     """
 
     filename: str
@@ -35,7 +38,8 @@ class FileRow(NamedTuple):
 
     def plain(self, origin: str = "") -> dict[str, Any]:
         """Return the row under the API's key names."""
-        row: dict[str, Any] = {"filename": self.filename, "url": self.url, "hashes": {"sha256": self.sha256}}
+        hashes = {"sha256": self.sha256} if self.sha256 else {}
+        row: dict[str, Any] = {"filename": self.filename, "url": self.url, "hashes": hashes}
         if self.size is not None:
             row["size"] = self.size
         row["yanked"] = False if self.yanked is None else self.yanked or True
@@ -144,6 +148,14 @@ class ProjectList(NamedTuple):
         return _html("Projects", (f'<a href="{escape(name)}/">{escape(name)}</a>' for name in self.projects))
 
 
+def release_order(release: str) -> tuple[bool, Version | str]:
+    """Return what sorts releases; those that are no versions come first."""
+    try:
+        return True, Version(release)
+    except InvalidVersion:
+        return False, release
+
+
 def _dump(head: Mapping[str, object], key: str, rows: Iterable[object]) -> bytes:
     """Serialise an object whose last key has many rows, one by one: a single call would hold the interpreter for long.
 
@@ -154,7 +166,7 @@ def _dump(head: Mapping[str, object], key: str, rows: Iterable[object]) -> bytes
 
 
 def _anchor(row: FileRow, origin: str) -> str:
-    attributes = {"href": f"{row.url}#sha256={row.sha256}"}
+    attributes = {"href": f"{row.url}#sha256={row.sha256}" if row.sha256 else row.url}
     if row.requires_python:
         attributes["data-requires-python"] = row.requires_python
     if row.yanked is not None:
