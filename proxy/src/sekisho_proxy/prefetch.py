@@ -62,10 +62,11 @@ class _Door:
         """Have the files of a pin fetched; return (size, was here before) of each, or raise why there are none."""
         page = f"{self._door}/pypi/simple/{pin.project}/"
         answer = await self._ask(page, {"accept": JSON})
-        offered = answer.json().get("files", []) if answer.is_success else []
+        rows = answer.json().get("files", []) if answer.is_success else []
+        offered = [row for row in rows if not urljoin(page, row["url"]).startswith(f"{self._door}/denied/")]
         wanted = [row for row in offered if row["hashes"].get("sha256") in pin.hashes]
         if not answer.is_success or not wanted:
-            raise await self._why(pin, answer, page, offered)
+            raise await self._why(pin, answer, offered)
         return [await self._file(urljoin(page, row["url"]), row) for row in wanted]
 
     async def _file(self, url: str, row: dict[str, Any]) -> tuple[int, bool]:
@@ -79,16 +80,12 @@ class _Door:
         size = answer.headers.get("content-range", "").rpartition("/")[2] or answer.headers.get("content-length", "0")
         return int(size), "; hit" in answer.headers.get("cache-status", "")
 
-    async def _why(
-        self, pin: HashPin, answer: httpx2.Response, page: str, offered: list[dict[str, Any]]
-    ) -> SekishoError:
-        """Return the refusal that the gate gives for a pin: that of a tombstone if the page has one."""
+    async def _why(self, pin: HashPin, answer: httpx2.Response, offered: list[dict[str, Any]]) -> SekishoError:
+        """Return the refusal that the gate gives for a pin."""
         if not answer.is_success:
             return _problem(answer)
-        tombs = [url for row in offered if (url := urljoin(page, row["url"])).startswith(f"{self._door}/denied/")]
-        name = f"{pin.project.replace('-', '_')}-{pin.release}.tar.gz"
-        refusal = _problem(await self._ask(tombs[0] if tombs else f"{self._door}/denied/{quote(name)}", {}))
-        others = sorted({row["filename"] for row in offered} if not tombs else set())
+        refusal = _problem(await self._ask(f"{self._door}/denied/{pin.project}/{quote(pin.release)}", {}))
+        others = sorted({row["filename"] for row in offered})
         if isinstance(refusal, RefusedError) and others:
             refusal.todo += f"; the door offers {', '.join(others[:3])}"
         return refusal

@@ -168,6 +168,11 @@ def soon(days: float) -> datetime:
     return datetime.now(UTC) + timedelta(days=days)
 
 
+def offered(page: dict) -> list[dict]:
+    """Return the rows of a page that are files, and no tombstones."""
+    return [row for row in page["files"] if "/denied/" not in row["url"]]
+
+
 def bare_environment(folder: Path) -> dict[str, str]:
     """Return an environment in which no client knows any index but the one it is told."""
     kept = {key: value for key, value in os.environ.items() if not key.upper().startswith(("PIP_", "UV_", "SEKISHO_"))}

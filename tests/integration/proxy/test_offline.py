@@ -75,6 +75,7 @@ def test_a_start_with_everything_here_asks_nobody(house, upstream, approved):
     house.settle(house.approval(approved[0]))
     with house.open() as client:
         assert client.get(f"/w/everyone/pypi/files/{approved[0].path}").status_code == 200
+        assert files(client, "alpha")
     upstream.requests.clear()
     with house.open() as client:
         assert files(client, "alpha")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 
 from sekisho_proxy.compose import open_app
-from tests.integration.proxy.house import ASK, run_pip, run_uv
+from tests.integration.proxy.house import ASK, offered, run_pip, run_uv
 
 JSON = "application/vnd.pypi.simple.v1+json"
 PAGE = "/w/everyone/pypi/simple"
@@ -62,7 +62,7 @@ def test_json_page(house, approved):
         alpha = approved[0]
         assert page["meta"]["api-version"] == "1.4"
         assert page["versions"] == ["1.2"]
-        [row] = page["files"]
+        [row] = offered(page)
         assert row == {
             "filename": alpha.filename,
             "url": f"../../files/{alpha.path}",
@@ -110,7 +110,7 @@ def test_gzip_is_chosen_by_accept_encoding(house, upstream):
         assert packed.headers["content-encoding"] == "gzip"
         assert packed.headers["etag"] != plain.headers["etag"]
         assert gzip.decompress(raw) == plain.content
-        assert len(json.loads(plain.content)["files"]) == 9
+        assert len(offered(json.loads(plain.content))) == 9
 
 
 def test_refused_page_is_never_404(house, approved):
@@ -120,7 +120,8 @@ def test_refused_page_is_never_404(house, approved):
             answer = client.get(f"/w/{workspace}/pypi/simple/{project}/", headers={"accept": JSON})
             assert answer.status_code == 200
             page = answer.json()
-            assert len(page["files"]) == len(page["versions"]) == 2
+            assert page["files"]
+            assert page["versions"] == offered(page) == []
             for row in page["files"]:
                 assert f"(rule not-approved). Ask at {ASK}/requests/new?project={project}" in row["yanked"]
                 refused = client.get(answer.url.join(row["url"]))
@@ -209,6 +210,6 @@ def test_an_approval_that_expires_takes_its_page_along(house, approved):
                 return before, after, file.status_code
 
     before, after, status = asyncio.run(scenario())
-    assert len(before["files"]) == 1
+    assert len(offered(before)) == 1
     assert "rule expired" in after["files"][0]["yanked"]
     assert status == 403

@@ -1,10 +1,6 @@
 import json
 from html.parser import HTMLParser
 
-from packaging.utils import parse_wheel_filename
-from packaging.version import Version
-
-from sekisho_proxy.pages.tombstone import tombstones
 from sekisho_proxy.pages.value import FileRow, ProjectList, ProjectPage
 
 NASTY = '"><script>alert(1)</script>'
@@ -48,19 +44,6 @@ def test_list_of_projects():
     page = ProjectList(("a", "b"))
     assert json.loads(page.to_json())["projects"] == [{"name": "a"}, {"name": "b"}]
     assert b'<a href="b/">b</a>' in page.to_html()
-
-
-def test_tombstones_are_wheels_of_the_project_in_every_reach():
-    page = tombstones("my-thing", "not-approved", "my-thing is not approved", "https://portal.example:8470")
-    versions = [parse_wheel_filename(row.filename) for row in page.files]
-    assert [name for name, *_ in versions] == ["my-thing", "my-thing"]
-    assert versions[0][1] < Version("0.0.1") < Version("2099.1") < versions[1][1]
-    assert all("rule.not.approved.ask.at.portal.example.port.8470" in str(version) for _, version, *_ in versions)
-    assert all(
-        "(rule not-approved). Ask at https://portal.example:8470/requests/new?project=my-thing" in row.yanked
-        for row in page.files
-    )
-    assert page.files[0].url.startswith("../../../denied/not-approved--ask-at-portal.example%3A8470/")
 
 
 def test_an_empty_yank_is_still_a_yank():

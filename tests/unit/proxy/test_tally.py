@@ -60,7 +60,7 @@ def test_what_is_no_name_is_counted_without_one(tally, name):
         ("six-1.17.0.tar.gz", "1.17.0"),
         ("six-1.0.POST1.zip", "1.0.post1"),
         ("torch-2.0+CU118-cp311-cp311-linux_x86_64.whl", "2.0+cu118"),
-        ("evil-0+refused.by.rule.no.evil.ask.at.host-py3-none-any.whl", ""),
+        ("evil-9999!0+refused.by.rule.no.evil.ask.at.host-py3-none-any.whl", ""),
         ("six-1.17.0.exe", ""),
         ("six", ""),
         (f"six-{'1' * 80}.tar.gz", ""),
