@@ -49,14 +49,14 @@ class Why(NamedTuple):
 class Refused(NamedTuple):
     """What a page explains.
 
-    ``rest`` is why nothing else of the project can be had. ``releases`` are those that are known to exist and are not
-    offered, newest first; ``rules`` are further rules that refuse some release, known or not. ``offered`` are the file
-    names of what is offered, by release. ``ask`` is where a person asks.
+    ``rest`` is why nothing else of the project can be had, ``None`` if all of it is offered. ``releases`` are those
+    that are known to exist and are not offered, newest first; ``rules`` are rules that refuse some release, known or
+    not. ``offered`` are the file names of what is offered, by release. ``ask`` is where a person asks.
     """
 
     project: str
     ask: str
-    rest: Why
+    rest: Why | None
     releases: Mapping[str, Why]
     rules: Sequence[str] = ()
     offered: Mapping[str, Sequence[str]] = {}
@@ -81,7 +81,7 @@ def explain(
     return Refused(
         project=project,
         ask=ask,
-        rest=rest,
+        rest=None if files and known and not missing else rest,
         releases={release: Why(*why) for release, why in whys.items()},
         rules=door.snapshot.policy.denying("pypi", project),
         offered=files,
@@ -95,12 +95,13 @@ def denied_path(rule: str, ask: str) -> str:
 
 def tombstones(refused: Refused) -> tuple[FileRow, ...]:
     """Return the rows that explain what a page does not offer."""
-    reasons = {why: _reason(refused, why) for why in {*refused.releases.values(), refused.rest}}
     narrow = {release: targets for release, names in refused.offered.items() if (targets := _targets(names))}
-    notes = _notes(refused, narrow)
-    rows = [_note_row(refused, number, words, reasons[refused.rest]) for number, words in enumerate(notes)]
-    releases = refused.releases or {_BELOW_ALL: refused.rest}
-    rows += [_release_row(refused.project, release, "refused", reasons[why]) for release, why in releases.items()]
+    rows = []
+    for number, (rule, words) in enumerate(_notes(refused, narrow)):
+        rows.append(_note_row(refused, number, rule, words))
+    releases = refused.releases or ({_BELOW_ALL: refused.rest} if refused.rest else {})
+    for release, why in releases.items():
+        rows.append(_release_row(refused.project, release, "refused", _reason(refused, why)))
     for release, targets in narrow.items():
         said = f"{refused.project} {release} is approved, but only for {', '.join(targets)}. {_ask_at(refused)}"
         rows.append(_release_row(refused.project, release, "other.target", said))
@@ -109,7 +110,7 @@ def tombstones(refused: Refused) -> tuple[FileRow, ...]:
 
 def _reason(refused: Refused, why: Why) -> str:
     """Return what uv prints. Of a name that is wholly refused by one rule it is one text, and so one line."""
-    if not refused.offered and why.rule == refused.rest.rule:
+    if not refused.offered and refused.rest and why.rule == refused.rest.rule:
         why = refused.rest
     return f"Sekisho refused {refused.project}: {why.sentence} (rule {why.rule}). {_ask_at(refused)}"
 
@@ -130,15 +131,16 @@ def _release_row(project: str, release: str, label: str, reason: str) -> FileRow
     )
 
 
-def _note_row(refused: Refused, number: int, words: str, reason: str) -> FileRow:
+def _note_row(refused: Refused, number: int, rule: str, words: str) -> FileRow:
     filename = f"{_stem(refused.project)}-{NOTE_EPOCH}!{number}+{words}-py3-none-any.whl"
+    only = f"{refused.project} is approved for other targets only. {_ask_at(refused)}"
     return FileRow(
         filename=filename,
-        url=f"../../../{denied_path(refused.rest.rule, refused.ask)}/{quote(filename, safe='')}",
+        url=f"../../../{denied_path(rule, refused.ask)}/{quote(filename, safe='')}",
         sha256="",
         size=0,
         uploaded=_UPLOADED,
-        yanked=reason,
+        yanked=_reason(refused, refused.rest) if refused.rest else only,
     )
 
 
@@ -146,18 +148,20 @@ def _stem(project: str) -> str:
     return project.replace("-", "_")
 
 
-def _notes(refused: Refused, narrow: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return the notes as local version labels (PEP 440), the one for all the rest last."""
+def _notes(refused: Refused, narrow: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+    """Return the notes, each with its rule, as local version labels (PEP 440); the one for all the rest is last."""
     by_rule: dict[str, list[str]] = {rule: [] for rule in refused.rules}
     for release, why in refused.releases.items():
         by_rule.setdefault(why.rule, []).append(release)
-    by_rule.pop(refused.rest.rule, None)
     ask = _where(refused.ask)
-    notes = [f"{said}.{ask}" for said in _only_for(narrow)]
-    notes += [f"{_these(releases)}.refused.by.rule.{_words(rule)}.{ask}" for rule, releases in by_rule.items()]
+    notes = [("other-target", f"{said}.{ask}") for said in _only_for(narrow)]
+    if refused.rest is None:
+        return notes[:_MOST_NOTES]
+    by_rule.pop(refused.rest.rule, None)
+    notes += [(rule, f"{_these(releases)}.refused.by.rule.{_words(rule)}.{ask}") for rule, releases in by_rule.items()]
     others = "other.releases." if refused.offered or notes else ""
-    notes = notes[: _MOST_NOTES - 1]
-    return [*notes, f"{others}refused.by.rule.{_words(refused.rest.rule)}.{ask}"]
+    last = refused.rest.rule, f"{others}refused.by.rule.{_words(refused.rest.rule)}.{ask}"
+    return [*notes[: _MOST_NOTES - 1], last]
 
 
 def _words(text: str) -> str:
