@@ -68,14 +68,14 @@ def file_url(peer: Peer, wheel: Wheel) -> str:
     return str(urljoin(str(answer.url), row["url"])).partition("#")[0]
 
 
-def count_files(url: str, *, expected: int) -> None:
-    """Raise ``MeasureError`` unless a page is JSON and has as many files as it should."""
+def check_page(url: str, wanted: set[str]) -> None:
+    """Raise ``MeasureError`` unless a page is JSON and has every file that it should; ours may explain some more."""
     answer = httpx2.get(url, headers={"accept": JSON, "accept-encoding": "gzip"}, trust_env=False, timeout=120)
     if answer.status_code != 200 or answer.headers["content-type"].partition(";")[0] != JSON:
         raise MeasureError(f"{url} answers {answer.status_code} {answer.headers.get('content-type')}")
-    found = len(answer.json()["files"])
-    if found != expected:
-        raise MeasureError(f"{url} has {found} files, not {expected}")
+    missing = wanted - {row["filename"] for row in answer.json()["files"]}
+    if missing:
+        raise MeasureError(f"{url} lacks {len(missing)} of {len(wanted)} files, as {min(missing)}")
 
 
 def fetch(url: str, *, times: int = 1) -> list[Fetched]:

@@ -25,8 +25,12 @@ http {{
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000;
-    open_file_cache max=1000;
     default_type application/octet-stream;
+{servers}
+}}
+"""
+
+_SERVER = """
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         root {root};
@@ -35,19 +39,21 @@ http {{
             types {{ }}
             index index.json;
             gzip_static on;
-            sendfile off; # large pages leave faster from its own buffers than by sendfile
-            output_buffers 2 1m;
             add_header Vary "Accept, Accept-Encoding";
+            {more}
         }}
         location /packages/slow/ {{ limit_rate 6m; }}
         location / {{ }}
     }}
-}}
 """
+_TUNED = "sendfile off; output_buffers 2 1m; open_file_cache max=1000;"
+"""Large pages leave faster from nginx's own buffers than by sendfile."""
 
 
-def start(servers: Servers, name: str, folder: Path, port: int, *, log: bool) -> Server:
-    """Serve ``folder``/root on a loopback port. With ``log``, ``asked`` there has a line for each request.
+def start(servers: Servers, name: str, folder: Path, port: int, *, log: bool, tuned: int | None = None) -> Server:
+    """Serve ``folder``/root on a loopback port, with Debian's settings, and ``tuned`` for large pages on another one.
+
+    With ``log``, ``asked`` in the folder has a line for each request.
 
     What lies under /packages/slow/ is sent at 6 MB/s, so that many clients ask before the first one has it all.
     """
@@ -58,7 +64,11 @@ def start(servers: Servers, name: str, folder: Path, port: int, *, log: bool) ->
     config = folder / "nginx.conf"
     said = f"{folder}/asked asked" if log else "off"
     user = "user root;\n" if os.geteuid() == 0 else ""  # what is served lies in folders that only their owner enters
-    config.write_text(_CONFIG.format(folder=folder, log=said, port=port, root=folder / "root", json=_JSON, user=user))
+    shared = {"root": folder / "root", "json": _JSON}
+    blocks = _SERVER.format(port=port, more="", **shared)
+    if tuned:
+        blocks += _SERVER.format(port=tuned, more=_TUNED, **shared)
+    config.write_text(_CONFIG.format(folder=folder, log=said, user=user, servers=blocks))
     command = [found, "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")]
     return servers.start(name, command, bare_environment(folder), folder)
 

@@ -39,13 +39,16 @@ def ours(servers: Servers, folder: Path, portal: str, *, first: str) -> Peer:
     return Peer("sekisho", server, root)
 
 
-def plain_files(servers: Servers, folder: Path, *, first: str) -> Peer:
-    """Start nginx over what was laid down in ``folder``/root, under the same addresses as ours."""
-    port = free_port()
-    server = nginx.start(servers, "nginx", folder, port, log=False)
-    root = f"http://127.0.0.1:{port}/w/everyone/pypi/simple/"
+def plain_files(servers: Servers, folder: Path, *, first: str) -> tuple[Peer, Peer]:
+    """Start nginx over what was laid down in ``folder``/root, under the same addresses as ours.
+
+    It is one server with two ports: with Debian's settings, and tuned for large pages.
+    """
+    port, tuned = free_port(), free_port()
+    server = nginx.start(servers, "nginx", folder, port, log=False, tuned=tuned)
+    root, other = (f"http://127.0.0.1:{at}/w/everyone/pypi/simple/" for at in (port, tuned))
     server.wait_for(f"{root}{first}/")
-    return Peer("nginx", server, root)
+    return Peer("nginx", server, root), Peer("nginx tuned", server, other)
 
 
 def proxpi(servers: Servers, folder: Path, upstream: str) -> Peer:

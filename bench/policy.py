@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import uvicorn
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from bench.pypi import Taken, artifact_of
 from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
@@ -122,21 +122,22 @@ def resolved(portal: Portal, taken: Taken) -> list[SignedApproval]:
 def whole_page(portal: Portal, taken: Taken, project: str, *scope: str) -> SignedApproval:
     """Approve every file of a project's page, with the hash of some METADATA for each wheel."""
     files = []
+    versions = [str(version) for version in taken.pages[project]["versions"]]
     known = {wheel.row["filename"]: wheel.metadata for wheel in taken.wheels}
     for row in taken.pages[project]["files"]:
         name, index = row["filename"], {}
         if name.endswith(".whl"):
             index["core-metadata"] = hashlib.sha256(known.get(name, name.encode())).hexdigest()
-        files.append(artifact_of(SOURCE, project, _release(name), row, index))
+        files.append(artifact_of(SOURCE, project, _release(name, project, versions), row, index))
     return portal.approve(files, *scope)
 
 
-def _release(filename: str) -> str:
+def _release(filename: str, project: str, versions: list[str]) -> str:
+    """Return which of a page's versions a file is of: installers of long ago have names that no rule reads."""
     with suppress(InvalidWheelFilename):
         return str(parse_wheel_filename(filename)[1])
-    with suppress(InvalidSdistFilename):
-        return str(parse_sdist_filename(filename)[1])
-    return "0"
+    begun = [version for version in versions if filename.startswith(f"{project}-{version}")]
+    return max(begun, key=len, default="0")
 
 
 def write_trust(portal: Portal, data: Path) -> None:

@@ -32,6 +32,7 @@ class Site(NamedTuple):
     portal: policy.Portal
     ours: Peer
     nginx: Peer
+    tuned: Peer
     proxpi: Peer
     devpi: Peer
     cold: dict[str, float]
@@ -80,8 +81,8 @@ def open_site(place: Place, say: Say, *, quick: bool) -> Iterator[Site]:
         cold = {peer.name: first_page(peer) for peer in (proxpi, devpi)}
         files = place.work / "nginx"
         lay_files(files / "root", ours, taken, above)
-        plain = peers.plain_files(servers, files, first=FIRST)
-        site = Site(place, servers, taken, above, portal, ours, plain, proxpi, devpi, cold, quick, say)
+        plain, tuned = peers.plain_files(servers, files, first=FIRST)
+        site = Site(place, servers, taken, above, portal, ours, plain, tuned, proxpi, devpi, cold, quick, say)
         _warm(site)
         yield site
     finally:
@@ -133,4 +134,4 @@ def _warm(site: Site) -> None:
         site.say(f"warming {peer.name}: the set, the big wheel, the very large page")
         clients.pip_download(peer.root, site.place.work)
         clients.fetch(clients.file_url(peer, site.upstream.big))
-        clients.count_files(site.large(peer), expected=len(site.taken.pages[upstream.LARGE]["files"]))
+        clients.check_page(site.large(peer), {row["filename"] for row in site.taken.pages[upstream.LARGE]["files"]})
