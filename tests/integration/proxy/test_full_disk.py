@@ -163,6 +163,7 @@ def test_a_stream_that_fills_the_disk_is_cut_and_never_complete(place):
                 for chunk in answer.iter_raw():
                     got.extend(chunk)
                     if len(got) > MEGABYTE and not upstream.release.is_set():
+                        until(lambda: sum(path.stat().st_size for path in leftovers(house)) >= len(large.data) // 2)
                         disk.fill(leave=MEGABYTE)
                         upstream.release.set()
 

@@ -196,8 +196,8 @@ def test_metadata_that_is_not_the_stated_one_is_not_served(house, upstream):
 
 def test_an_approval_that_expires_takes_its_page_along(house, approved):
     """The clock is the test's own: nothing waits."""
-    now = [datetime(2026, 6, 1, tzinfo=UTC)]
-    house.settle(house.approval(approved[0], expires=datetime(2026, 6, 2, tzinfo=UTC)))
+    now = [datetime.now(UTC) + timedelta(days=1)]  # the policy was made before
+    house.settle(house.approval(approved[0], expires=now[0] + timedelta(days=1)))
 
     async def scenario():
         async with open_app(house.settings, lambda: now[0]) as app:
