@@ -133,5 +133,6 @@ def _warm(site: Site) -> None:
     for peer in site.all:
         site.say(f"warming {peer.name}: the set, the big wheel, the very large page")
         clients.pip_download(peer.root, site.place.work)
+        clients.uv_compile(peer.root, site.place.work)
         clients.fetch(clients.file_url(peer, site.upstream.big))
         clients.check_page(site.large(peer), {row["filename"] for row in site.taken.pages[upstream.LARGE]["files"]})
