@@ -93,6 +93,14 @@ class Gate:
         release = known[0].release if known else ""
         raise self.refusal(view, kind, project, now, where=path, release=release, of=known)
 
+    def leads_to(self, view: View, artifact: Artifact, now: datetime) -> bool:
+        """Tell whether the path of a file that the view has is answered with it: another source may share the path."""
+        known = self._paths[artifact.kind, unquote(artifact.path)]
+        if all(one.sha256 == artifact.sha256 for one in known):
+            return True
+        door = self.door(view)
+        return next((one.sha256 for one in known if door.has(one, now)), "") == artifact.sha256
+
     def refusal(
         self,
         view: View,

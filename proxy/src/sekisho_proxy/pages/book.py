@@ -55,7 +55,7 @@ class Book:
         if found:
             return found
         approved = door.admitted(KIND, project, now)
-        offered = self._offered(approved)
+        offered = self._offered(view, approved, now)
         if offered:
             rest = Why("not-approved", f"this release is not approved for workspace {view.workspace}")
         elif approved:
@@ -85,15 +85,15 @@ class Book:
         Raises ``NotHereError`` if it has some of which none can be served.
         """
         approved = self._gate.door(view).admitted(KIND, project, now)
-        offered = self._offered(approved)
+        offered = self._offered(view, approved, now)
         if approved and not offered:
             raise NotHereError(
                 self._why_not_here(project).sentence, where=project, todo="try again later, or import a bundle"
             )
         return offered
 
-    def _offered(self, approved: Sequence[Admitted]) -> list[Admitted]:
-        return [row for row in approved if self._offers(row.artifact)]
+    def _offered(self, view: View, approved: Sequence[Admitted], now: datetime) -> list[Admitted]:
+        return [row for row in approved if self._offers(row.artifact) and self._gate.leads_to(view, row.artifact, now)]
 
     def _attested(self, view: View, offered: Sequence[Admitted]) -> Mapping[str, str]:
         """Return where the provenance of files is that have one to give, by the files' sha256.
