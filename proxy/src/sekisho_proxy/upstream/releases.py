@@ -22,7 +22,7 @@ from sekisho_proxy.upstream.fetcher import Answer
 from sekisho_proxy.upstream.listing import is_json, parse_listing
 from sekisho_proxy.upstream.sources import Upstreams
 
-MOST_RELEASES = 2000
+MOST_RELEASES = 1000
 """Of one project; the newest ones are kept."""
 
 _PAGE_LIMIT = 64 << 20
