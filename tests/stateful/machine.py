@@ -59,7 +59,8 @@ class Doors(RuleBasedStateMachine):
             self.send(Asked("GET", f"{base}/simple/{item.project}/", (("accept", form),)))
             self.send(Asked("GET", f"{base}/simple/", (("accept", form),)))
             self.send(Asked("GET", f"{base}/{item.project}/json"))
-            self.send(Asked("GET", target(f"{base}/files/{item.where}"), (("range", "bytes=0-9"),)))
+            for ending in ("", ".metadata", ".provenance"):
+                self.send(Asked("GET", target(f"{base}/files/{item.where}{ending}"), (("range", "bytes=0-9"),)))
 
     @property
     def tree(self) -> Tree:
@@ -209,7 +210,9 @@ class Doors(RuleBasedStateMachine):
         self.send(Asked("GET", f"{prefix}pypi/simple/"))
         for number, item in enumerate(POOL.values(), self.step):
             wanted = ("bytes=0-99", "bytes=-9", "bytes=5-9", "bytes=99999999-", "bytes=9-5")[number % 5]
-            self.send(Asked("GET", target(f"{prefix}pypi/files/{item.where}"), (("range", wanted),)))
+            file = target(f"{prefix}pypi/files/{item.where}")
+            self.send(Asked("GET", file, (("range", wanted),)))
+            self.send(Asked("GET", file + (".metadata", ".provenance")[number % 2]))
 
     @rule(path=SIDE_PATHS, method=METHODS, headers=HEADERS)
     def ask_beside(self, path, method, headers):
