@@ -46,7 +46,7 @@ _DOOR_ROUTES = (
     Route("pypi/simple", "The same, at its right address.", {308: (), **_DOOR}),
     Route(
         "pypi/simple/{project}/",
-        "The files of a project that may be had; tombstones that say why, if there are none.",
+        "The files of a project that may be had; tombstones that say why the others may not.",
         {200: _PAGE, **_CONDITIONAL, **_DOOR},
     ),
     Route("pypi/simple/{project}", "The same, at its right address.", {308: (), **_DOOR}),
