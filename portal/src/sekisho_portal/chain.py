@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sekisho.allowlist import project_path
 from sekisho.errors import SekishoError
@@ -44,7 +44,7 @@ def names(entry: Requirement, release: str | None) -> bool:
         return not entry.specifier
     try:
         return entry.specifier.contains(Version(release), prereleases=True)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number that Python does not read
         return True
 
 
@@ -117,13 +117,13 @@ def nearest(release: str | None, others: set[str]) -> str | None:
     for text in others:
         try:
             known[text] = Version(text)
-        except InvalidVersion:
+        except ValueError:  # InvalidVersion, or a number that Python does not read
             continue
     if not known:
         return None
     try:
         wanted = Version(release) if release else None
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number that Python does not read
         wanted = None
     if wanted is None:
         return max(known, key=lambda text: (not known[text].is_prerelease, known[text]))

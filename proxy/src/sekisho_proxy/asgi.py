@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -17,11 +17,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _LOG = logging.getLogger("sekisho.proxy")
 _CHUNK = 256 << 10
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
-_TWO_LENGTHS = Reply(
-    400,
-    ((b"content-type", b"text/plain"), (b"connection", b"close")),
-    b"a request with two lengths may be two requests (RFC 9112 section 6.1)\n",
-)
+
+_TEXT_AND_END = ((b"content-type", b"text/plain"), (b"connection", b"close"))
+_TWO_LENGTHS = Reply(400, _TEXT_AND_END, b"a request with two lengths may be two requests (RFC 9112 section 6.1)\n")
+_TWO_HOSTS = Reply(400, _TEXT_AND_END, b"a request has one host (RFC 9112 section 3.2)\n")
 
 
 class App:
@@ -42,7 +41,7 @@ class App:
         )
         name = self._observer.name(request)
         try:
-            reply = _TWO_LENGTHS if request.headers.keys() >= _LENGTHS else await self._handle(request)
+            reply = _ambiguous(request, scope["headers"]) or await self._handle(request)
         except SekishoError as error:
             reply = problem_reply(error)
         except Exception as error:  # noqa: BLE001 (the last line of defence: logged, answered without internals)
@@ -52,6 +51,15 @@ class App:
         with suppress(asyncio.CancelledError):
             await _answer(request, reply, (b"x-request-id", name), send)
         self._observer.saw(request, reply, began)
+
+
+def _ambiguous(request: Request, sent: Sequence[tuple[bytes, bytes]]) -> Reply | None:
+    """Return the answer to a request that two readers could understand in two ways."""
+    if request.headers.keys() >= _LENGTHS:
+        return _TWO_LENGTHS
+    if len(sent) != len(request.headers) and sum(name == b"host" for name, _ in sent) > 1:
+        return _TWO_HOSTS
+    return None
 
 
 async def _answer(request: Request, reply: Reply, name: tuple[bytes, bytes], send: Send) -> None:

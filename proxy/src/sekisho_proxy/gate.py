@@ -13,10 +13,10 @@ from packaging.utils import canonicalize_name
 from sekisho.model import Artifact, Kind
 from sekisho.policy import Door, Snapshot
 from sekisho.policy.frozen import find
+from sekisho.policy.scopes import Scopes
 from sekisho_proxy.follow import Held
 from sekisho_proxy.refusal import NotAdmittedError, refusal_of, release_of
 
-_MOST_DOORS = 64
 _MOST_ADDRESSES = 1024
 
 
@@ -35,6 +35,7 @@ class Gate:
         self._ask = ask
         self._turn = -1
         self._doors: dict[str, Door] = {}
+        self._scopes: Scopes | None = None
         self._paths: dict[tuple[Kind, str], list[Artifact]] = {}
         self._addresses: dict[str, int] = {}
 
@@ -43,6 +44,7 @@ class Gate:
         if self._turn != self._held.turn:
             self._turn = self._held.turn
             self._doors = {}
+            self._scopes = snapshot.scopes()
             self._addresses = {}
             self._paths = index_paths(snapshot)
         return snapshot
@@ -70,9 +72,10 @@ class Gate:
         snapshot = self._follow()
         door = self._doors.get(workspace)
         if door is None:
-            if len(self._doors) >= _MOST_DOORS:
-                self._doors.pop(next(iter(self._doors)))
-            door = self._doors[workspace] = Door(snapshot, workspace)
+            scopes = self._scopes or snapshot.scopes()
+            door = Door(snapshot, workspace, scopes=scopes)
+            if scopes.of(workspace):  # any other name is made up by who asks: made anew, it costs nothing
+                self._doors[workspace] = door
         return door
 
     def ask(self) -> str:

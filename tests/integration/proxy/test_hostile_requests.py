@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -57,8 +56,9 @@ def test_a_head_is_bounded_and_so_are_connections(house, monkeypatch):
             wire.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * (20 << 10))
             assert wire.recv(4096).startswith(b"HTTP/1.1 400")
         held = [socket.create_connection(address) for _ in range(8)]
-        time.sleep(0.3)
-        assert client.get("/healthz").status_code == 503
+        assert client.get("/healthz").status_code == 200  # those that wait make room, the oldest first
+        held[0].settimeout(10)
+        assert held[0].recv(1) == b""
         for wire in held:
             wire.close()
 

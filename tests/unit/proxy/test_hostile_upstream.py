@@ -19,6 +19,7 @@ from sekisho_proxy.upstream import remote_metadata
 from sekisho_proxy.upstream.fetcher import Answer, make_client
 from sekisho_proxy.upstream.listing import UpstreamFile, parse_listing
 from sekisho_proxy.upstream.place import locate
+from sekisho_proxy.upstream.releases import newest
 from sekisho_proxy.upstream.remote_metadata import fetch_metadata
 from sekisho_proxy.upstream.source import CachedPages
 from tests.wheels import make_wheel
@@ -117,6 +118,17 @@ def test_html_that_would_be_parsed_for_ever(body):
     with pytest.raises(CorruptError, match="no index of files"):
         parse_listing("s", "a", "https://index.example/simple/a/", "text/html", b"<!DOCTYPE html>" + body)
     assert time.monotonic() - begun < 1
+
+
+def test_a_number_that_python_does_not_read_spoils_no_page():
+    endless, sha256 = "1" * 5000, "a" * 64
+    names = [f"x-{endless}-py3-none-any.whl", f"x-{endless}.tar.gz", "x-1.0.tar.gz"]
+    rows = [{"filename": name, "url": f"/{name}", "hashes": {"sha256": sha256}} for name in names]
+    body = json.dumps({"meta": {"api-version": "1.1"}, "files": rows}).encode()
+    listing = parse_listing("pypi", "x", "https://files.example/x/", "application/json", body)
+    assert listing.versions == ("1.0",)
+    assert [one.filename for one in listing.artifacts("1.0")] == ["x-1.0.tar.gz"]
+    assert newest([endless, "1.0", f"1.0+{endless}", "2.0"]) == ("2.0", "1.0")
 
 
 def test_who_waits_for_one_is_not_behind_who_waits_for_many():

@@ -37,8 +37,11 @@ def normalize_project(kind: Kind, name: str) -> str:
 
 
 def normalize_release(kind: Kind, release: str) -> str:
-    """Return the one spelling of a release (PEP 440 for an index)."""
-    return canonicalize_version(release, strip_trailing_zero=False) if kind == "pypi" else release
+    """Return the one spelling of a release (PEP 440 for an index); what is none is left as it is."""
+    try:
+        return canonicalize_version(release, strip_trailing_zero=False) if kind == "pypi" else release
+    except ValueError:  # packaging reads no number that Python does not
+        return release
 
 
 def purl(kind: Kind, project: str, release: str, filename: str = "") -> str:

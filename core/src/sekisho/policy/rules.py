@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import Field, PlainSerializer, field_validator
 
 from sekisho.allowlist import HttpUrl, load_yaml
@@ -60,7 +60,7 @@ def _within(entry: Requirement, release: str) -> bool:
     """Tell whether the release may be one that ``entry`` names; one that cannot be compared may be any."""
     try:
         return entry.specifier.contains(Version(release), prereleases=True)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number that Python does not read
         return True
 
 

@@ -18,6 +18,7 @@ from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval
 from sekisho.errors import BadInputError
 from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Slug
 from sekisho.policy.rules import Policy
+from sekisho.policy.scopes import Scopes
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
 from sekisho.sources import Ownership, Source
 
@@ -89,6 +90,10 @@ class Snapshot(Record):
         """Return ``since``, written out."""
         return self.since or tuple((self.sequence,) * len(signed.approval.artifacts) for signed in self.approvals)
 
+    def scopes(self) -> Scopes:
+        """Return the approvals sorted for doors; who opens several doors keeps it."""
+        return Scopes(zip(self.approvals, self.admitted_since(), strict=True), self.sources)
+
 
 def compile_snapshot(
     allowlist: Allowlist, policy: Policy, sources: tuple[Source, ...], *, revision: str, sequence: int, now: datetime
@@ -146,23 +151,24 @@ class Door:
     Denials of the policy beat approvals; an approval that has expired admits nothing; a hash that nobody approved
     is not admitted; nor is a file whose name another source owns than the one it was approved from. A door that is
     frozen ``as_of`` a sequence admits of that what one approval has admitted without a break since then or earlier:
-    never more than the present door, and less and less.
+    never more than the present door, and less and less. ``scopes`` are the snapshot's own, if somebody has them.
     """
 
-    def __init__(self, snapshot: Snapshot, workspace: Slug, as_of: int | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, workspace: Slug, as_of: int | None = None, *, scopes: Scopes | None = None
+    ) -> None:
         self.snapshot = snapshot
         self.workspace = workspace
         self.as_of = as_of
         self._by_hash: dict[str, list[_Entry]] = {}
         self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
         self._changes: dict[tuple[Kind, str], tuple[int, ...]] = {}
-        ownership = Ownership(snapshot.sources)
-        for signed, numbers in zip(snapshot.approvals, snapshot.admitted_since(), strict=True):
-            if workspace in signed.approval.scope:
-                for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
-                    entry = _Entry(signed.approval, artifact, since, ownership.objection(artifact))
-                    self._by_hash.setdefault(artifact.sha256, []).append(entry)
-                    self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
+        self._scopes = scopes or snapshot.scopes()
+        for signed, numbers in self._scopes.of(workspace):
+            for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
+                entry = _Entry(signed.approval, artifact, since, self._scopes.ownership.objection(artifact))
+                self._by_hash.setdefault(artifact.sha256, []).append(entry)
+                self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
 
     def at(self, as_of: int | None) -> Self:
         """Return the same door frozen as of a sequence, or the present one; both stand on one index."""
@@ -258,7 +264,7 @@ class Door:
                 return denial.rule, denial.evidence
             if not approval.admits(self.workspace, now):
                 return "expired", f"the approval of {artifact.name} expired"
-        return self._not_approved(project, elsewhere=bool(self._approved_anywhere(kind, project)))
+        return self._not_approved(project, elsewhere=bool(self._scopes.releases(kind, project)))
 
     def why_not_releases(
         self, kind: Kind, project: str, releases: Iterable[str], now: datetime
@@ -270,7 +276,7 @@ class Door:
         entries: dict[str, list[_Entry]] = {}
         for entry in self._by_project.get((kind, project), ()):
             entries.setdefault(entry.artifact.release, []).append(entry)
-        anywhere = self._approved_anywhere(kind, project)
+        anywhere = self._scopes.releases(kind, project)
         found = {}
         for release in releases:
             here = entries.get(release, [])
@@ -284,11 +290,6 @@ class Door:
             else:
                 found[release] = self._not_approved("this release", elsewhere=release in anywhere)
         return found
-
-    def _approved_anywhere(self, kind: Kind, project: str) -> frozenset[str]:
-        """Return the releases of which anybody has a file."""
-        artifacts = (artifact for signed in self.snapshot.approvals for artifact in signed.approval.artifacts)
-        return frozenset(row.release for row in artifacts if row.project == project and row.kind == kind)
 
     def _not_approved(self, name: str, *, elsewhere: bool) -> tuple[str, str]:
         how = "approved, but not" if elsewhere else "not approved"

@@ -7,7 +7,7 @@ import asyncio
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sekisho.errors import BadInputError, NotFoundError, RefusedError
 from sekisho.model import normalize_project, normalize_release
@@ -136,7 +136,7 @@ class CandidateMount:
 def _is_version(release: str) -> bool:
     try:
         Version(release)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number that Python does not read
         return False
     return True
 

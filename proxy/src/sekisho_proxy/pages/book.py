@@ -1,7 +1,8 @@
 """The pages of all workspaces: built once per project, snapshot and workspace, and dropped when that changes.
 
 Frozen views share a project's page as long as nothing of it came in between, and stand on a shelf of their own: who
-asks for thousands of dates drops no page of the present.
+asks for thousands of dates drops no page of the present. So do pages of nothing but tombstones: names and workspaces
+are made up by whoever asks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +22,10 @@ from sekisho_proxy.upstream.reach import Reach
 from sekisho_proxy.upstream.releases import Releases
 
 KIND: Kind = "pypi"
-_MOST_PAGES = 4096
+_MOST_ROWS = 400_000
 _MOST_FROZEN_ROWS = 50_000
-"""Some 50 MB of frozen pages, at about 1 KB for a file in all forms."""
+_MOST_REFUSED_ROWS = 30_000
+"""Some 50 MB each of frozen pages and of refusals, at 1 to 1.6 KB for a row in all forms."""
 
 
 class Book:
@@ -38,8 +40,9 @@ class Book:
         self._reach = reach
         self._releases = releases
         self._turn: object = None
-        self._pages = Shelf(_MOST_PAGES)
+        self._pages = Shelf(_MOST_ROWS)
         self._frozen = Shelf(_MOST_FROZEN_ROWS)
+        self._refused = Shelf(_MOST_REFUSED_ROWS)
 
     async def learn(self, project: str) -> None:
         """See to it that a page can explain what it does not offer; see ``Releases.learn``."""
@@ -123,7 +126,8 @@ class Book:
             names = tuple(name for name in names if any(map(self._offers, door.artifacts(KIND, name, now))))
         ends = [end for name in names if (end := door.next_expiry(KIND, name, now))]
         built = BuiltPage(ProjectList(names))
-        self._keep(view, "", built, min(ends, default=None), rows=len(names))
+        if names:  # a workspace without any may be made up, and costs nothing
+            self._keep(view, "", built, min(ends, default=None), rows=len(names))
         return built
 
     def _offers(self, artifact: Artifact) -> bool:
@@ -144,16 +148,17 @@ class Book:
             self._turn = turn
             self._pages.clear()
             self._frozen.clear()
-        shelf = self._pages if view.as_of is None else self._frozen
-        return shelf.find((view, project), now, made_of=made_of)
+            self._refused.clear()
+        shelves = (self._pages, self._refused) if view.as_of is None else (self._frozen,)
+        found = (shelf.find((view, project), now, made_of=made_of) for shelf in shelves)
+        return next(filter(None, found), None)
 
     def _keep(
         self, view: View, project: str, page: BuiltPage, end: datetime | None, *, rows: int, made_of: object = None
     ) -> None:
-        if view.as_of is None:
-            self._pages.put((view, project), page, end, made_of=made_of)
-        else:
-            self._frozen.put((view, project), page, end, weight=rows + 1, made_of=made_of)
+        """Keep a page; ``rows`` is its weight, since anybody may ask for a name that has thousands of releases."""
+        shelf = self._frozen if view.as_of is not None else self._refused if page.refusal else self._pages
+        shelf.put((view, project), page, end, weight=rows + 1, made_of=made_of)
 
 
 Measured = Callable[[Artifact], tuple[int | None, str]]

@@ -81,7 +81,7 @@ class BuiltPage:
         self.value = value
         self._quick = quick
         self._headers = headers
-        self._refusal = refusal
+        self.refusal = refusal
         self._only_json = only_json
         self._vary = (b"vary", b"Accept-Encoding" if only_json else b"Accept, Accept-Encoding")
         self._built: dict[_Form, _Built] = {}
@@ -128,8 +128,8 @@ class BuiltPage:
         content: Headers = ((b"content-type", (form.kind if is_json else form.kind + _HTML_CHARSET).encode()),)
         if form.coding:
             content = (*content, (b"content-encoding", form.coding.encode()))
-        whole = Reply(200, (*shared, *content), body, self._refusal)
-        return _Built(etag, whole, Reply(304, shared, refusal=self._refusal))
+        whole = Reply(200, (*shared, *content), body, self.refusal)
+        return _Built(etag, whole, Reply(304, shared, refusal=self.refusal))
 
     def _not_acceptable(self) -> Reply:
         forms = PLAIN_JSON if self._only_json else f"{JSON}, application/vnd.pypi.simple.v1+html or text/html"

@@ -10,7 +10,7 @@ from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 API_VERSION = "1.4"
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -152,7 +152,7 @@ def release_order(release: str) -> tuple[bool, Version | str]:
     """Return what sorts releases; those that are no versions come first."""
     try:
         return True, Version(release)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number that Python does not read
         return False, release
 
 

@@ -9,13 +9,8 @@ from sys import intern
 from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from packaging.version import Version
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Artifact
@@ -133,7 +128,7 @@ def _spells(filename: str, release: str) -> bool:
 def _canonical(version: str) -> str | None:
     try:
         return str(Version(version.replace("_", "-")))
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number that Python does not read
         return None
 
 
@@ -144,7 +139,7 @@ def release_of(filename: str, project: str) -> str | None:
             name, version, _, _ = parse_wheel_filename(filename)
         else:
             name, version = parse_sdist_filename(filename)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+    except ValueError:  # all that packaging raises, and what Python does of a number that is too long
         return None
     return str(version) if name == project else None
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sekisho.errors import NotFoundError, SekishoError, UpstreamError
 from sekisho.policy import Snapshot
@@ -32,6 +32,9 @@ _FRESH = 600.0
 _AGAIN = 60.0
 _AT_ONCE = 16
 _MOST_NAMES = 4096
+_MOST_KEPT = 400_000
+"""Releases in memory, of all names together: some 30 MB."""
+
 _STRANGERS = 600
 _HOUR = 3600.0
 
@@ -71,6 +74,7 @@ class Releases:
         self._disk = disk
         self._clock = clock
         self._known: dict[str, Known] = {}
+        self._kept = 0
         self._flights = Flights()
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._turn = -1
@@ -114,6 +118,7 @@ class Releases:
             if sources != self._ownership.sources:
                 self._ownership = Ownership(sources)
                 self._known.clear()
+                self._kept = 0
 
     def _may_ask_for_a_stranger(self, now: float) -> bool:
         if now >= self._hour + _HOUR:
@@ -164,10 +169,15 @@ class Releases:
     def _keep(self, project: str, known: Known, ownership: Ownership) -> None:
         if ownership is not self._ownership:
             return
-        self._known.pop(project, None)
-        while len(self._known) >= _MOST_NAMES:
-            self._known.pop(next(iter(self._known)))
+        self._forget(project)
+        while self._known and (len(self._known) >= _MOST_NAMES or self._kept + len(known.releases) > _MOST_KEPT):
+            self._forget(next(iter(self._known)))
         self._known[project] = known
+        self._kept += len(known.releases)
+
+    def _forget(self, project: str) -> None:
+        known = self._known.pop(project, _NOTHING)
+        self._kept -= len(known.releases)
 
 
 def read_releases(source: str, project: str, url: str, answer: Answer) -> tuple[str, ...]:
@@ -192,7 +202,7 @@ def newest(stated: Iterable[object]) -> tuple[str, ...]:
     for text in stated:
         try:
             found.add(Version(str(text)))
-        except InvalidVersion:
+        except ValueError:  # more digits than Python reads are no ``InvalidVersion``
             continue
     return tuple(str(version) for version in sorted(found, reverse=True)[:MOST_RELEASES])
 
