@@ -1,7 +1,11 @@
-"""What services write to standard error: plain lines for a person, or one JSON object a line for a collector."""
+"""What services write to standard error: plain lines for a person, or one JSON object a line for a collector.
+
+And how foreign text is shown, here and by commands: a terminal must not obey it.
+"""
 
 import json
 import logging
+import unicodedata
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -12,7 +16,27 @@ Format = Literal["text", "json"]
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The request that is being answered; every line that is written on its behalf carries it."""
 
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _PLAIN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+
+
+def printable(text: object) -> str:
+    """Return foreign text as one line that a terminal shows and does not obey: controls become visible escapes.
+
+    That covers line breaks, escape sequences (C0, C1), and what reorders or hides letters (Unicode format controls).
+    """
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in _UNPRINTABLE else letter
+        for letter in said
+    )
+
+
+def block(text: object) -> str:
+    """Return foreign text that may have several lines, the later ones indented so that none passes for one of ours."""
+    return "\n    ".join(map(printable, str(text).split("\n")))
 
 
 class JsonLines(logging.Formatter):
@@ -39,11 +63,13 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and a traceback below it if there is one."""
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\n    ")
+        message = block(record.getMessage())
         extra = "".join(f" {key}={value!r}" for key, value in vars(record).items() if key not in _PLAIN)
         known = f" [{request_id.get()}]" if request_id.get() else ""
         line = f"{record.levelname.lower()}: {message}{extra}{known}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if not record.exc_info:
+            return line
+        return "\n".join([line, *map(printable, self.formatException(record.exc_info).split("\n"))])
 
 
 def configure_logs(level: Level, form: Format) -> None:

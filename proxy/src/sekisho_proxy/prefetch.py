@@ -11,9 +11,9 @@ from urllib.parse import quote, urljoin
 
 import httpx2
 
-from sekisho.cli.frame import printable
 from sekisho.errors import BadInputError, CorruptError, RefusedError, SekishoError, UpstreamError, from_diagnostics
 from sekisho.lock import HashPin
+from sekisho.logs import printable
 from sekisho.model import Record
 from sekisho.settings import Settings
 from sekisho.tls import verify_for

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from sekisho.cli.ask import describe, follow
-from sekisho.cli.frame import block, printable
 from sekisho.errors import ConflictError
+from sekisho.logs import block, printable
 from tests.command_line import run
 
 EVIL = "fine\n  approved by anna\x1b[2J\x9b1m\u202eabc\u200b\u2028\r\x07\ud800"

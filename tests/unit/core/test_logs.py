@@ -50,6 +50,15 @@ def test_text_cannot_begin_a_line_of_its_own():
     assert TextLines().format(record) == "warning: a\\rb\n    c"
 
 
+def test_no_terminal_obeys_a_line():
+    hostile = "\x1b[2J\x9b31m\x07\u202e\u2028\x85 ok"
+    error = ValueError(hostile)
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "GET /%s", (hostile,), (ValueError, error, None))
+    said = TextLines().format(record)
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+    assert said.startswith(r"error: GET /\x1b[2J\x9b31m\x07\u202e\u2028\x85 ok")
+
+
 def test_other_peoples_requests_are_not_in_our_log(capsys):
     configure_logs("info", "text")
     logging.getLogger("httpx2").info("GET somewhere")

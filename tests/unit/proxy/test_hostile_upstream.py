@@ -1,14 +1,18 @@
 """What a security test found in what an upstream may send: directories and pages made to be parsed for ever."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 import struct
 import threading
 import time
 import zipfile
+import zlib
 
+import httpx2
 import pytest
+from backports import zstd
 
 from sekisho.errors import CorruptError, UpstreamError
 from sekisho.sources import Source
@@ -16,7 +20,7 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.follow import make_portal_client
 from sekisho_proxy.turns import Turns
 from sekisho_proxy.upstream import remote_metadata
-from sekisho_proxy.upstream.fetcher import Answer, make_client
+from sekisho_proxy.upstream.fetcher import Answer, Fetcher, make_client
 from sekisho_proxy.upstream.listing import UpstreamFile, parse_listing
 from sekisho_proxy.upstream.place import locate
 from sekisho_proxy.upstream.releases import newest
@@ -110,6 +114,37 @@ def test_pages_are_bounded_by_form(tmp_path, kind, size, good):
     else:
         with pytest.raises(UpstreamError):
             asyncio.run(pages.page("x"))
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "why"),
+    [
+        ("zstd", zstd.compress(b"") * 1000, "unwanted"),  # each frame costs, and none has any contents
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x")), "unwanted"),
+        ("deflate", zlib.compress(b"x"), "unwanted"),
+        ("gzip", gzip.compress(bytes(2000)), "more than"),
+        ("gzip", gzip.compress(b"x") + bytes(2000), "more than"),
+        ("gzip", gzip.compress(b"x"), ""),
+        ("", b"x", ""),
+    ],
+)
+def test_answers_are_unpacked_within_bounds_and_only_as_asked(coding, body, why):
+    asked = []
+
+    def answer(request):
+        asked.append(request.headers["accept-encoding"])
+        return httpx2.Response(200, headers={"content-encoding": coding}, stream=httpx2.ByteStream(body))
+
+    async def scenario():
+        async with make_client(1.0, httpx2.MockTransport(answer)) as client:
+            return await Fetcher(client, PLACE, timeout=1.0).get("https://index.example/simple/x/", limit=1000)
+
+    if why:
+        with pytest.raises(UpstreamError, match=why):
+            asyncio.run(scenario())
+    else:
+        assert asyncio.run(scenario()).content == b"x"
+    assert asked == ["gzip"]
 
 
 @pytest.mark.parametrize("body", [b"<a " * 200_000, b"<!-- >" * 200_000, b"<a>" * 300_000, b"<" * 300_000])

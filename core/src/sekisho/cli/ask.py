@@ -7,10 +7,11 @@ from typing import Any
 import click
 from packaging.requirements import InvalidRequirement, Requirement
 
-from sekisho.cli.frame import block, emit, json_option, printable
+from sekisho.cli.frame import emit, json_option
 from sekisho.client import PortalClient
 from sekisho.definitions import read_definition
 from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diagnostics
+from sekisho.logs import block, printable
 from sekisho.settings import Settings, load_settings
 
 FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting")

@@ -10,8 +10,9 @@ import click
 
 from sekisho.cli.clients import pip, projects, twine
 from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Place
-from sekisho.cli.frame import emit, json_option, printable
+from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError
+from sekisho.logs import printable
 from sekisho.policy.frozen import check_address
 from sekisho.settings import Settings, load_settings
 from sekisho.store import write_atomically

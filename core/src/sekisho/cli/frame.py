@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 import threading
-import unicodedata
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -13,9 +12,9 @@ import click
 
 import sekisho
 from sekisho.errors import SekishoError
+from sekisho.logs import block
 
 GROUP = "sekisho.commands"
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 class _Group(click.Group):
@@ -44,22 +43,6 @@ def cli() -> None:
 
     Ask for packages, approve them, build images from them, and serve them where nothing else gets in.
     """
-
-
-def printable(text: object) -> str:
-    """Return foreign text as one line that a terminal shows and does not obey: controls become visible escapes.
-
-    That covers line breaks, escape sequences (C0, C1), and what reorders or hides letters (Unicode format controls).
-    """
-    return "".join(
-        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in _UNPRINTABLE else letter
-        for letter in str(text)
-    )
-
-
-def block(text: object) -> str:
-    """Return foreign text that may have several lines, the later ones indented so that none passes for one of ours."""
-    return "\n    ".join(map(printable, str(text).split("\n")))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

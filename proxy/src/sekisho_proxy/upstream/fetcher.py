@@ -21,6 +21,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _PAUSES = (0.2, 0.8)
 _CHUNK = 1 << 18
+_CODINGS = frozenset({"", "identity", "gzip"})
 _SLOWEST = 32 << 10  # bytes per second, over a whole file
 Result = TypeVar("Result")
 
@@ -62,7 +63,7 @@ class Fetcher:
         self._timeout = timeout
 
     async def get(self, url: str, *, limit: int, headers: dict[str, str] | None = None, raw: bool = False) -> Answer:
-        """Return a whole answer of at most ``limit`` bytes; ``raw`` asks for the identity encoding.
+        """Return a whole answer of at most ``limit`` bytes, packed or not; ``raw`` asks for the identity encoding.
 
         Any status under 500 is an answer. The body has been unpacked unless ``raw``.
         """
@@ -88,9 +89,12 @@ class Fetcher:
 
     async def _read(self, response: httpx2.Response, url: str, *, limit: int, raw: bool) -> Answer:
         whole = bytearray()
+        packed = response.headers.get("content-encoding", "identity").strip().lower()
+        if not raw and packed not in _CODINGS:  # some cost more to unpack than their length, or their contents', tells
+            raise UpstreamError(f"source {self.place.id!r} packs its answer in an unwanted way", where=_path(url))
         async for chunk in response.aiter_raw(_CHUNK) if raw else response.aiter_bytes(_CHUNK):
             whole += chunk
-            if len(whole) > limit:
+            if max(len(whole), response.num_bytes_downloaded) > limit:
                 raise UpstreamError(f"source {self.place.id!r} sent more than {limit} bytes", where=_path(url))
         return Answer(response.status_code, response.headers, bytes(whole), str(response.url))
 
@@ -138,7 +142,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def _open(self, url: str, headers: dict[str, str], *, raw: bool) -> AsyncIterator[httpx2.Response]:
-        sent = {**headers, "accept-encoding": "identity"} if raw else headers
+        sent = {**headers, "accept-encoding": "identity" if raw else "gzip"}
         for _ in range(_MOST_REDIRECTS + 1):
             async with self._ask(self.place.admit(url), sent) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
