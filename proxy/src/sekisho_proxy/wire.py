@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LARGEST_HEAD = 16 << 10
 SLOWEST_HEAD = 20.0
@@ -24,6 +24,44 @@ class HeadTooLargeError(Exception):
 
 class TooManyInLineError(Exception):
     """A parser's callback raises this, and the connection ends."""
+
+
+class _Together:
+    """What one response is written to: its head waits for the first bytes behind it, so that both are one write."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._transport = cycle.transport
+        self._ended = cycle.on_response
+        self._head: bytes | None = None
+        self._begun = False
+        cycle.transport, cycle.on_response = self, self._end  # type: ignore[assignment]
+
+    def write(self, data: bytes) -> None:
+        """Hold the head back; write whatever else there is."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.writelines((head, data))
+        elif self._cycle.response_started and not self._begun:
+            self._begun, self._head = True, data
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection once all is written."""
+        self._flush()
+        self._transport.close()
+
+    def _end(self) -> None:
+        self._flush()
+        self._ended()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            self.write(b"")
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (all else is the transport's)
+        return getattr(self._transport, name)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -78,6 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise TooManyInLineError
         self._in_body = True
         super().on_headers_complete()
+        _Together(self.cycle)
 
     def on_message_complete(self) -> None:
         """End a request."""
