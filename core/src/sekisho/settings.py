@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sekisho.errors import BadInputError
 from sekisho.logs import Format, Level
-from sekisho.model import EVERYONE, sha256_hex
+from sekisho.model import EVERYONE, Slug, sha256_hex
 from sekisho.model.base import explain
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     )
 
     token: str | None = Field(None, description="who you are, for commands that ask a service")
-    workspace: str = Field(EVERYONE, description="the workspace that commands mean")
+    workspace: Slug = Field(EVERYONE, description="the workspace that commands mean")
     trust: Path | None = Field(None, description="file of trusted public keys; default `data`/trust.json")
     replica: bool = Field(default=False, description="serve without any upstream, by what `sekisho import` brought")
 

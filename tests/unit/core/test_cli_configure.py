@@ -208,6 +208,12 @@ def test_twine_means_the_house_when_it_is_told_nothing_and_its_file_is_private(t
         ("ftp://proxy.invalid", "is not an address"),
         ("https://proxy.invalid/\nextra-index-url = https://x.invalid", "is not an address"),
         ('https://proxy.invalid/"x', "is not an address"),
+        ("https://proxy.invalid/\x1b[2J", "is not an address"),
+        ("https://proxy.invalid/\u202e", "is not an address"),
+        ("https://proxy.invalid/#", "is not an address"),
+        ("https://proxy.invalid?x=", "is not an address"),
+        ("https://[::1", "is not an address"),
+        ("https://proxy.invalid:99999", "is not an address"),
     ],
 )
 def test_an_address_that_no_file_should_hold_is_refused(tmp_path, desk, url, says):
@@ -215,6 +221,35 @@ def test_an_address_that_no_file_should_hold_is_refused(tmp_path, desk, url, say
     assert (done.status, says in done.err) == (1, True)
     assert "SEKISHO_PROXY_URL" in done.err
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("workspace", ["a/../../x", "a?x=", "a#", "a\nb", "Team A", ""])
+def test_a_workspace_that_is_none_is_refused(tmp_path, desk, workspace):
+    done = run("configure", "pip", **desk | {"SEKISHO_WORKSPACE": workspace})
+    assert (done.status, "workspace" in done.err) == (1, True)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("client", FILES)
+def test_no_path_begins_another_line_of_a_file(tmp_path, desk, client):
+    folder = tmp_path / "x\n[install]\nextra-index-url = http:"
+    folder.mkdir()
+    done = run("configure", client, "--to", str(folder / "conf"), **desk | {"XDG_CONFIG_HOME": str(folder)})
+    if done.status == 0:
+        assert client == "uv"  # whose file names no other
+        assert "install" not in (folder / "conf").read_text()
+    else:
+        assert "cannot be written into a configuration file" in done.err
+        assert not (folder / "conf").exists()
+
+
+def test_a_file_of_somebody_else_keeps_its_mode_and_its_odd_bytes(tmp_path, desk):
+    project = tmp_path / "pyproject.toml"
+    project.write_bytes(b'[project]\nname = "work" # caf\xe9\n')
+    project.chmod(0o600)
+    assert run("configure", "poetry", **desk).status == 0
+    assert stat.S_IMODE(project.stat().st_mode) == 0o600
+    assert project.read_bytes().startswith(b'[project]\nname = "work" # caf\xe9\n')
 
 
 def test_an_authority_that_cannot_be_read_stops_it(tmp_path, desk):

@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 
@@ -29,7 +29,8 @@ _CLIENTS: dict[str, Client] = {
 _PRINTED = ("dockerfile", "env")
 _IN_IMAGE = Path("/etc/ssl/sekisho-ca.pem")
 _ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 (these are compared with, not listened on)
-_ADDRESS = re.compile(r"https?://[^\s\"'\\<>`$]+")
+_ADDRESS = re.compile(r"https?://[!%&()*+,./0-9:;=@A-Z\[\]_a-z|~{}^-]+")
+"""Printable ASCII that no shell, file or image takes for anything else; an index has neither query nor fragment."""
 
 
 @click.command()
@@ -94,7 +95,7 @@ def configure(
 
 def _address(url: str, where: str) -> str:
     """Return an address that may stand in a file which others can read."""
-    parts = urlsplit(url) if _ADDRESS.fullmatch(url) else None
+    parts = _split(url) if _ADDRESS.fullmatch(url) else None
     if parts is None or not parts.hostname:
         raise BadInputError(f"{url[:120]!r} is not an address", where=where)
     if parts.hostname in _ANYWHERE:
@@ -106,6 +107,16 @@ def _address(url: str, where: str) -> str:
             todo="leave it out: clients' files can be read by others",
         )
     return url
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return an address's parts, or ``None`` for one with half a bracket or a port that is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    return parts if port != 0 else None
 
 
 def _index(settings: Settings, at: str | None) -> str:
@@ -136,7 +147,7 @@ def _write(files: list[ConfigFile], copy: Path | None, trusted: bytes | None, *,
     if copy and trusted:
         write_atomically(copy, trusted)
     for file, data in ready:
-        write_atomically(file.path, data, mode=0o600 if file.secret else 0o666)
+        write_atomically(file.path, data, mode=file.mode)
 
 
 def _undone(
@@ -171,7 +182,7 @@ def _print(client: str, door: Door, trusted: bytes | None, *, as_json: bool) -> 
 def _told(result: dict[str, Any], found: list[Finding]) -> str:
     client, files = result["client"], ", ".join(result["files"])
     asks = "is led elsewhere" if found else "asks nothing else"
-    lines = [f"{files}: {client} asks {result['index']} and {asks}"]
+    lines = [f"{printable(files)}: {client} asks {result['index']} and {asks}"]
     if result["ca"]:
         lines.append(f"  it trusts {result['ca']}, SHA-256 {result['fingerprint']}")
     lines += [f"  it also needs: export {name}={shlex.quote(value)}" for name, value in result["variables"].items()]

@@ -1,6 +1,7 @@
 """What a client is pointed at, and the files that say so."""
 
 import os
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ NAME = "sekisho"
 MARK = "# written by `sekisho configure`: one index and no other\n"
 BEGIN = "# begin: written by `sekisho configure`, one index and no other\n"
 END = "# end: written by `sekisho configure`\n"
-_UNSAFE = set("\"'\\\n\r\0")
+_UNSAFE = set("\"'\\")
 
 
 class Door(NamedTuple):
@@ -86,7 +87,7 @@ class ConfigFile(NamedTuple):
 
     def whole(self, *, force: bool) -> bytes:
         """Return the bytes to write; raise ``ConflictError`` if that would undo somebody else's work."""
-        old = self.path.read_text() if self.path.exists() else ""
+        old = self._now()
         if not self.part:
             if old and not old.startswith(MARK) and not force:
                 raise ConflictError(
@@ -112,11 +113,22 @@ class ConfigFile(NamedTuple):
                 where=str(self.path),
                 todo="remove what the file says of the same thing",
             ) from error
-        return new.encode()
+        return new.encode(errors="surrogateescape")
 
     def written(self) -> bool:
         """Tell whether the file already says it."""
-        return self.path.is_file() and (BEGIN if self.part else MARK) + self.text in self.path.read_text()
+        return self.path.is_file() and (BEGIN if self.part else MARK) + self.text in self._now()
+
+    @property
+    def mode(self) -> int:
+        """Return what the file's mode shall be, before the umask: of somebody else's file the one that it has."""
+        if self.part and self.path.exists():
+            return stat.S_IMODE(self.path.stat().st_mode)
+        return 0o600 if self.secret else 0o666
+
+    def _now(self) -> str:
+        """Return what the file says; a byte that is no UTF-8 comes out as it went in, were it written again."""
+        return self.path.read_text(errors="surrogateescape") if self.path.exists() else ""
 
 
 class Client(NamedTuple):
@@ -130,12 +142,20 @@ class Client(NamedTuple):
     astray: Callable[[Door, Place, Path | None], list[Finding]]
 
 
-def quoted(value: object) -> str:
-    """Return a value as a TOML basic string; raise ``BadInputError`` for what no address or path should hold."""
+def plain(value: object) -> str:
+    """Return a value as it may stand on a line of its own; raise ``BadInputError`` for what could begin another line.
+
+    So are quotes refused, and blanks at the ends, which readers of such lines take away.
+    """
     text = str(value)
-    if _UNSAFE & set(text):
+    if _UNSAFE & set(text) or not text.isprintable() or text != text.strip():
         raise BadInputError(f"{text[:120]!r} cannot be written into a configuration file")
-    return f'"{text}"'
+    return text
+
+
+def quoted(value: object) -> str:
+    """Return a value as a TOML basic string; raise what ``plain`` raises."""
+    return f'"{plain(value)}"'
 
 
 def same_index(one: object, other: str) -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Place, same_index, variables_of
+from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Place, plain, same_index, variables_of
 
 _LEADS = ("index-url", "extra-index-url", "find-links")
 
@@ -25,7 +25,7 @@ def _files(door: Door, place: Place, to: Path | None) -> list[ConfigFile]:
         "disable-pip-version-check = true",
     ]
     if door.ca:
-        lines.append(f"cert = {door.ca}")
+        lines.append(f"cert = {plain(door.ca)}")
     if door.plain:
         lines.append(f"trusted-host = {door.host}")
     return [ConfigFile(to or _own(place), "\n".join(lines) + "\n")]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sekisho.cli.clients.door import NAME, Client, ConfigFile, Door, Finding, Place, variables_of
+from sekisho.cli.clients.door import NAME, Client, ConfigFile, Door, Finding, Place, plain, variables_of
 from sekisho.errors import BadInputError
 
 
@@ -16,7 +16,7 @@ def _upload(door: Door) -> str:
 
 
 def _files(door: Door, place: Place, to: Path | None) -> list[ConfigFile]:
-    section = [f"repository = {_upload(door)}", *([f"ca_cert = {door.ca}"] if door.ca else [])]
+    section = [f"repository = {_upload(door)}", *([f"ca_cert = {plain(door.ca)}"] if door.ca else [])]
     lines = ["[distutils]", "index-servers =", "    pypi", f"    {NAME}", ""]
     lines += ["# what twine means when it is told nothing; no password is kept here", "[pypi]", *section, ""]
     lines += [f"[{NAME}]", *section]
