@@ -19,6 +19,7 @@ from sekisho.model import Artifact
 from sekisho.policy import Snapshot
 from sekisho.store import write_atomically
 from sekisho_proxy.flights import Flights
+from sekisho_proxy.upstream.advice import GONE, LATER, TAMPERED
 from sekisho_proxy.upstream.sources import Upstreams
 
 _LOG = logging.getLogger("sekisho.proxy")
@@ -107,7 +108,9 @@ class Provenances:
                 fetcher.require(answer, url, 200)
                 await asyncio.to_thread(check_provenance, answer.content, artifact)
                 return answer.content
-        raise NotFoundError(f"source {artifact.source!r} has no provenance of this file", where=artifact.path)
+        raise NotFoundError(
+            f"source {artifact.source!r} has no provenance of this file", where=artifact.path, todo=GONE
+        )
 
 
 def provenance_file(folder: Path, sha256: str) -> Path:
@@ -129,11 +132,15 @@ def check_provenance(data: bytes, artifact: Artifact) -> None:
         version = value["version"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptError(
-            f"source {artifact.source!r} has no provenance there: {type(error).__name__}: {error}", where=where
+            f"source {artifact.source!r} has no provenance there: {type(error).__name__}: {error}",
+            where=where,
+            todo=LATER,
         ) from error
     if version != 1 or found != {artifact.sha256}:
         raise CorruptError(
-            f"source {artifact.source!r} has a provenance of another version or of another file", where=where
+            f"source {artifact.source!r} has a provenance of another version or of another file",
+            where=where,
+            todo=TAMPERED,
         )
 
 

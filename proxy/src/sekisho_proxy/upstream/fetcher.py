@@ -14,6 +14,7 @@ import httpx2
 
 from sekisho.errors import CorruptError, NotFoundError, UpstreamError
 from sekisho_proxy.upstream.address import watch_address
+from sekisho_proxy.upstream.advice import GONE, LATER, TAMPERED
 from sekisho_proxy.upstream.logins import Logins
 from sekisho_proxy.upstream.place import Place
 
@@ -91,11 +92,15 @@ class Fetcher:
         whole = bytearray()
         packed = response.headers.get("content-encoding", "identity").strip().lower()
         if not raw and packed not in _CODINGS:  # some cost more to unpack than their length, or their contents', tells
-            raise UpstreamError(f"source {self.place.id!r} packs its answer in an unwanted way", where=_path(url))
+            raise UpstreamError(
+                f"source {self.place.id!r} packs its answer in an unwanted way", where=_path(url), todo=LATER
+            )
         async for chunk in response.aiter_raw(_CHUNK) if raw else response.aiter_bytes(_CHUNK):
             whole += chunk
             if max(len(whole), response.num_bytes_downloaded) > limit:
-                raise UpstreamError(f"source {self.place.id!r} sent more than {limit} bytes", where=_path(url))
+                raise UpstreamError(
+                    f"source {self.place.id!r} sent more than {limit} bytes", where=_path(url), todo=LATER
+                )
         return Answer(response.status_code, response.headers, bytes(whole), str(response.url))
 
     async def download(self, url: str, write: Callable[[], Callable[[bytes], None]], *, limit: int) -> None:
@@ -114,7 +119,9 @@ class Fetcher:
                     size += len(chunk)
                     if size > limit:
                         raise CorruptError(
-                            f"source {self.place.id!r} sent more than the {limit} bytes it stated", where=_path(url)
+                            f"source {self.place.id!r} sent more than the {limit} bytes it stated",
+                            where=_path(url),
+                            todo=TAMPERED,
                         )
                     take(chunk)
 
@@ -137,7 +144,7 @@ class Fetcher:
         raise UpstreamError(
             f"source {self.place.id!r} does not answer as it should: {why}",
             where=_path(url),
-            todo="try again later; what is already here goes on being served",
+            todo=LATER,
         )
 
     @asynccontextmanager
@@ -146,14 +153,22 @@ class Fetcher:
         for _ in range(_MOST_REDIRECTS + 1):
             async with self._ask(self.place.admit(url), sent) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:
-                    url = urljoin(url, response.headers["location"])
+                    url = self._next(url, response.headers["location"])
                     continue
                 if response.status_code >= 500:
                     message = f"it answers {response.status_code}"
                     raise _TransientError(message)
                 yield response
                 return
-        raise UpstreamError(f"source {self.place.id!r} redirects in a circle", where=_path(url))
+        raise UpstreamError(f"source {self.place.id!r} redirects in a circle", where=_path(url), todo=LATER)
+
+    def _next(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError as error:
+            raise UpstreamError(
+                f"source {self.place.id!r} redirects to what is no address: {error}", where=_path(url), todo=LATER
+            ) from error
 
     def _ask(self, url: str, headers: dict[str, str]) -> AbstractAsyncContextManager[httpx2.Response]:
         private = self.place.private
@@ -163,14 +178,14 @@ class Fetcher:
 
     def _status(self, response: httpx2.Response | Answer, url: str) -> NotFoundError | UpstreamError:
         if response.status_code in {404, 410}:
-            return NotFoundError(f"source {self.place.id!r} does not have this", where=_path(url))
+            return NotFoundError(f"source {self.place.id!r} does not have this", where=_path(url), todo=GONE)
         if response.status_code in {401, 403}:
             return UpstreamError(
                 f"source {self.place.id!r} answers {response.status_code}",
                 where=_path(url),
                 todo="see in docs/how-to/sources.md how the proxy is given a login",
             )
-        return UpstreamError(f"source {self.place.id!r} answers {response.status_code}", where=_path(url))
+        return UpstreamError(f"source {self.place.id!r} answers {response.status_code}", where=_path(url), todo=LATER)
 
     def require(self, response: Answer, url: str, *statuses: int) -> Answer:
         """Return ``response`` if its status is one of ``statuses``; raise what it means otherwise."""

@@ -15,6 +15,7 @@ from packaging.version import Version
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Artifact
 from sekisho_proxy.pages.value import Status
+from sekisho_proxy.upstream.advice import LATER
 
 _LONGEST_TAG, _MOST_TAGS, _MOST_COMMENTS = 16 << 10, 250_000, 100
 _HEX = frozenset("0123456789abcdef")
@@ -166,7 +167,9 @@ def parse_listing(source: str, project: str, url: str, content_type: str, body: 
             versions = ()
         return Listing(source, project, tuple(row for row in rows if row), versions, status)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CorruptError(f"source {source!r} sent a page that cannot be read: {error}", where=where) from error
+        raise CorruptError(
+            f"source {source!r} sent a page that cannot be read: {error}", where=where, todo=LATER
+        ) from error
 
 
 def _from_json(page: Any, base: str) -> list[UpstreamFile | None]:  # noqa: ANN401 (JSON from outside)

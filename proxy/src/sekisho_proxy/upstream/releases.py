@@ -18,6 +18,7 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.follow import Held
 from sekisho_proxy.negotiate import JSON
+from sekisho_proxy.upstream.advice import LATER
 from sekisho_proxy.upstream.fetcher import Answer
 from sekisho_proxy.upstream.listing import is_json, parse_listing
 from sekisho_proxy.upstream.sources import Upstreams
@@ -189,7 +190,9 @@ def read_releases(source: str, project: str, url: str, answer: Answer) -> tuple[
     try:
         page = json.loads(answer.content) if is_json(kind) else {}
     except (ValueError, RecursionError) as error:
-        raise UpstreamError(f"source {source!r} sent a page that cannot be read: {error}", where=project) from error
+        raise UpstreamError(
+            f"source {source!r} sent a page that cannot be read: {error}", where=project, todo=LATER
+        ) from error
     stated = page.get("versions") if isinstance(page, Mapping) else None
     if not isinstance(stated, list):
         stated = parse_listing(source, project, url, kind, answer.content).versions

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sekisho.errors import CorruptError, NotFoundError
 from sekisho_proxy.inspect.metadata import UNREADABLE, dist_info, read_bounded
+from sekisho_proxy.upstream.advice import LATER, TAMPERED
 from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.listing import UpstreamFile
 
@@ -100,6 +101,7 @@ async def _advertised(fetcher: Fetcher, file: UpstreamFile) -> bytes:
         raise CorruptError(
             f"source {fetcher.place.id!r} sent metadata that hashes to sha256:{found}, not sha256:{file.core_metadata}",
             where=f"{file.path}.metadata",
+            todo=TAMPERED,
         )
     return response.content
 
@@ -129,7 +131,7 @@ class _Reader:
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Return what ``work`` returns; zipfile reads a directory in one piece, so nothing is parsed twice."""
-        where = self._file.path
+        where, source = self._file.path, self._fetcher.place.id
         for _ in range(_MOST_ROUNDS):
             self._sparse.seek(0)
             try:
@@ -137,13 +139,24 @@ class _Reader:
             except _MissingError as missing:
                 await self._supply(missing)
             except UNREADABLE as error:
-                raise CorruptError(f"no METADATA can be read: {error}", where=where) from error
-        raise CorruptError("METADATA is spread over too much of the wheel", where=where)
+                raise CorruptError(
+                    f"source {source!r} sent a wheel of which no METADATA can be read: {error}",
+                    where=where,
+                    todo=TAMPERED,
+                ) from error
+        raise CorruptError(
+            f"source {source!r} has a wheel whose METADATA is spread over too much of it", where=where, todo=TAMPERED
+        )
 
     async def _supply(self, missing: _MissingError) -> None:
         end = min(max(missing.end, missing.start + _TAIL), self._sparse.size)
         if end - missing.start > _DIRECTORY_LIMIT:
-            raise CorruptError(f"directory or METADATA is larger than {_DIRECTORY_LIMIT} bytes", where=self._file.path)
+            raise CorruptError(
+                f"source {self._fetcher.place.id!r} has a wheel whose directory or METADATA is larger than"
+                f" {_DIRECTORY_LIMIT} bytes",
+                where=self._file.path,
+                todo=TAMPERED,
+            )
         wanted = f"bytes={missing.start}-{end - 1}"
         data, _ = await _range(self._fetcher, self._file, wanted, limit=_DIRECTORY_LIMIT)
         self._sparse.add(missing.start, data)
@@ -159,8 +172,12 @@ async def _range(fetcher: Fetcher, file: UpstreamFile, wanted: str, *, limit: in
         raise WholeFileNeededError
     first, last, total = map(int, match.groups())
     if last - first + 1 != len(response.content) or (file.size and total != file.size):
-        raise CorruptError(f"source {fetcher.place.id!r} sent another range than it states", where=file.path)
+        raise CorruptError(
+            f"source {fetcher.place.id!r} sent another range than it states", where=file.path, todo=LATER
+        )
     asked = re.match(r"^bytes=(\d+)-", wanted)
     if asked and int(asked.group(1)) != first:
-        raise CorruptError(f"source {fetcher.place.id!r} sent another range than was asked for", where=file.path)
+        raise CorruptError(
+            f"source {fetcher.place.id!r} sent another range than was asked for", where=file.path, todo=LATER
+        )
     return response.content, total

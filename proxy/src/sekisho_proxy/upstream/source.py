@@ -11,6 +11,7 @@ from sekisho.errors import NotFoundError, UpstreamError
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.negotiate import HTML, JSON
+from sekisho_proxy.upstream.advice import GONE, LATER
 from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.listing import Listing, UpstreamFile, is_json, parse_listing
 
@@ -108,7 +109,7 @@ class CachedPages:
         kind = response.headers.get("content-type", "")
         if not is_json(kind) and len(response.content) > _HTML_LIMIT:
             raise UpstreamError(
-                f"source {self._fetcher.place.id!r} sent HTML of more than {_HTML_LIMIT} bytes", where=url
+                f"source {self._fetcher.place.id!r} sent HTML of more than {_HTML_LIMIT} bytes", where=url, todo=LATER
             )
         return _Raw(response.url, response.headers.get("etag", ""), kind, self._clock(), response.content)
 
@@ -133,5 +134,5 @@ async def find_file(pages: Pages, project: str, path: str) -> tuple[Listing, Ups
     page = await pages.page(project)
     file = page.listing.by_path.get(path)
     if file is None:
-        raise NotFoundError(f"source {page.listing.source!r} lists no such file of {project}", where=path)
+        raise NotFoundError(f"source {page.listing.source!r} lists no such file of {project}", where=path, todo=GONE)
     return page.listing, file

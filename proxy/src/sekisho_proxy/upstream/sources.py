@@ -14,6 +14,7 @@ from sekisho.policy import Snapshot
 from sekisho.sources import Ownership, Source
 from sekisho.store import BlobStore, Incoming
 from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.upstream.advice import TAMPERED
 from sekisho_proxy.upstream.denied import UndeniedPages
 from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.logins import Logins
@@ -131,7 +132,9 @@ async def _receive(
         incoming = tries[-1]
         if artifact.size and incoming.size != artifact.size:
             raise CorruptError(
-                f"source {artifact.source!r} sent {incoming.size} bytes of {artifact.size}", where=artifact.path
+                f"source {artifact.source!r} sent {incoming.size} bytes of {artifact.size}",
+                where=artifact.path,
+                todo=TAMPERED,
             )
         try:
             await asyncio.to_thread(incoming.keep, artifact.sha256)
@@ -139,5 +142,5 @@ async def _receive(
             raise CorruptError(
                 f"source {artifact.source!r} sent other bytes than were asked for: {error.what}",
                 where=artifact.path,
-                todo="nothing was kept; ask the source's operator, or look for tampering on the way",
+                todo=TAMPERED,
             ) from error
