@@ -52,8 +52,8 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 	@sh deploy/setup.sh bench
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
-soak: $(READY) ## what is random, at ten times its size: doors, kills, Schemathesis, odd names (about 55 minutes)
-	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py
+soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names (about 80 minutes)
+	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

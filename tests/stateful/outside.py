@@ -154,11 +154,12 @@ class Portal:
         self.sequence = 0
         self.away = False
         self.polls = 0
+        self._handed = 0
         self.after = 0
         self._moved = asyncio.Event()
 
     def offer(self, sealed: bytes, sequence: int) -> None:
-        self.sealed, self.sequence = sealed, sequence
+        self.sealed, self.sequence, self._handed = sealed, sequence, 0
         self.wake()
 
     def wake(self) -> None:
@@ -178,4 +179,8 @@ class Portal:
                     await self._moved.wait()
             if self.away:
                 raise httpx2.ReadError("the connection was reset", request=request)
-        return _answer(200, self.sealed) if self.sequence > after else _answer(204)
+        if self.sequence <= after:
+            return _answer(204)
+        self._handed += 1
+        assert self._handed < 1000, "the proxy asks without a pause for what it was given"  # or no time would ever pass
+        return _answer(200, self.sealed)
