@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     source_logins: Path | None = Field(
         None, description="netrc file with the logins of sources by host; default `data`/sources.netrc if it is there"
     )
+    unapproved_names: int = Field(
+        600,
+        ge=0,
+        description="names without approvals that sources are asked for in an hour, to explain refusals; "
+        "0 tells nobody outside what people type",
+    )
     log_level: Level = Field("warning", description="what services log: `info` has a line for each request")
     log_format: Format = Field("text", description="how they log it: `text`, or `json` with one object a line")
     debian_mirror: str | None = Field(None, description="mirror that base images are built from; default mmdebstrap's")

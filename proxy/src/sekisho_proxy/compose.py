@@ -103,7 +103,9 @@ async def open_app(
         releases = None
         if store.upstreams:
             kept = DiskCache(data_folder(settings) / "releases")
-            releases = Releases(store.held, store.upstreams, kept, lambda: clock().timestamp())
+            releases = Releases(
+                store.held, store.upstreams, kept, lambda: clock().timestamp(), strangers=settings.unapproved_names
+            )
             stack.push_async_callback(releases.close)
         book = Book(store.held, gate, store.holdings, reach, releases)
         status = Status(store.held, reach)

@@ -25,6 +25,7 @@ class Shop:
         self.public = FakeUpstream(wheels=[make_wheel("alpha", one) for one in ("1.0", "1.10", "1.9")])
         self.private = FakeUpstream(wheels=[make_wheel("acme-tool", "3.0")])
         self.now = 1_000_000.0
+        self.strangers = 600
 
     def ask(self, work):
         """Run ``work(releases, held)`` in a process of its own, as it were."""
@@ -41,7 +42,7 @@ class Shop:
         disk = DiskCache(self.folder / "releases")
         async with make_client(1.0) as client:
             upstreams = Upstreams(client, DiskCache(self.folder / "pages"), timeout=1.0)
-            found = Releases(held, upstreams, disk, lambda: self.now)
+            found = Releases(held, upstreams, disk, lambda: self.now, strangers=self.strangers)
             try:
                 return await work(found)
             finally:
@@ -146,7 +147,7 @@ def test_after_one_waited_in_vain_nobody_waits(shop, monkeypatch):
 
 
 def test_names_of_which_nothing_is_approved_are_asked_for_so_many_times_an_hour(shop, monkeypatch):
-    monkeypatch.setattr(module, "_STRANGERS", 2)
+    shop.strangers = 2
     monkeypatch.setattr(module, "_MOST_NAMES", 3)
 
     async def work(releases):
@@ -158,6 +159,13 @@ def test_names_of_which_nothing_is_approved_are_asked_for_so_many_times_an_hour(
 
     assert shop.ask(work) == 3
     assert shop.public.paths() == [f"/simple/{name}/" for name in ("one", "two", "alpha", "four")]
+
+
+def test_what_people_type_can_be_kept_inside(shop):
+    shop.strangers = 0
+    found = shop.ask(lambda releases: _learned(releases, "one", "alpha"))
+    assert found == [(), ("1.10", "1.9", "1.0")]
+    assert shop.public.paths() == ["/simple/alpha/"]
 
 
 def test_an_index_of_html_names_releases_by_its_files(shop):

@@ -36,7 +36,6 @@ _MOST_NAMES = 4096
 _MOST_KEPT = 400_000
 """Releases in memory, of all names together: some 30 MB."""
 
-_STRANGERS = 600
 _HOUR = 3600.0
 
 
@@ -66,10 +65,12 @@ class Releases:
     """Releases by project. ``clock`` tells seconds of the epoch.
 
     What is approved is kept on the disk as well. Names of which nothing is approved come from anybody who reaches the
-    door, so they are asked for only so many times an hour, and kept in memory alone.
+    door, so they are asked for only ``strangers`` times an hour, and kept in memory alone.
     """
 
-    def __init__(self, held: Held, upstreams: Upstreams, disk: DiskCache, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, held: Held, upstreams: Upstreams, disk: DiskCache, clock: Callable[[], float], *, strangers: int
+    ) -> None:
         self._held = held
         self._upstreams = upstreams
         self._disk = disk
@@ -82,6 +83,7 @@ class Releases:
         self._ownership = Ownership(())
         self._approved: frozenset[str] = frozenset()
         self._impatient_until = 0.0
+        self._most_strangers = strangers
         self._hour, self._strangers = 0.0, 0
 
     async def close(self) -> None:
@@ -125,7 +127,7 @@ class Releases:
         if now >= self._hour + _HOUR:
             self._hour, self._strangers = now, 0
         self._strangers += 1
-        return self._strangers <= _STRANGERS
+        return self._strangers <= self._most_strangers
 
     async def _ask(self, project: str, known: Known | None) -> None:
         snapshot, ownership, approved = self._held.present(), self._ownership, project in self._approved
