@@ -2,12 +2,16 @@
 
 import contextlib
 import socket
+from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
 from sekisho_proxy.pages import book as book_module
+from sekisho_proxy.pages.legacy import LegacyPage
 from tests.fake_upstream import JSON, run_asgi
 from tests.integration.proxy.house import House, offered
+from tests.integration.proxy.test_frozen import NOON, Frozen
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 UNFINISHED = b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
@@ -131,3 +135,22 @@ def test_a_release_that_is_too_long_a_number_is_no_fault_of_ours(house, approved
         for project in ("alpha", "evil", "nobody"):
             answer = client.get(f"/w/everyone/denied/{project}/{release}")
             assert (answer.status_code, answer.json()["code"]) == (403, "refused")
+
+
+def test_hosts_dates_and_spellings_that_are_made_up_render_no_page_again(tmp_path, upstream, approved, monkeypatch):
+    rendered = []
+    render = LegacyPage.to_json
+    monkeypatch.setattr(LegacyPage, "to_json", lambda self, origin="": rendered.append(1) or render(self, origin))
+    with run_asgi(upstream) as url:
+        house = Frozen(tmp_path, upstream=url)
+        alpha, beta = (house.approval(artifact) for artifact in approved)
+        house.turn_and_settle(3, alpha)
+        house.turn_and_settle(1, alpha, beta)
+        with house.open() as client:
+            for number in range(30):
+                at = NOON - timedelta(days=2) + timedelta(seconds=number)
+                door = f"/w/everyone/@{at:%Y-%m-%dT%H:%M:%SZ}"
+                answer = client.get(f"{door}/pypi/alpha/1.2{'.0' * number}/json", headers={"host": f"h{number}.test"})
+                row = answer.json()["urls"][0]
+                assert row["url"] == f"http://h{number}.test{quote(door, safe='/@')}/pypi/files/{approved[0].path}"
+    assert len(rendered) == 1

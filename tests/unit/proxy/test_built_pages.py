@@ -103,15 +103,23 @@ def test_a_page_of_one_form_comes_as_json_whatever_is_accepted():
     assert {dict(answer.headers)[b"vary"] for answer in answers} == {b"Accept-Encoding"}
 
 
-def test_each_origin_gets_its_own_urls_and_only_the_newest_few_are_kept():
+def test_each_origin_gets_its_own_urls_from_one_rendering_and_only_the_newest_few_are_kept():
     value = Watched(1, names_origin=True)
     page = BuiltPage(value)
     for number in range(20):
         [answer] = _answers(page, _request(), origin=lambda _, number=number: f"https://h{number}.example")
         assert json.loads(answer.body)["files"][0]["provenance"] == f"https://h{number}.example/p/a.provenance"
     assert len(page._built) == 4
-    _answers(page, _request(), origin=lambda _: "https://h19.example")
-    assert len(value.origins) == 20
+    assert len(value.origins) == 1
+
+
+@pytest.mark.parametrize("origin", ["https://h.example", 'http://x/"\\&<>', "http://\xe9"])
+def test_an_origin_is_put_in_as_if_it_had_been_rendered(origin):
+    rendered = ProjectPage("a", ("1",), (ROW, ROW._replace(provenance=None), ROW))
+    page = BuiltPage(rendered)
+    plain, html, packed = _answers(page, _request(), _request(HTML), _request(encoding="zstd"), origin=lambda _: origin)
+    assert json.loads(plain.body) == json.loads(zstd.decompress(packed.body)) == json.loads(rendered.to_json(origin))
+    assert html.body == rendered.to_html(origin)
 
 
 def test_a_page_without_whole_urls_is_the_same_for_every_origin():

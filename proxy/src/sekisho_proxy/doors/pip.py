@@ -73,8 +73,8 @@ class PipDoor:
     async def _legacy_page(self, request: Request, view: View, door: str, name: str, release: str | None) -> Reply:
         if self._reach:
             await self._reach.known()
-        page = self._legacy.page(view, door, _normal(name), release, self._clock())
-        return await page.answer(request, self._origin)
+        page = self._legacy.page(view, _normal(name), release, self._clock())
+        return await page.answer(request, lambda asked: self._origin(asked) + door)
 
     async def _page(self, request: Request, view: View, rest: str) -> Reply:
         name, slash, more = rest.partition("/")

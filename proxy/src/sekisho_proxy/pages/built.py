@@ -1,10 +1,17 @@
-"""A page as bytes: each form and coding is built once, when first asked for, and then only sent."""
+"""A page as bytes: each form and coding is built once, when first asked for, and then only sent.
+
+A page that holds whole URLs comes out per origin, and origins are whatever clients say. So it is rendered once for all
+of them, and each costs no more than putting its origin in and packing lightly.
+"""
 
 import asyncio
 import gzip
+import json
+import secrets
 import sys
 from collections.abc import Callable
 from hashlib import sha256
+from html import escape
 from typing import NamedTuple, Protocol
 
 from sekisho_proxy.exchange import Headers, Reply, Request
@@ -25,6 +32,9 @@ _LARGE = 256 << 10
 """Bytes from which on the best zstd would take longer than a client waits: 20 ms instead of a second for 2 MB."""
 
 _MOST_ORIGINS = 4
+_GAP = f"origin-{secrets.token_hex(16)}"
+"""Stands where an origin goes: nobody outside knows it, so nothing else on a page can be taken for it."""
+
 _HTML_CHARSET = "; charset=utf-8"
 
 
@@ -85,6 +95,7 @@ class BuiltPage:
         self._only_json = only_json
         self._vary = (b"vary", b"Accept-Encoding" if only_json else b"Accept, Accept-Encoding")
         self._built: dict[_Form, _Built] = {}
+        self._parts: dict[bool, list[bytes]] = {}
         self._flights = Flights()
 
     async def answer(self, request: Request, origin: Callable[[Request], str] = lambda _: "") -> Reply:
@@ -116,8 +127,7 @@ class BuiltPage:
 
     def _build(self, form: _Form) -> _Built:
         is_json = form.kind in {JSON, PLAIN_JSON}
-        body = (self.value.to_json if is_json else self.value.to_html)(form.origin)
-        body = _pack(body, form.coding, quick=self._quick)
+        body = _pack(self._rendered(form.origin, is_json=is_json), form.coding, quick=self._quick or bool(form.origin))
         etag = f'"{sha256(form.kind.encode() + body).hexdigest()[:40]}"'
         shared: Headers = (
             (b"etag", etag.encode()),
@@ -130,6 +140,15 @@ class BuiltPage:
             content = (*content, (b"content-encoding", form.coding.encode()))
         whole = Reply(200, (*shared, *content), body, self.refusal)
         return _Built(etag, whole, Reply(304, shared, refusal=self.refusal))
+
+    def _rendered(self, origin: str, *, is_json: bool) -> bytes:
+        render = self.value.to_json if is_json else self.value.to_html
+        if not origin:
+            return render("")
+        parts = self._parts.get(is_json)
+        if parts is None:
+            parts = self._parts[is_json] = render(_GAP).split(_GAP.encode())
+        return (json.dumps(origin)[1:-1] if is_json else escape(origin)).encode().join(parts)
 
     def _not_acceptable(self) -> Reply:
         forms = PLAIN_JSON if self._only_json else f"{JSON}, application/vnd.pypi.simple.v1+html or text/html"

@@ -24,15 +24,15 @@ from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.value import release_order
 
 _MOST_ROWS = 20_000
-"""Some 20 MB, at about 1 KB for a file in two codings."""
+"""Some 30 MB, at about 1.5 KB for a file in two codings."""
 
 _UNKNOWN = ("description", "description_content_type", "project_urls", *described(b""))
 
-_Key = tuple[str, str, str | None]
+_Key = tuple[View, str, str | None]
 
 
 class LegacyBook:
-    """Prebuilt pages of the legacy JSON API. Each belongs to one address, because it holds whole URLs."""
+    """Prebuilt pages of the legacy JSON API, each for all addresses of what it shows: those are its origins."""
 
     def __init__(self, book: Book, gate: Gate, holdings: Holdings) -> None:
         self._book = book
@@ -41,19 +41,22 @@ class LegacyBook:
         self._turn: object = None
         self._shelf = Shelf(_MOST_ROWS)
 
-    def page(self, view: View, door: str, project: str, release: str | None, now: datetime) -> BuiltPage:
-        """Return the page of a (normalised) project, or of one release of it, for who came in by the path ``door``.
+    def page(self, view: View, project: str, release: str | None, now: datetime) -> BuiltPage:
+        """Return the page of a (normalised) project, or of one release of it. Its origin is the whole URL of a door.
 
         Raises ``NotAdmittedError`` for what the view does not have, ``NotHereError`` for what cannot be served now.
         """
-        key = door, project, release
-        found = self._find(key, now)
+        found = self._find((view, project, release), now)
         if found:
             return found
         files = self._files(view, project, release, now)
         chosen = _newest(files) if release is None else files[0].artifact.release
+        key = view, project, release and chosen  # of a release's many spellings one page is kept
+        found = self._find(key, now)
+        if found:
+            return found
         sequence = self._gate.door(view).snapshot.sequence if view.as_of is None else view.as_of
-        value = LegacyPage(project, chosen, files, f"{door}/pypi/files/", sequence, release is None, self._holdings)
+        value = LegacyPage(project, chosen, files, sequence, release is None, self._holdings)
         page = BuiltPage(value, only_json=True)
         self._shelf.put(key, page, self._gate.door(view).next_expiry(KIND, project, now), weight=len(files) + 1)
         return page
@@ -77,14 +80,13 @@ class LegacyBook:
 
 
 class LegacyPage:
-    """One page. ``files`` is the path of our files; ``whole`` has every release, the others only ``release``."""
+    """One page. ``whole`` has every release, the others only ``release``."""
 
     def __init__(
         self,
         project: str,
         release: str,
         admitted: Sequence[Admitted],
-        files: str,
         sequence: int,
         whole: bool,  # noqa: FBT001 (as in the address)
         holdings: Holdings,
@@ -92,7 +94,6 @@ class LegacyPage:
         self.project = project
         self.release = release
         self.admitted = admitted
-        self.files = files
         self.sequence = sequence
         self.whole = whole
         self._holdings = holdings
@@ -121,7 +122,7 @@ class LegacyPage:
         """Render it."""
         releases: dict[str, list[dict[str, Any]]] = {}
         for row in sorted(self.admitted, key=lambda row: release_order(row.artifact.release)):
-            releases.setdefault(row.artifact.release, []).append(_file(row, origin + self.files))
+            releases.setdefault(row.artifact.release, []).append(_file(row, f"{origin}/pypi/files/"))
         value: dict[str, Any] = {"info": self._info(), "last_serial": self.sequence}
         if self.whole:
             value["releases"] = releases
