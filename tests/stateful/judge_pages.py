@@ -28,6 +28,8 @@ def listed(world: World, view: View, away: set[str]) -> dict[str, Item]:
 
 def away(world: World) -> set[str]:
     """Return the sources that the proxy says it cannot reach; there must be a reason for each."""
+    if not world.outside.faulty_since_start:
+        return set()
     told = json.loads(world.ask(Asked("GET", "/api/policy")).body)
     found = set(told["sources_away"])
     assert found <= world.outside.faulty_since_start & set(INDEX), f"{found} are away, and never were"

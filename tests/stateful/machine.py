@@ -57,8 +57,10 @@ class Doors(RuleBasedStateMachine):
             base, item = f"/w/{door}/pypi", POOL[key]
             form = JSON if self.step % 2 else "text/html"
             self.send(Asked("GET", f"{base}/simple/{item.project}/", (("accept", form),)))
-            self.send(Asked("GET", f"{base}/simple/", (("accept", form),)))
-            self.send(Asked("GET", f"{base}/{item.project}/json"))
+            self.send(Asked("GET", f"{base}/simple/" if self.step % 3 else f"{base}/{item.project}/json"))
+            then = self.address(("revision", self.step % 5 + 1))
+            self.send(Asked("GET", target(f"/w/{door}/{then}pypi/files/{item.where}"), (("range", "bytes=0-9"),)))
+            self.send(Asked("GET", f"/w/{door}/{then}pypi/simple/{item.project}/", (("accept", form),)))
             for ending in ("", ".metadata", ".provenance"):
                 self.send(Asked("GET", target(f"{base}/files/{item.where}{ending}"), (("range", "bytes=0-9"),)))
 
@@ -211,8 +213,10 @@ class Doors(RuleBasedStateMachine):
         for number, item in enumerate(POOL.values(), self.step):
             wanted = ("bytes=0-99", "bytes=-9", "bytes=5-9", "bytes=99999999-", "bytes=9-5")[number % 5]
             file = target(f"{prefix}pypi/files/{item.where}")
-            self.send(Asked("GET", file, (("range", wanted),)))
-            self.send(Asked("GET", file + (".metadata", ".provenance")[number % 2]))
+            begun = item.sha256 if number % 3 else "0"
+            self.send(Asked("GET", file, (("range", wanted), ("if-range", f'"{begun}"'))))
+            if number % 4 < 2:
+                self.send(Asked("GET", file + (".metadata", ".provenance")[number % 4]))
 
     @rule(path=SIDE_PATHS, method=METHODS, headers=HEADERS)
     def ask_beside(self, path, method, headers):
