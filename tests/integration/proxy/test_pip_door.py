@@ -100,7 +100,10 @@ def test_gzip_is_chosen_by_accept_encoding(house, upstream):
     names = [
         upstream.wheels[0].artifact().model_copy(update={"filename": f"alpha-1.{n}-py3-none-any.whl"}) for n in range(9)
     ]
-    names = [a.model_copy(update={"sha256": hashlib.sha256(a.filename.encode()).hexdigest()}) for a in names]
+    names = [
+        a.model_copy(update={"sha256": hashlib.sha256(a.filename.encode()).hexdigest(), "path": f"x/{a.filename}"})
+        for a in names
+    ]
     house.settle(house.approval(*names))
     with house.open() as client:
         url = f"{PAGE}/alpha/"
