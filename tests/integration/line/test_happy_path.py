@@ -10,7 +10,7 @@ from sekisho.lock import pins
 from sekisho_proxy.negotiate import JSON
 from tests.integration.line.outside import until
 from tests.integration.line.site import SEKISHO, Process, Site, free_port, kinds
-from tests.integration.proxy.house import run_pip, run_uv
+from tests.integration.proxy.house import offered, run_pip, run_uv
 
 
 def carry_over(site, folder):
@@ -26,9 +26,9 @@ def carry_over(site, folder):
 
 
 def listed(door, project):
-    """Return a project's page, and the only file on it."""
+    """Return a project's page, and the only file that it offers."""
     page = httpx2.get(f"{door}/w/everyone/pypi/simple/{project}/", headers={"accept": JSON}).raise_for_status().json()
-    [row] = page["files"]
+    [row] = offered(page)
     return page, row
 
 
