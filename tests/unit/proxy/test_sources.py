@@ -249,6 +249,11 @@ def test_a_file_of_logins_may_be_absent_unless_it_is_named(tmp_path):
         ("64:ff9b::a9fe:a9fe", True, True),
         ("64:ff9b::808:808", False, False),
         ("2002:a9fe:a9fe::1", True, True),
+        ("::10.0.0.1", True, False),
+        ("fec0::1", True, False),
+        ("168.63.129.16", True, True),
+        ("198.18.0.1", True, False),
+        ("203.0.113.80", False, False),
     ],
 )
 def test_addresses_that_a_host_may_have(address, of_public, of_private):

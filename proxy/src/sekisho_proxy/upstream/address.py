@@ -17,7 +17,31 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Watch = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 """httpcore's trace hook: the name of an event, and what is known of it."""
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+_CARRIES_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # RFC 6052, RFC 4291
+_NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "169.254.0.0/16",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+            "168.63.129.16/32",
+            "::/128",
+            "fe80::/10",
+            "ff00::/8",
+        ),
+    )
+)
+"""Of one link, of many hosts or of nobody; and Azure's host agent, which every virtual machine there reaches."""
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16",
+         "198.18.0.0/15", "::1/128", "fc00::/7", "fec0::/10"),
+    )
+)  # fmt: skip
+"""What a network gives to its own hosts. Those of examples (RFC 5737) are nobody's: a gateway may answer there."""
 
 
 def watch_address(url: str, source: str, *, private: bool) -> Watch:
@@ -55,13 +79,11 @@ def _is_written(name: str) -> bool:
 
 
 def refuses(text: str, *, private: bool) -> bool:
-    """Tell whether an address is out of bounds: not public, and for a private source one of a link or of nobody."""
+    """Tell whether an address is out of bounds: a network's own host, and for a private source one of a link."""
     found: Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour
-        if found in _NAT64:
+        if any(found in network for network in _CARRIES_IPV4) and int(found) & 0xFFFFFFFF > 1:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         found = inner or found
-    if found.is_link_local or found.is_multicast or found.is_unspecified:
-        return True
-    return not private and not found.is_global
+    return any(found in network for network in (_NEVER if private else (*_NEVER, *_INSIDE)))
