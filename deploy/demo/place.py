@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sekisho.lock import LOCK_FILE
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "sklearn"
 
@@ -73,7 +75,9 @@ def lay_tree(place: Place) -> str:
         shutil.copy(ROOT / "allowlists" / name, place.tree / "allowlists" / name)
     for folder in (ROOT / "images").iterdir():
         if folder.is_dir():
-            shutil.copytree(folder, place.tree / "images" / folder.name, dirs_exist_ok=True)
+            own = place.tree / "images" / folder.name
+            kept = shutil.ignore_patterns(LOCK_FILE) if (own / LOCK_FILE).exists() else None  # the demo wrote it anew
+            shutil.copytree(folder, own, dirs_exist_ok=True, ignore=kept)
     _git(place.tree, "add", "--all")
     if _git(place.tree, "status", "--porcelain"):
         _git(place.tree, "commit", "--quiet", "-m", "Allowlists and images of the clone")
