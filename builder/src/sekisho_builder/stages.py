@@ -52,6 +52,7 @@ class Stages:
         self._wheels.sweep()
         self._programs = Programs()
         self._stopped = threading.Event()
+        self._gating = threading.Lock()
         self._sweep()
 
     def _sweep(self) -> None:
@@ -170,13 +171,14 @@ class Stages:
         """
         lock, definition = self._locked(request_id)
         kept = self._folder / "gates" / f"{sha256_hex(f'{manifest} {definition.digest()}'.encode())}.json"
-        reused = kept.exists()
-        if reused:
-            report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
-        else:
-            report = self._run_gates(request_id, manifest, lock, definition)
-            if report.passed:
-                write_atomically(kept, report.canonical())
+        with self._gating:  # of two requests that came to the same image, the second reuses the report
+            reused = kept.exists()
+            if reused:
+                report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
+            else:
+                report = self._run_gates(request_id, manifest, lock, definition)
+                if report.passed:
+                    write_atomically(kept, report.canonical())
         self._portal.report(request_id, "gated", {"gates": {**report.plain(), "reused": reused}})
         if not report.passed:
             failed = [gate for gate in report.gates if gate.status == "failed"]

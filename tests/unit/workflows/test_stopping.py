@@ -18,6 +18,8 @@ from sekisho.cli.operate import serve
 from sekisho.client import PortalSilentError
 from sekisho.errors import ConflictError, NotFoundError, UpstreamError
 from sekisho.lock import Lock
+from sekisho.model import GateReport
+from sekisho.model.image import GateResult
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.settings import load_settings
 from sekisho_builder.proxy import Proxy, ProxySilentError
@@ -332,3 +334,34 @@ def test_layouts_that_nobody_came_back_for_go_after_a_day(tmp_path):
         os.utime(images / name, (time.time() - age,) * 2)
     _stages(tmp_path, lock_of([]))
     assert [path.name for path in images.iterdir()] == ["new"]
+
+
+class Gated(Stages):
+    """Stages whose gates take a while, and pass."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.runs = []
+
+    def _run_gates(self, request_id, manifest, lock, definition):
+        self.runs.append(request_id)
+        time.sleep(0.2)
+        passed = GateResult(gate="small", status="passed")
+        return GateReport(image=manifest, lock="0" * 64, gates=(passed,), at="2026-01-01T00:00:00Z")
+
+
+def test_two_requests_that_came_to_one_image_gate_it_once(tmp_path):
+    path = tmp_path / "images" / "small" / "image.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(definition().plain()))
+    records = Records(lock_of([], direct=definition().requirements))
+    told = {}
+    records.report = lambda request, _kind, body: told.update({request: body["gates"]["reused"]})
+    stages = Gated(load_settings(data=tmp_path / "data", images=tmp_path / "images"), records, None)
+    both = [threading.Thread(target=stages.gate, args=(request, "a" * 64)) for request in ("r1", "r2")]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(10)
+    assert len(stages.runs) == 1
+    assert sorted(told.values()) == [False, True]
