@@ -120,8 +120,11 @@ def test_a_projects_own_index_is_named_and_is_really_asked(desk, elsewhere, clie
     assert upstream.requests == []
 
 
-def test_lines_for_a_shell_are_enough(desk):
+def test_lines_for_a_shell_are_enough(desk, elsewhere):
     """`sekisho configure env` configures pip, uv and pdm for a job, without any file of the client's."""
+    upstream, url = elsewhere
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_INDEX", "UV_INDEX_URL", "UV_FIND_LINKS"):
+        desk.environment[name] = url
     for line in desk.configure("env").splitlines():
         name, _, value = line.removeprefix("export ").partition("=")
         desk.environment[name] = value.strip("'")
@@ -132,6 +135,7 @@ def test_lines_for_a_shell_are_enough(desk):
     assert desk.has("alpha", "beta")
     (desk.project / "pyproject.toml").write_text(PROJECT)
     desk.client("pdm", "lock")
+    assert upstream.requests == []
 
 
 @pytest.mark.parametrize("client", ["pip", "uv", "pdm"])

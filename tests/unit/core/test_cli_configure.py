@@ -191,8 +191,10 @@ def test_twine_without_a_place_to_upload_to_says_so(desk):
 
 
 def test_twine_means_the_house_when_it_is_told_nothing_and_its_file_is_private(tmp_path, desk):
-    run("configure", "twine", **desk)
+    done = run("configure", "twine", **desk)
     path = tmp_path / "home" / ".pypirc"
+    assert done.out.startswith(f"{path}: twine uploads to {desk['SEKISHO_UPLOAD_URL']} and nowhere else\n")
+    assert json.loads(run("configure", "twine", "--json", **desk).out)["index"] == desk["SEKISHO_UPLOAD_URL"]
     parser = configparser.ConfigParser()
     parser.read(path)
     assert parser["pypi"]["repository"] == parser["sekisho"]["repository"] == desk["SEKISHO_UPLOAD_URL"]
@@ -353,6 +355,7 @@ def test_lines_for_an_image(tmp_path, desk):
     done = run("configure", "dockerfile", **desk)
     assert done.status == 0
     assert f'ENV PIP_INDEX_URL="{OVER_TLS}"' in done.out
+    assert 'ENV PIP_EXTRA_INDEX_URL=""\n' in done.out  # else the base image's own would count
     assert "COPY sekisho-ca.pem /etc/ssl/sekisho-ca.pem" in done.out
     assert fingerprint((tmp_path / "given.pem").read_bytes()) in done.out
     assert not (tmp_path / "home").exists()

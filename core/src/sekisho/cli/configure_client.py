@@ -82,7 +82,7 @@ def configure(
         "client": client,
         "path": str(files[0].path),
         "files": [str(file.path) for file in files],
-        "index": index,
+        "index": door.upload if client == "twine" else index,
         "ca": str(copy) if copy else None,
         "fingerprint": fingerprint(trusted) if trusted else None,
         "variables": chosen.variables(door, place, to),
@@ -181,8 +181,8 @@ def _print(client: str, door: Door, trusted: bytes | None, *, as_json: bool) -> 
 
 def _told(result: dict[str, Any], found: list[Finding]) -> str:
     client, files = result["client"], ", ".join(result["files"])
-    asks = "is led elsewhere" if found else "asks nothing else"
-    lines = [f"{printable(files)}: {client} asks {result['index']} and {asks}"]
+    does, alone = ("uploads to", "nowhere else") if client == "twine" else ("asks", "asks nothing else")
+    lines = [f"{printable(files)}: {client} {does} {result['index']} and {'is led elsewhere' if found else alone}"]
     if result["ca"]:
         lines.append(f"  it trusts {result['ca']}, SHA-256 {result['fingerprint']}")
     lines += [f"  it also needs: export {name}={shlex.quote(value)}" for name, value in result["variables"].items()]

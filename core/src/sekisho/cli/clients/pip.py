@@ -9,6 +9,7 @@ from pathlib import Path
 from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Place, plain, same_index, variables_of
 
 _LEADS = ("index-url", "extra-index-url", "find-links")
+_MORE = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 
 
 def _own(place: Place) -> Path:
@@ -36,8 +37,9 @@ def _needs(door: Door, place: Place, to: Path | None) -> dict[str, str]:  # noqa
 
 
 def variables(door: Door) -> dict[str, str]:
-    """Return all settings as variables; ``PIP_CONFIG_FILE`` makes pip ignore every file."""
+    """Return all settings as variables: pip ignores every file by ``PIP_CONFIG_FILE``, and variables that are empty."""
     found = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": door.url, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    found |= dict.fromkeys(_MORE, "")
     if door.ca:
         found["PIP_CERT"] = str(door.ca)
     if door.plain:
@@ -48,8 +50,7 @@ def variables(door: Door) -> dict[str, str]:
 def _astray(door: Door, place: Place, to: Path | None) -> list[Finding]:
     wrong = {
         "PIP_INDEX_URL": lambda value: not same_index(value, door.url),
-        "PIP_EXTRA_INDEX_URL": bool,
-        "PIP_FIND_LINKS": bool,
+        **dict.fromkeys(_MORE, bool),
         "PIP_CERT": lambda value: door.ca is not None and value != str(door.ca),
     }
     found = variables_of(place, wrong)

@@ -22,6 +22,8 @@ _REMOVE = "remove it"
 
 # uv: the user's file, then the project's, whose indexes come first; no file can name an authority.
 
+_UV_MORE = ("UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+
 
 def _uv_own(place: Place) -> Path:
     named = place.environment.get("UV_CONFIG_FILE")
@@ -42,8 +44,8 @@ def _uv_needs(door: Door, place: Place, to: Path | None) -> dict[str, str]:
 
 
 def uv_variables(door: Door) -> dict[str, str]:
-    """Return all settings as variables."""
-    found = {"UV_DEFAULT_INDEX": door.url, "UV_PYTHON_DOWNLOADS": "never"}
+    """Return all settings as variables; an empty one counts as unset."""
+    found = {"UV_DEFAULT_INDEX": door.url, "UV_PYTHON_DOWNLOADS": "never", **dict.fromkeys(_UV_MORE, "")}
     return found | ({"SSL_CERT_FILE": str(door.ca)} if door.ca else {})
 
 
@@ -51,8 +53,8 @@ def _uv_astray(door: Door, place: Place, to: Path | None) -> list[Finding]:
     def other(value: str) -> bool:
         return not same_index(value, door.url)
 
-    more = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_TORCH_BACKEND", "UV_NO_CONFIG")
-    found = variables_of(place, {"UV_DEFAULT_INDEX": other, "UV_INDEX_URL": other, **dict.fromkeys(more, bool)})
+    more = dict.fromkeys((*_UV_MORE, "UV_TORCH_BACKEND", "UV_NO_CONFIG"), bool)
+    found = variables_of(place, {**more, "UV_DEFAULT_INDEX": other, "UV_INDEX_URL": other})
     own = to or _uv_own(place)
     files = [*place.system("uv/uv.toml"), Path("/etc/uv/uv.toml"), *(folder / "uv.toml" for folder in place.above())]
     for path in files:
