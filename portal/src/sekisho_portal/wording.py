@@ -21,7 +21,8 @@ def served_lines(answer: Answer) -> list[str]:
         lines.append(f"  runs on: {file.project}=={file.release}, {runs_on(file)}{place}")
     if more := answer.files[_MOST_FILES:]:
         lines.append(f"  and {len(more)} more files")
-    lines.append(f"  another Python or platform needs an approval of its own: {answer.command}")
+    another = f"sekisho request {answer.question.name} --python VERSION"
+    lines.append(f"  another Python or platform needs an approval of its own: {another}")
     return [*lines, *_demand_lines(answer)]
 
 

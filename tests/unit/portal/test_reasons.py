@@ -21,7 +21,7 @@ def test_what_is_approved_says_who_asked_who_approved_and_why(house):
             " anna approved on 2026-11-01 for everyone: fits"
         ),
         "  runs on: numpy==2.1.0, any Python 3 on any platform",
-        "  another Python or platform needs an approval of its own: sekisho request numpy --python 3.11.2",
+        "  another Python or platform needs an approval of its own: sekisho request numpy --python VERSION",
     ]
 
 
