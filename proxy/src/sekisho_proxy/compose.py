@@ -35,7 +35,7 @@ from sekisho_proxy.routes import Routes
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.logins import read_logins
 from sekisho_proxy.upstream.reach import Reach
-from sekisho_proxy.upstream.releases import Releases
+from sekisho_proxy.upstream.releases import Releases, releases_folder
 from sekisho_proxy.upstream.sources import Upstreams
 
 
@@ -60,6 +60,13 @@ class Store(NamedTuple):
     held: Held
     holdings: Holdings
     upstreams: Upstreams | None
+
+
+def open_releases(settings: Settings, store: Store, clock: Clock = utc_now) -> Releases:
+    """Open what is known of releases; a replica knows what bundles brought, and asks nobody."""
+    disk = DiskCache(releases_folder(data_folder(settings)))
+    strangers = settings.unapproved_names if store.upstreams else 0
+    return Releases(store.held, store.upstreams, disk, lambda: clock().timestamp(), strangers=strangers)
 
 
 @asynccontextmanager
@@ -100,13 +107,8 @@ async def open_app(
         sweep_halves(data_folder(settings))
         gate = Gate(store.held, settings.portal)
         reach = Reach(store.held, store.holdings, store.upstreams) if store.upstreams else None
-        releases = None
-        if store.upstreams:
-            kept = DiskCache(data_folder(settings) / "releases")
-            releases = Releases(
-                store.held, store.upstreams, kept, lambda: clock().timestamp(), strangers=settings.unapproved_names
-            )
-            stack.push_async_callback(releases.close)
+        releases = open_releases(settings, store, clock)
+        stack.push_async_callback(releases.close)
         book = Book(store.held, gate, store.holdings, reach, releases)
         status = Status(store.held, reach)
         observer = Observer(store.held)

@@ -13,7 +13,8 @@ from sekisho.keys import load_trust, open_signer
 from sekisho_proxy.bundle.arrive import import_bundle
 from sekisho_proxy.bundle.export import export_bundle
 from sekisho_proxy.cli import export, import_
-from tests.integration.proxy.house import House, offered, until
+from tests.integration.proxy.house import House, offered, run_uv, until
+from tests.wheels import make_wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
 
@@ -68,6 +69,30 @@ def test_a_replica_takes_up_an_import_while_it_runs_and_lists_only_what_is_here(
         gone = client.get(f"/w/everyone/pypi/files/{approved[0].path}")
         assert gone.status_code == 503
         assert "not in any imported bundle" in gone.json()["title"]
+
+
+def test_uv_hears_on_a_replica_why_a_release_is_refused(house, approved, upstream, tmp_path):
+    """uv explains a pin by a row for that very release, so the bundle says which ones exist."""
+    upstream.wheels.append(make_wheel("alpha", "3.0"))
+    house.settle(house.approval(*approved))
+    pack(house, tmp_path / "bundle")
+    replica = replica_of(house, tmp_path / "far")
+    import_bundle(replica.settings, tmp_path / "bundle")
+    asked = len(upstream.requests)
+    with replica.open() as client:
+        index = f"{client.base_url}/w/everyone/pypi/simple/"
+        said = " ".join(run_uv(index, tmp_path, "alpha==3.0").stderr.split())
+        assert "(reason: Sekisho refused alpha: this release is not approved for workspace everyone" in said
+        assert run_uv(index, tmp_path, "alpha").returncode == 0
+    assert len(upstream.requests) == asked
+
+
+def test_a_source_that_is_away_stops_no_export(house, approved, upstream, tmp_path):
+    house.settle(house.approval(*approved))
+    upstream.faults = {"/simple/": "500"}
+    pack(house, tmp_path / "bundle")
+    replica = replica_of(house, tmp_path / "far")
+    assert import_bundle(replica.settings, tmp_path / "bundle").new == 2
 
 
 def test_the_same_bundle_twice_writes_nothing(house, bundle, tmp_path):

@@ -17,8 +17,10 @@ from sekisho.signing import Envelope, Trust
 from sekisho.store import BlobStore, chunks, write_atomically
 from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest, provenance_path
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
+from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.horizon import Horizon, extend_horizon
 from sekisho_proxy.provenance import keep_provenance, provenance_file
+from sekisho_proxy.upstream.releases import keep_releases, releases_folder
 
 
 class LastImport(Record):
@@ -66,6 +68,9 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
         for attested in manifest.provenance:
             data = _read_file(provenance_path(bundle, attested.artifact), attested)
             keep_provenance(folder / "provenance", attested.artifact, data, disk=disk)
+        kept = DiskCache(releases_folder(folder))
+        for project, releases in manifest.existing.items():
+            keep_releases(kept, project, releases)
         if manifest.known:  # before the snapshot: its arrival is what a running replica notices
             extend_horizon(
                 snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known), disk=disk

@@ -28,11 +28,12 @@ from sekisho_proxy.bundle.manifest import (
     provenance_path,
 )
 from sekisho_proxy.bundle.workshop import open_workshop, put_in_place
-from sekisho_proxy.compose import open_store, utc_now
+from sekisho_proxy.compose import Store, open_releases, open_store, utc_now
 from sekisho_proxy.holdings import Holdings
 
 _LOG = logging.getLogger("sekisho.proxy")
 _AT_ONCE = 4
+_PATIENCE = 60.0
 
 
 class Exported(Record):
@@ -59,6 +60,7 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
         sealed = store.held.sealed
         artifacts = admitted(snapshot, at)
         await _gather(store.holdings, artifacts)
+        existing = await _ask_what_exists(settings, store, {row.project for row in artifacts if row.kind == "pypi"})
         with open_workshop(place) as half, disk_errors(half):
             entries = await asyncio.to_thread(_copy, store.holdings, artifacts, half)
             manifest = Manifest(
@@ -69,6 +71,7 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
                 blobs=entries,
                 known=store.held.known(),
                 provenance=await asyncio.to_thread(_copy_provenance, store.holdings, artifacts, half),
+                existing=existing,
             )
             write_atomically(half / SNAPSHOT, sealed)
             envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())
@@ -130,6 +133,16 @@ async def _attest(holdings: Holdings, artifact: Artifact) -> None:
         await holdings.provenances.get(artifact)
     except SekishoError as error:
         _LOG.warning("%s is exported without its provenance: %s", artifact.filename, error)
+
+
+async def _ask_what_exists(settings: Settings, store: Store, projects: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the releases of projects; one whose source does not answer crosses without."""
+    releases = open_releases(settings, store)
+    try:
+        await asyncio.gather(*(releases.learn(project, patience=_PATIENCE) for project in projects))
+        return {project: known for project in projects if (known := releases.of(project))}
+    finally:
+        await releases.close()
 
 
 def _copy_provenance(holdings: Holdings, artifacts: Iterable[Artifact], half: Path) -> tuple[Attested, ...]:

@@ -1,5 +1,6 @@
 """What a bundle says of itself."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class Attested(FileEntry):
 class Manifest(Record):
     """The signed payload of ``manifest.json``. ``sequence`` is the snapshot's; a replica never goes back.
 
-    ``known`` is the moment up to which it is certain that nothing newer was in force.
+    ``known`` is the moment up to which it is certain that nothing newer was in force. ``existing`` are the releases
+    of what is approved, newest first, as far as sources said: a replica explains refusals by them.
     """
 
     sequence: int
@@ -39,6 +41,7 @@ class Manifest(Record):
     blobs: tuple[FileEntry, ...]
     known: Moment | None = None
     provenance: tuple[Attested, ...] = ()
+    existing: Mapping[str, tuple[str, ...]] = {}
 
 
 def blob_path(bundle: Path, sha256: str) -> Path:

@@ -1,12 +1,14 @@
 """Which releases of a project exist, as its source says: what a page needs to explain those that it does not offer.
 
 Nothing is decided by it. Only names are kept, a few kilobytes of a page of megabytes. They are asked for when a page is
-first wanted, and a page does not wait long: without an answer it is served as it is, and completed later.
+first wanted, and a page does not wait long: without an answer it is served as it is, and completed later. A replica
+has them from bundles.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from packaging.version import Version
@@ -65,11 +67,12 @@ class Releases:
     """Releases by project. ``clock`` tells seconds of the epoch.
 
     What is approved is kept on the disk as well. Names of which nothing is approved come from anybody who reaches the
-    door, so they are asked for only ``strangers`` times an hour, and kept in memory alone.
+    door, so they are asked for only ``strangers`` times an hour, and kept in memory alone. Without ``upstreams`` nobody
+    is asked.
     """
 
     def __init__(
-        self, held: Held, upstreams: Upstreams, disk: DiskCache, clock: Callable[[], float], *, strangers: int
+        self, held: Held, upstreams: Upstreams | None, disk: DiskCache, clock: Callable[[], float], *, strangers: int
     ) -> None:
         self._held = held
         self._upstreams = upstreams
@@ -94,8 +97,8 @@ class Releases:
         """Return what is known now, newest first: the same object until something else is known."""
         return self._known.get(project, _NOTHING).releases
 
-    async def learn(self, project: str) -> None:
-        """See to it that the releases are known, waiting only if they never were, and never long.
+    async def learn(self, project: str, *, patience: float | None = None) -> None:
+        """See to it that the releases are known, waiting only if they never were, and for ``patience`` seconds at most.
 
         After somebody waited in vain, nobody waits for a while: a source that hangs slows down one page, not each.
         """
@@ -107,18 +110,18 @@ class Releases:
             return
         flight = self._flights.start(project, lambda: self._ask(project, known))
         if known is None and now >= self._impatient_until:
-            done, _ = await asyncio.wait({flight}, timeout=_PATIENCE)
+            done, _ = await asyncio.wait({flight}, timeout=_PATIENCE if patience is None else patience)
             if not done:
                 self._impatient_until = now + _IMPATIENCE
 
     def _follow(self) -> None:
-        """Forget everything when the sources are others: a name may have another owner now."""
+        """Forget everything when the sources are others, or a bundle came: a name may have another owner now."""
         if self._turn != self._held.turn:
             snapshot, self._turn = self._held.present(), self._held.turn
             artifacts = (artifact for signed in snapshot.approvals for artifact in signed.approval.artifacts)
             self._approved = frozenset(artifact.project for artifact in artifacts if artifact.kind == "pypi")
             sources = snapshot.sources
-            if sources != self._ownership.sources:
+            if sources != self._ownership.sources or self._upstreams is None:
                 self._ownership = Ownership(sources)
                 self._known.clear()
                 self._kept = 0
@@ -151,6 +154,8 @@ class Releases:
 
     async def _asked(self, snapshot: Snapshot, project: str, known: Known) -> Known:
         """Ask the sources in their order; one that fails is not passed over."""
+        if self._upstreams is None:
+            raise NotFoundError("a replica asks nobody", where=project)
         for source in self._ownership.asked("pypi", project):
             fetcher = self._upstreams.fetcher(snapshot, source.id, project)
             url = f"{fetcher.place.index}{project}/"
@@ -210,6 +215,16 @@ def newest(stated: Iterable[object]) -> tuple[str, ...]:
         except ValueError:  # more digits than Python reads are no ``InvalidVersion``
             continue
     return tuple(str(version) for version in sorted(found, reverse=True)[:MOST_RELEASES])
+
+
+def releases_folder(data: Path) -> Path:
+    """Return where releases are kept, below the proxy's state."""
+    return data / "releases"
+
+
+def keep_releases(disk: DiskCache, project: str, releases: tuple[str, ...]) -> None:
+    """Keep what a bundle says of a project; whoever could ask a source would ask again."""
+    disk.put(_key(project), Known(releases).dump())
 
 
 def _key(project: str) -> str:
