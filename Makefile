@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip docs lock clean soak
+.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -54,6 +54,9 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 
 soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names (about 80 minutes)
 	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py
+
+bench-policy: $(READY) ## how fast artifacts are judged, as a table and build/bench/policy.json
+	$(BIN)/python -m bench.judging
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

@@ -1,14 +1,19 @@
 """Write docs/reference from the code it describes: `make docs`. A test fails when the two differ."""
 
+import json
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import click
 
 from sekisho.cli.frame import cli
+from sekisho.policy.conditions import AFTER, BEFORE
+from sekisho.policy.document import DEFAULT_DAYS, Mode
 from sekisho.policy.rules import Rule
+from sekisho.policy.schema import FILES, schema
 from sekisho.settings import Settings
 from sekisho_portal.described import api_paths
 from sekisho_proxy.api.table import ROUTES
@@ -48,13 +53,38 @@ Each is a variable, or the same name in lower case without `SEKISHO_` in the TOM
 _POLICY = """\
 # Policy
 
-`allowlists/policy.yaml` holds `version: 1`, optionally `ask` (where people ask for what was refused; default is the
-portal), and `rules`. Every rule has an `id` of its own, a `check`, and `then`: what it answers (`allow`, `review` or
-`deny`) when it applies. The gravest answer counts; a denial beats an approval, an approval beats `review`; a rule that
-fails denies; what no rule objects to is approved by the policy.
+`allowlists/policy.yaml` holds `version: 1`, `rules`, and optionally `ask` (where people ask for what was refused;
+default is the portal), `feeds` and `workspaces`. Every rule has an `id` of its own, a `check`, and `then`: what it
+answers (`allow`, `review` or `deny`) when it applies. The gravest answer counts. A denial beats everything; an approval
+by a person that has ended sends to review; an approval in force beats `review`; a rule that fails denies; what no rule
+objects to is approved by the policy. `sekisho policy check`, `test` and `diff` say what a change does before it counts.
+
+Rules marked ⚑ hold everywhere: in every workspace and mode, whatever is approved.
 
 | check | applies when | keys |
 |---|---|---|
+"""
+
+_POLICY_REST = """\
+
+## `feeds`
+
+How many days old data may be for its silence to count: `osv` (advisories and malicious packages), `kev` (what is known
+to be exploited), `epss` (how likely that is), each as `{{days: 7}}`; the defaults are {days}. While a feed that a rule
+leans on is older, missing, or dated in the future, nothing is approved by the policy alone, and the reason names the
+feed and its age. What no data covers, as a channel's packages, is unknown and goes to review.
+
+## `workspaces`
+
+Each may have a `mode` ({modes}; the default is `enforce`) and a `sandbox`: `days` is how long an approval there
+lives at most, `relax` what some rules answer there instead, as `{{young: allow}}`. What is approved in a sandbox is
+approved for it alone. Rules marked ⚑ cannot be relaxed.
+
+## `when`
+
+Any rule may have a condition in the Common Expression Language, as `when: kind == "pypi" && !(project in ["numpy"])`.
+It is checked and compiled when the policy is read; one that fails later denies. Variables: {before}; and, once the file
+was inspected (so not in rules marked ⚑), {after}.
 """
 
 
@@ -107,11 +137,14 @@ def policy_page() -> str:
     """Return the reference of the rules."""
     rows = []
     for rule in get_args(get_args(Rule)[0]):
-        fields = {name: field for name, field in rule.model_fields.items() if name not in ("id", "check")}
+        fields = {name: field for name, field in rule.model_fields.items() if name not in ("id", "check", "when")}
         checks = ", ".join(f"`{value}`" for value in get_args(rule.model_fields["check"].annotation))
         keys = ", ".join(f"`{name}`" for name in sorted(fields))
-        rows.append(f"| {checks} | {' '.join((rule.__doc__ or '').split())} | {keys} |\n")
-    return _POLICY + "".join(rows)
+        rows.append(f"| {checks}{' ⚑' * rule.hard} | {' '.join((rule.__doc__ or '').split())} | {keys} |\n")
+    days = ", ".join(f"{name} {number}" for name, number in DEFAULT_DAYS.items())
+    modes = ", ".join(f"`{mode}`" for mode in get_args(Mode))
+    before, after = (", ".join(f"`{name}`" for name in names) for names in (BEFORE, AFTER))
+    return _POLICY + "".join(rows) + _POLICY_REST.format(days=days, modes=modes, before=before, after=after)
 
 
 def api_page() -> str:
@@ -136,10 +169,23 @@ def _numbers(statuses: Iterable[int]) -> str:
 PAGES = {"api.md": api_page, "cli.md": cli_page, "settings.md": settings_page, "policy.md": policy_page}
 
 
+def schema_page(name: str) -> str:
+    """Return the JSON Schema of a file of the allowlists tree."""
+    return json.dumps(schema(name), indent=2) + "\n"
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "policy.md": policy_page,
+    **{f"schema/{name}.json": partial(schema_page, name) for name in FILES},
+}
+
+
 def main() -> None:
     """Write every page."""
-    REFERENCE.mkdir(exist_ok=True)
     for name, make in PAGES.items():
+        (REFERENCE / name).parent.mkdir(parents=True, exist_ok=True)
         (REFERENCE / name).write_text(make())
         sys.stdout.write(f"{REFERENCE / name}\n")
 

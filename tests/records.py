@@ -12,6 +12,7 @@ from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Request, Tar
 from sekisho.policy import Policy, Snapshot
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
+from sekisho.vex import VexStatement
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TARGET = Target(python="3.11.2", glibc="2.36")
@@ -82,6 +83,20 @@ def approval(*artifacts: Artifact, **more: Any) -> Approval:
 
 def signed(*artifacts: Artifact, signer: Signer = SIGNER, **more: Any) -> SignedApproval:
     return sign_approval(approval(*artifacts, **more), signer)
+
+
+def statement(**more: Any) -> VexStatement:
+    values = {
+        "id": "v-1",
+        "advisory": "CVE-2026-1",
+        "project": "numpy",
+        "releases": ("2.1.0",),
+        "justification": "vulnerable_code_not_present",
+        "requested_by": "rita",
+        "approved_by": "anna",
+        "at": NOW,
+    }
+    return VexStatement(**(values | more))
 
 
 def policy(*rules: Mapping[str, Any]) -> Policy:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Finding, Request, Target
 from sekisho.model.base import sha256_hex
-from tests.records import NOW, sha
+from sekisho.policy.knowledge import Knowledge, Published, Status
+from tests.advisories import CRITICAL, MEDIUM, index, osv
+from tests.records import NOW, sha, statement
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
 SHA256 = st.binary(max_size=2).map(sha256_hex)
@@ -94,6 +96,17 @@ def approvals(draw, *, of=None):
     )
 
 
+STATEMENTS = st.builds(
+    statement,
+    id=SLUGS,
+    project=PROJECTS,
+    releases=st.lists(RELEASES, min_size=1, max_size=2).map(tuple),
+    impact=TEXT,
+    scope=st.lists(SLUGS, min_size=1, max_size=2).map(tuple),
+    at=MOMENTS,
+    expires=st.none() | MOMENTS,
+)
+
 REQUESTS = st.builds(
     Request,
     requester=TEXT.filter(bool),
@@ -105,6 +118,27 @@ REQUESTS = st.builds(
     reason=TEXT,
     at=MOMENTS,
 )
+
+WEAK = st.builds(
+    lambda project, events, vector, number: osv(f"GHSA-{number}", project, events=events, vector=vector),
+    PROJECTS,
+    st.sampled_from([[{"introduced": "0"}], [{"introduced": "0"}, {"fixed": "2.0"}], [{"introduced": "1.5"}]]),
+    st.sampled_from([None, MEDIUM, CRITICAL]),
+    st.integers(0, 10**6),
+)
+KNOWN = st.builds(
+    lambda records, project, release, days: Knowledge(
+        advisories=index(*{one["id"]: one for one in records}.values()).dated({"osv": NOW - timedelta(days=days)}),
+        approved={("pypi", project): frozenset({release})},
+        statuses={("pypi", project): Status("archived")},
+        newest={("pypi", project): Published("9.0", NOW)},
+    ),
+    st.lists(WEAK, max_size=3),
+    PROJECTS,
+    RELEASES,
+    st.sampled_from([0, 100]),
+)
+"""What may be known besides."""
 
 OUTCOMES = st.sampled_from(["allow", "review", "deny"])
 
@@ -121,6 +155,17 @@ def rules(number):
             "allow": st.lists(st.sampled_from(["MIT", "GPL-3.0-only"]), min_size=1, max_size=2),
         },
         {"check": st.just("yanked")},
+        {"check": st.just("malicious")},
+        {
+            "check": st.just("advisory"),
+            "severity": st.sampled_from([0.0, 5.0, 9.0]),
+            "kev": st.booleans(),
+            "unless": st.sampled_from([None, "vex"]),
+        },
+        {"check": st.just("name_distance"), "protect": st.lists(st.sampled_from(["numpyy", "siz"]), max_size=2)},
+        {"check": st.just("project_status"), "statuses": st.just(["archived"])},
+        {"check": st.just("floor"), "floors": st.just(["numpy>=2"]), "behind_days": st.sampled_from([None, 30])},
+        {"check": st.just("yanked"), "when": st.sampled_from(["size > 1000", "native", "1 / files > 0"])},
         {"check": st.just("native_code")},
         {"check": st.sampled_from(["record_mismatch", "top_level_pth"])},
     )

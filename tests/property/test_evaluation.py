@@ -1,11 +1,14 @@
 """The algebra of verdicts: more rules never make it lighter, more approvals never make it graver."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sekisho.model import Outcome
 from sekisho.policy import judge
-from tests.property.strategies import POLICIES, closures, facts_of, rules
+from sekisho.policy.judge import foresee, prepare
+from tests.property.strategies import KNOWN, POLICIES, closures, facts_of, rules
 from tests.records import NOW, by_hash, policy
 
 CASES = closures().flatmap(
@@ -13,14 +16,17 @@ CASES = closures().flatmap(
         st.just(closure), st.tuples(*(st.none() | facts_of(one) for one in closure.artifacts)), st.sets(
             st.sampled_from([one.sha256 for one in closure.artifacts]) if closure.artifacts else st.nothing()
         ),
+        KNOWN,
     )
 )  # fmt: skip
 
 
 def _judge(case, policy_rules, approved=None):
-    closure, known, already = case
-    facts = by_hash(*(one for one in known if one))
-    return judge(closure, facts, policy(*policy_rules), approved=already if approved is None else approved, now=NOW)
+    closure, inspected, already, known = case
+    facts = by_hash(*(one for one in inspected if one))
+    return judge(
+        closure, facts, policy(*policy_rules), approved=already if approved is None else approved, now=NOW, known=known
+    )
 
 
 def _gravities(judgement):
@@ -37,7 +43,7 @@ def test_adding_a_rule_never_makes_an_outcome_lighter(case, policy_rules, more, 
 
 @given(CASES, POLICIES, st.data())
 def test_approving_more_never_makes_an_outcome_graver(case, policy_rules, data):
-    closure, _, already = case
+    closure, _, already, _ = case
     hashes = [one.sha256 for one in closure.artifacts]
     more = already | set(data.draw(st.lists(st.sampled_from(hashes))) if hashes else [])
     before, after = _judge(case, policy_rules), _judge(case, policy_rules, more)
@@ -47,7 +53,7 @@ def test_approving_more_never_makes_an_outcome_graver(case, policy_rules, data):
 
 @given(CASES, POLICIES)
 def test_no_approval_lifts_a_denial(case, policy_rules):
-    closure, _, _ = case
+    closure, _, _, _ = case
     before = _judge(case, policy_rules, set())
     after = _judge(case, policy_rules, {one.sha256 for one in closure.artifacts})
     denied = [verdict.sha256 for verdict in before.verdicts if verdict.outcome is Outcome.DENY]
@@ -73,7 +79,7 @@ def test_every_verdict_has_a_reason_as_grave_as_itself_or_an_approval(case, poli
 
 @given(CASES, POLICIES)
 def test_what_was_not_inspected_is_denied(case, policy_rules):
-    closure, known, _ = case
+    closure, known, _, _ = case
     inspected = {one.sha256 for one in known if one}
     for artifact, verdict in zip(closure.artifacts, _judge(case, policy_rules).verdicts, strict=True):
         if artifact.sha256 not in inspected:
@@ -85,3 +91,38 @@ def test_the_order_of_rules_changes_no_outcome(case, policy_rules, order):
     shuffled = list(policy_rules)
     order.shuffle(shuffled)
     assert _gravities(_judge(case, shuffled)) == _gravities(_judge(case, policy_rules))
+
+
+LIFTS = {
+    "id": "published", "check": "provenance", "lifts": ["rule-0", "rule-1"],
+    "publishers": [{"project": "numpy", "publisher": "GitHub", "repository": "numpy/numpy"}],
+}  # fmt: skip
+
+
+@given(CASES, POLICIES, st.booleans())
+def test_nothing_lifts_a_denial_not_even_a_verified_publisher(case, policy_rules, attested):
+    closure, inspected, already, known = case
+    signed = ({"publisher": "GitHub", "repository": "numpy/numpy"},) if attested else ()
+    more = tuple(one and type(one).parse({**one.plain(), "attestations": signed}, where="x") for one in inspected)
+    before, after = (_judge((closure, more, already, known), rules) for rules in (policy_rules, [*policy_rules, LIFTS]))
+    for old, new in zip(before.verdicts, after.verdicts, strict=True):
+        assert (old.outcome is Outcome.DENY) is (new.outcome is Outcome.DENY)
+
+
+@given(CASES, POLICIES, st.sets(st.sampled_from(["numpy", "six", "evil", "idna", "scikit-learn"])))
+def test_an_approval_that_ended_never_makes_an_outcome_lighter(case, policy_rules, ended):
+    closure, inspected, already, known = case
+    facts, made = by_hash(*(one for one in inspected if one)), policy(*policy_rules)
+    gone = {one.sha256: NOW for one in closure.artifacts if one.project in ended}
+    before = judge(closure, facts, made, approved=already, now=NOW, known=known)
+    after = judge(closure, facts, made, approved=already, now=NOW, known=known, ended=gone)
+    assert all(new >= old for old, new in zip(_gravities(before), _gravities(after), strict=True))
+
+
+@given(CASES, POLICIES)
+def test_what_an_index_entry_lets_expect_is_never_graver_than_the_verdict(case, policy_rules):
+    closure, _, _, known = case
+    known = replace(known, direct=frozenset(("pypi", name) for name in closure.asked()))
+    bench = prepare(policy(*policy_rules), known, NOW, inspected=False)
+    for artifact, verdict in zip(closure.artifacts, _judge(case, policy_rules, set()).verdicts, strict=True):
+        assert foresee(artifact, bench)[0].gravity <= verdict.outcome.gravity

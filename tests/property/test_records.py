@@ -10,7 +10,7 @@ from sekisho.allowlist import add_approvals, parse_tree, sign_approval
 from sekisho.model import canonical_json
 from sekisho.policy import open_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
-from tests.property.strategies import POLICIES, REQUESTS, approvals, artifacts, closures, facts_of
+from tests.property.strategies import POLICIES, REQUESTS, STATEMENTS, approvals, artifacts, closures, facts_of
 from tests.records import SIGNER, TRUST, policy, snapshot
 
 RECORDS = st.one_of(
@@ -19,6 +19,7 @@ RECORDS = st.one_of(
     closures(),
     approvals(),
     REQUESTS,
+    STATEMENTS,
     POLICIES.map(lambda rules: policy(*rules)),
 )
 

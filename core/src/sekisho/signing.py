@@ -21,6 +21,7 @@ from sekisho.model.base import Record, sha256_hex
 Purpose = Literal["approval", "snapshot", "bundle", "checkpoint"]
 APPROVAL_TYPE = "application/vnd.sekisho.approval.v1+json"
 SNAPSHOT_TYPE = "application/vnd.sekisho.snapshot.v1+json"
+VEX_TYPE = "application/vnd.sekisho.vex.v1+json"
 BUNDLE_TYPE = "application/vnd.sekisho.bundle.v1+json"
 
 

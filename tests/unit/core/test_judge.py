@@ -119,7 +119,7 @@ def test_each_rule_denies_when_it_raises_anything(name, error):
 
     class Failing(type(artifact())):
         def __getattribute__(self, key):
-            if key in {"uploaded", "yanked", "filename", "kind", "project"}:
+            if key in {"uploaded", "yanked", "filename", "kind", "project", "index", "sha256"}:
                 raise error("the evaluator broke")
             return super().__getattribute__(key)
 
@@ -128,7 +128,9 @@ def test_each_rule_denies_when_it_raises_anything(name, error):
             raise error("the evaluator broke")
 
     rule = next(rule for rule in RULES if rule.__name__ == name)
-    more = {"Denied": {"projects": ("six",)}, "ReleaseAge": {"days": 1}, "License": {"allow": ("MIT",)}}.get(name, {})
+    more = {"Denied": {"projects": ("six",)}, "ReleaseAge": {"days": 1}, "License": {"allow": ("MIT",)},
+            "AdvisoryRule": {"severity": 7}, "ProjectStatus": {"statuses": ("archived",)}, "Floor": {"behind_days": 1},
+            "Provenance": {"publishers": ({"project": "six", "publisher": "x", "repository": "y"},)}}.get(name, {})  # fmt: skip
     check = get_args(rule.model_fields["check"].annotation)[0]
     built = rule(id="a-rule", check=check, **more, **({} if rule is Denied else {"then": "allow"}))
     reason = built.answer(Case(Failing.model_construct(), Facts(), NOW))

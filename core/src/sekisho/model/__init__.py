@@ -7,7 +7,7 @@ from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
 from sekisho.model.closure import Artifact, Closure, Edge
 from sekisho.model.demand import OTHERS, DemandBatch, DemandRow
-from sekisho.model.facts import Facts, Finding
+from sekisho.model.facts import Attestation, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
     Kind,
@@ -27,6 +27,7 @@ __all__ = [
     "OTHERS",
     "Approval",
     "Artifact",
+    "Attestation",
     "BaseDefinition",
     "Closure",
     "DemandBatch",
@@ -46,6 +47,7 @@ __all__ = [
     "Reason",
     "Record",
     "Request",
+    "Scan",
     "Sha256",
     "Slug",
     "Target",

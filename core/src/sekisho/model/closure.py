@@ -22,8 +22,8 @@ class Artifact(Record):
     """One file of one release.
 
     ``index`` holds what the source's index says of the file under the index's own key names (for a Python index
-    ``requires-python``, and ``core-metadata``: the METADATA's sha256, PEP 658); the kind's door reads it, nothing
-    else does. ``size`` is in bytes.
+    ``requires-python``, and ``core-metadata``: the METADATA's sha256, PEP 658); the kind's door reads it, and of the
+    rules the one on a project's status. ``size`` is in bytes.
     """
 
     kind: Kind = "pypi"
@@ -83,9 +83,15 @@ class Closure(Record):
     artifacts: tuple[Artifact, ...]
     edges: tuple[Edge, ...] = ()
 
+    def asked(self) -> frozenset[str]:
+        """Return the projects that were asked for by name."""
+        return frozenset(
+            normalize_project("pypi", found[0]) for text in self.direct if (found := _LEADING_NAME.match(text))
+        )
+
     def why(self, project: str) -> tuple[str, ...]:
         """Return one shortest chain of projects from a direct requirement to ``project``, or nothing."""
-        asked = {normalize_project("pypi", found[0]) for text in self.direct if (found := _LEADING_NAME.match(text))}
+        asked = self.asked()
         needed_by: dict[str, list[str]] = {}
         for edge in self.edges:
             needed_by.setdefault(edge.needs, []).append(edge.project)

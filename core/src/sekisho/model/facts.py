@@ -1,5 +1,9 @@
 """What is known of an artifact after it was fetched into quarantine and opened there."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from sekisho.model.base import Record, Sha256
 from sekisho.model.closure import Artifact
 
@@ -11,12 +15,33 @@ class Finding(Record):
     detail: str
 
 
+class Attestation(Record):
+    """One attestation (PEP 740) that was verified: who published the file, by the certificate, never by the page.
+
+    ``publisher`` is the kind of identity (``GitHub``, ``GitLab``, ``Google``); ``repository`` and ``workflow`` name
+    it as its kind does. ``predicate`` is the type of the statement.
+    """
+
+    publisher: Annotated[str, Field(min_length=1, max_length=100)]
+    repository: Annotated[str, Field(min_length=1, max_length=300)]
+    workflow: Annotated[str, Field(max_length=300)] = ""
+    predicate: Annotated[str, Field(max_length=300)] = ""
+
+
+class Scan(Record):
+    """What a scanner, which may be wrong either way, noticed: the codes of its own rules, sorted."""
+
+    scanner: Annotated[str, Field(min_length=1, max_length=63)]
+    version: Annotated[str, Field(max_length=63)] = ""
+    findings: tuple[str, ...] = ()
+
+
 class Facts(Record):
     """The facts of one file, keyed by its sha256. An unknown fact is ``None`` or empty, never guessed.
 
     ``license_expression`` is an SPDX expression (PEP 639); ``license_hint`` is free text or a classifier that
     maps to one; ``license_classifiers`` are the licences that all classifiers name. ``files`` counts members,
-    ``unpacked`` is their size in bytes.
+    ``unpacked`` is their size in bytes. ``attestations`` holds only what was verified.
     """
 
     sha256: Sha256
@@ -32,6 +57,8 @@ class Facts(Record):
     native: tuple[str, ...] = ()
     top_level: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    scans: tuple[Scan, ...] = ()
 
     def complete(self, artifact: Artifact) -> Artifact:
         """Return ``artifact`` with what was measured where the index said something else, or nothing.

@@ -22,6 +22,7 @@ EVERYONE: Slug = "everyone"
 """The default workspace."""
 
 _PYPI_NAME = re.compile(r"^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$", re.IGNORECASE | re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
 _OTHER_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?$", re.ASCII)
 
 
@@ -46,5 +47,10 @@ def normalize_release(kind: Kind, release: str) -> str:
 
 def purl(kind: Kind, project: str, release: str, filename: str = "") -> str:
     """Return the package URL of a release, or of one file of it (``file_name`` is the purl-spec's qualifier)."""
-    base = f"pkg:{kind}/{quote(project, safe='/')}@{quote(release, safe='')}"
-    return f"{base}?file_name={quote(filename, safe='')}" if filename else base
+    base = f"pkg:{kind}/{_quoted(project, safe='/')}@{_quoted(release)}"
+    return f"{base}?file_name={_quoted(filename)}" if filename else base
+
+
+def _quoted(text: str, safe: str = "") -> str:
+    """Return ``text`` percent-encoded. Nearly every name needs none, and finding that out is ten times faster."""
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=safe)

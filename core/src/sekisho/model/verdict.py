@@ -1,5 +1,6 @@
 """A verdict is never a bare boolean: it names its rules and shows their evidence."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from sekisho.model.base import Moment, Record, Sha256
@@ -18,9 +19,16 @@ class Outcome(StrEnum):
         return (Outcome.ALLOW, Outcome.REVIEW, Outcome.DENY).index(self)
 
 
-def gravest(outcomes: list[Outcome]) -> Outcome:
+def gravest(outcomes: Collection[Outcome]) -> Outcome:
     """Return the gravest outcome; nothing at all denies (fail closed)."""
-    return max(outcomes, key=lambda outcome: outcome.gravity) if outcomes else Outcome.DENY
+    if Outcome.DENY in outcomes or not outcomes:
+        return Outcome.DENY
+    return Outcome.REVIEW if Outcome.REVIEW in outcomes else Outcome.ALLOW
+
+
+def lightest(one: Outcome, other: Outcome) -> Outcome:
+    """Return the lighter of two outcomes."""
+    return one if one.gravity <= other.gravity else other
 
 
 class Reason(Record):

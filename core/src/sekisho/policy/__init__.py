@@ -1,7 +1,19 @@
 """Policy: rules that judge artifacts, and the snapshot that proxies serve by."""
 
+from sekisho.policy.document import Policy, parse_policy
 from sekisho.policy.judge import judge
-from sekisho.policy.rules import Policy, Rule, parse_policy
+from sekisho.policy.knowledge import Knowledge
+from sekisho.policy.rules import Rule
 from sekisho.policy.snapshot import Door, Snapshot, compile_snapshot, open_snapshot
 
-__all__ = ["Door", "Policy", "Rule", "Snapshot", "compile_snapshot", "judge", "open_snapshot", "parse_policy"]
+__all__ = [
+    "Door",
+    "Knowledge",
+    "Policy",
+    "Rule",
+    "Snapshot",
+    "compile_snapshot",
+    "judge",
+    "open_snapshot",
+    "parse_policy",
+]

@@ -64,6 +64,9 @@ _FREE_TEXT = {
     "psfl": "PSF-2.0",
     "public domain": "LicenseRef-Public-Domain",
 }
+_NOTHING = {"unknown", "none", "n/a"}
+"""What tools once wrote where nothing was stated."""
+_EITHER = {"dual license", "dual licence", "dual-licensed"}
 _FAMILIES = {"BSD-3-Clause": {"BSD-3-Clause", "BSD-2-Clause"}}
 """What classifiers cannot tell apart: "BSD License" is any of these."""
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
@@ -78,12 +81,22 @@ def spdx(expression: str | None, hint: str | None, classifiers: Iterable[str] = 
     """
     if expression:
         return _canonical(expression)
-    stated = _mapped(hint or "")
+    names = tuple(classifiers)
+    text = "" if (hint or "").lower() in _NOTHING else hint or ""
+    if text.lower() in _EITHER:
+        return _either(names)
+    stated = _mapped(text or (names[0] if len(names) == 1 else ""))
     if stated is None:
         return None
     named = set(_TOKEN.findall(stated))
-    agrees = all(named & _same_as(_mapped(text)) for text in classifiers)
+    agrees = all(named & _same_as(_mapped(text)) for text in names)
     return stated if agrees else None
+
+
+def _either(classifiers: tuple[str, ...]) -> str | None:
+    """Return the choice that a dual licence offers, if the classifiers name what there is to choose from."""
+    named = [_mapped(text) for text in classifiers]
+    return _canonical(" OR ".join(filter(None, named))) if len(named) > 1 and all(named) else None
 
 
 def _mapped(text: str) -> str | None:

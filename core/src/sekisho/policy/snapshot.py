@@ -17,10 +17,11 @@ from pydantic import Field, model_validator
 from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval
 from sekisho.errors import BadInputError
 from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Slug
-from sekisho.policy.rules import Policy
+from sekisho.policy.document import Policy
 from sekisho.policy.scopes import Scopes
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
 from sekisho.sources import Ownership, Source
+from sekisho.vex import SignedVex
 
 Sequence = Annotated[int, Field(ge=0, strict=True)]
 
@@ -37,7 +38,7 @@ class Snapshot(Record):
     """What one revision of the tree admits.
 
     ``sequence`` only grows, so that an old snapshot cannot be played back. ``approvals`` keep their signatures:
-    whoever serves by a snapshot can check each one again.
+    whoever serves by a snapshot can check each one again. ``vex`` only matters to those who judge.
 
     ``history`` names every snapshot that was in force before this one, oldest first. ``since`` says of each approval,
     and in it of each artifact, since which sequence it has been admitted without a break; 0 is one that the policy
@@ -54,6 +55,7 @@ class Snapshot(Record):
     refused: tuple[RefusedEntry, ...] = ()
     history: tuple[InForce, ...] = ()
     since: tuple[tuple[Sequence, ...], ...] = ()
+    vex: tuple[SignedVex, ...] = ()
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -96,7 +98,14 @@ class Snapshot(Record):
 
 
 def compile_snapshot(
-    allowlist: Allowlist, policy: Policy, sources: tuple[Source, ...], *, revision: str, sequence: int, now: datetime
+    allowlist: Allowlist,
+    policy: Policy,
+    sources: tuple[Source, ...],
+    *,
+    revision: str,
+    sequence: int,
+    now: datetime,
+    vex: tuple[SignedVex, ...] = (),
 ) -> Snapshot:
     """Put what a commit says into one value."""
     return Snapshot(
@@ -107,6 +116,7 @@ def compile_snapshot(
         sources=sources,
         approvals=allowlist.approvals,
         refused=allowlist.refused,
+        vex=vex,
     )
 
 
@@ -116,7 +126,7 @@ def seal_snapshot(snapshot: Snapshot, signer: Signer) -> Envelope:
 
 
 def open_snapshot(envelope: Envelope, trust: Trust, *, verified: Iterable[SignedApproval] = ()) -> Snapshot:
-    """Verify a sealed snapshot and every approval in it; raise ``CorruptError`` for any that does not hold.
+    """Verify a sealed snapshot and all that is signed in it; raise ``CorruptError`` for any that does not hold.
 
     ``verified`` are approvals that held with the same ``trust`` before: the very same ones need not be verified again,
     which is nearly all of the work when little has changed.
@@ -127,6 +137,8 @@ def open_snapshot(envelope: Envelope, trust: Trust, *, verified: Iterable[Signed
         for signed in snapshot.approvals:
             if known.get(signed.signature.sig) != signed:
                 signed.verify(trust)
+        for statement in snapshot.vex:
+            statement.verify(trust)
     return snapshot
 
 

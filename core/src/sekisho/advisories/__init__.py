@@ -1,0 +1,9 @@
+"""What is known against releases: advisories, malicious packages, what is exploited.
+
+What no data covers is unknown, never clean. ``zip_import`` reads OSV's files; the rest needs only the index.
+"""
+
+from sekisho.advisories.index import AdvisoryIndex
+from sekisho.advisories.record import FEEDS, Advisory, Affected, FeedName, Hit, Range
+
+__all__ = ["FEEDS", "Advisory", "AdvisoryIndex", "Affected", "FeedName", "Hit", "Range"]

@@ -1,0 +1,89 @@
+"""Everything besides the artifact and its facts that a rule may know, as values: here nobody asks a clock or a disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple, Protocol
+
+from sekisho.advisories import Advisory, AdvisoryIndex, Hit
+from sekisho.model import EVERYONE, Artifact, Slug
+from sekisho.policy.distance import Names
+from sekisho.vex import Excuses
+
+Project = tuple[str, str]
+"""A kind of source and a project's name in it."""
+
+
+class Advisories(Protocol):
+    """What is known against releases. ``feeds`` says of each feed when its data is of."""
+
+    @property
+    def feeds(self) -> Mapping[str, datetime]:
+        """Return when the data of each feed is of."""
+        ...
+
+    def covers(self, kind: str) -> bool:
+        """Tell whether the data speaks of this kind of source at all."""
+        ...
+
+    def affecting(self, kind: str, project: str, release: str) -> tuple[Hit, ...]:
+        """Return what concerns a release."""
+        ...
+
+    def file(self, sha256: str) -> Advisory | None:
+        """Return the report that names this very file as malicious."""
+        ...
+
+
+class Status(NamedTuple):
+    """What a source says of a whole project (PEP 792)."""
+
+    status: Literal["active", "archived", "quarantined", "deprecated"]
+    reason: str = ""
+
+
+class Published(NamedTuple):
+    """A release that the source offers, and since when."""
+
+    release: str
+    uploaded: datetime
+
+
+NO_ADVISORIES = AdvisoryIndex((), {}, {}, covers=frozenset(), feeds={})
+"""Covers nothing, so that everything is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What is known at the time of judging; whatever is missing is unknown.
+
+    ``first_seen`` is kept by sha256, on our own clock. ``approved`` holds the releases with an approval in force, and
+    ``scanned`` what a scanner noticed in the last approved one, by scanner. ``newest`` is what the source offers.
+    ``names`` are, by kind, those that nothing may imitate. ``mapped`` says under which name another kind of source is
+    covered by advisories (a channel's package under the index's). ``direct`` is filled in from the closure.
+    """
+
+    advisories: Advisories = NO_ADVISORIES
+    first_seen: Mapping[str, datetime] = field(default_factory=dict)
+    approved: Mapping[Project, frozenset[str]] = field(default_factory=dict)
+    scanned: Mapping[Project, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    statuses: Mapping[Project, Status] = field(default_factory=dict)
+    newest: Mapping[Project, Published] = field(default_factory=dict)
+    names: Mapping[str, Names] = field(default_factory=dict)
+    excuses: Excuses = field(default_factory=Excuses)
+    mapped: Mapping[Project, Project] = field(default_factory=dict)
+    direct: frozenset[Project] = frozenset()
+    workspace: Slug = EVERYONE
+
+    def against(self, artifact: Artifact) -> tuple[Hit, ...] | None:
+        """Return the advisories that concern an artifact, or ``None`` where no data covers it: that is not clean."""
+        kind, project = artifact.kind, artifact.project
+        if not self.advisories.covers(kind):
+            named = self.mapped.get((kind, project))
+            if named is None or not self.advisories.covers(named[0]):
+                return None
+            kind, project = named  # type: ignore[assignment]
+        return self.advisories.affecting(kind, project, artifact.release)
+
+
+NOTHING_KNOWN = Knowledge()

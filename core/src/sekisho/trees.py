@@ -1,0 +1,56 @@
+"""An allowlists tree as texts: a folder as it lies there, or a revision of the git repository that it is in."""
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from sekisho.allowlist import LARGEST_FILE, is_allowed_name
+from sekisho.errors import BadInputError, NotFoundError
+
+_LARGEST_TREE = 256_000_000
+_PATIENCE = 120
+
+
+def read_tree(name: str, folder: Path) -> Mapping[str, str | None]:
+    """Return {relative path: text} of the folder ``name``, or else of the revision ``name`` of the tree in ``folder``.
+
+    Only files named ``….yaml`` are part of a tree; one that is no plain file, or too large, has no text. Raises
+    ``NotFoundError`` if there is neither.
+    """
+    path = Path(name)
+    return _folder(path) if path.is_dir() else _revision(name, folder)
+
+
+def _folder(folder: Path) -> dict[str, str | None]:
+    found = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        plain = path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST_FILE
+        found[path.relative_to(folder).as_posix()] = path.read_text(errors="replace") if plain else None
+    return found
+
+
+def _revision(name: str, folder: Path) -> dict[str, str | None]:
+    command = ["git", "-C", str(folder), "archive", "--format=tar", "--end-of-options", name, "."]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotFoundError(f"git does not answer: {error}", where=name) from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise NotFoundError(
+            f"{name} is no folder, and no revision either: {said[-1][:200] if said else 'git says nothing'}",
+            where=str(folder),
+            todo="name a folder that holds policy.yaml, or a commit, branch or tag",
+        )
+    if len(done.stdout) > _LARGEST_TREE:
+        raise BadInputError(f"the tree is larger than {_LARGEST_TREE} bytes", where=name)
+    found: dict[str, str | None] = {}
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        for member in archive:
+            path = member.name.removeprefix("./")
+            if path.endswith(".yaml") and is_allowed_name(path):
+                file = archive.extractfile(member) if member.isfile() and member.size <= LARGEST_FILE else None
+                found[path] = file.read().decode(errors="replace") if file else None
+    return found
