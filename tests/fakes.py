@@ -9,7 +9,10 @@ from pathlib import Path
 
 from sekisho.disk import Disk
 from sekisho.errors import BadInputError, ConflictError
+from sekisho.policy import Snapshot
+from sekisho.policy.snapshot import Denial
 from sekisho.ports import Blobs, ContainerResult, Containers, ContainerTask, Tree
+from sekisho.revocations import SignedRevocation
 from tests.records import NOW
 
 
@@ -26,6 +29,25 @@ class FakeClock:
 
     def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
+
+
+class FakeRejudges:
+    """``Rejudges``: nothing was revoked, nothing is known, unless a test says so."""
+
+    def __init__(self) -> None:
+        self.known = ""
+        self.against: tuple[Denial, ...] = ()
+        self.revoked: tuple[SignedRevocation, ...] = ()
+
+    def stamp(self) -> str:
+        return self.known
+
+    def revocations(self) -> tuple[SignedRevocation, ...]:
+        return self.revoked
+
+    def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
+        held = {one.sha256 for signed in snapshot.approvals for one in signed.approval.artifacts}
+        return tuple(one for one in self.against if one.sha256 in held)
 
 
 def _succeed(task: ContainerTask) -> ContainerResult:

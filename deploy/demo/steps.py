@@ -146,6 +146,8 @@ class Demo:
         with self.show.step("The closure is inspected in quarantine and judged") as step:
             status = self.until(step, ("waiting", *_AFTER_APPROVAL), seconds=600)
             order = {"deny": 0, "review": 1, "allow": 2}
+            with PortalClient(f"http://127.0.0.1:{self.place.portal}", self.tokens[REQUESTER]) as portal:
+                status = portal.status(self.request, verdicts=True)
             for verdict in sorted(status["verdicts"], key=lambda row: (order[row["outcome"]], row["purl"])):
                 reasons = "; ".join(f"{reason['rule']}: {reason['evidence']}" for reason in verdict["reasons"])
                 name = verdict["purl"].removeprefix("pkg:pypi/").partition("?")[0].replace("@", " ")

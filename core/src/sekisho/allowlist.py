@@ -152,7 +152,8 @@ def project_path(kind: Kind, project: str) -> str:
     return f"{kind}/{project}.yaml"
 
 
-def _entries(text: str, where: str) -> tuple[str, list[Any]]:
+def entries_of(text: str, where: str) -> tuple[str, list[Any]]:
+    """Return the project and the rows of a project's file; raise ``BadInputError`` if it is none."""
     value = load_yaml(text, where=where)
     if not isinstance(value, dict) or set(value) - {"project", "approvals"} or "project" not in value:
         raise BadInputError("a project's file holds exactly `project` and `approvals`", where=where)
@@ -171,7 +172,7 @@ def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
     not validly signed is returned in ``refused``.
     """
     kind, _, rest = path.partition("/")
-    project, rows = _entries(text, path)
+    project, rows = entries_of(text, path)
     if kind not in KINDS or rest != f"{project}.yaml" or normalize_project(kind, project) != project:
         raise BadInputError(f"the file's name and its project {project!r} differ", where=path)
     good: list[SignedApproval] = []
@@ -252,7 +253,7 @@ def add_approvals(files: Mapping[str, str | None], new: Iterable[SignedApproval]
         first = signed.approval.artifacts[0]
         path = project_path(first.kind, first.project)
         text = changed.get(path, files.get(path))
-        project, rows = _entries(text, path) if text else (first.project, [])
+        project, rows = entries_of(text, path) if text else (first.project, [])
         if any(_is(row, signed) for row in rows):
             continue
         rows.append({**signed.approval.plain(), "signature": signed.signature.plain()})

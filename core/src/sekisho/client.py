@@ -12,6 +12,8 @@ from sekisho.errors import BadInputError, SekishoError, UpstreamError, from_diag
 from sekisho.tls import verify_for
 
 _LONG_POLL = 25
+_LONG_IMPORT = 600.0
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 
 class PortalSilentError(UpstreamError):
@@ -65,11 +67,22 @@ class PortalClient:
         """Close the connections."""
         self._http.close()
 
-    def _call(self, method: str, path: str, *, json: object = None, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        data: bytes | None = None,
+        params: Mapping[str, Any] | None = None,
+        patience: float = 30.0,
+    ) -> Any:  # noqa: ANN401 (a JSON answer)
         wanted = {key: value for key, value in (params or {}).items() if value is not None}
-        timeout = 30.0 + float(wanted.get("wait", 0))
+        timeout = patience + float(wanted.get("wait", 0))
         try:
-            response = self._http.request(method, path, json=json, params=wanted, timeout=timeout)
+            response = self._http.request(
+                method, path, json=json, content=data, params=wanted, timeout=timeout, headers=_BYTES if data else None
+            )
         except httpx2.TransportError as error:
             raise PortalSilentError(
                 f"the portal does not answer: {error}",
@@ -87,9 +100,15 @@ class PortalClient:
         """List all requests, newest first."""
         return list(self._call("GET", "/api/requests"))
 
-    def status(self, request: str, *, after: int | None = None, wait: int | None = None) -> dict[str, Any]:
-        """Return where a request stands; with ``wait`` (seconds), once something newer than row ``after`` happened."""
-        return dict(self._call("GET", f"/api/requests/{request}", params={"after": after, "wait": wait}))
+    def status(
+        self, request: str, *, after: int | None = None, wait: int | None = None, verdicts: bool = False
+    ) -> dict[str, Any]:
+        """Return where a request stands; with ``wait`` (seconds), once something newer than row ``after`` happened.
+
+        Of the verdicts it holds the exceptions, with ``verdicts`` all.
+        """
+        wanted = {"after": after, "wait": wait, "verdicts": "true" if verdicts else None}
+        return dict(self._call("GET", f"/api/requests/{request}", params=wanted))
 
     def approve(
         self, request: str, *, reason: str, expires: datetime | None = None, closure: str | None = None
@@ -103,6 +122,28 @@ class PortalClient:
     def deny(self, request: str, *, reason: str) -> dict[str, Any]:
         """Deny a request."""
         return dict(self._call("POST", f"/api/requests/{request}/deny", json={"reason": reason}))
+
+    def act(self, request: str, act: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Do one of the rarer things to a request: ``ask-back``, ``answer``, ``break-glass``."""
+        return dict(self._call("POST", f"/api/requests/{request}/{act}", json=body))
+
+    def revoke(self, what: str, *, reason: str, workspace: str | None = None) -> list[dict[str, Any]]:
+        """Take back approvals: one by its id, or all of NAME or NAME==VERSION."""
+        body = {"what": what, "reason": reason, "workspace": workspace}
+        return list(self._call("POST", "/api/revocations", json=body))
+
+    def state(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """State that an advisory does not matter for some releases."""
+        return dict(self._call("POST", "/api/vex", json=body))
+
+    def import_feed(self, feed: str, data: bytes, *, name: str, smaller: bool = False) -> dict[str, Any]:
+        """Import advisories, or what is exploited; the portal may need a while to read them."""
+        params = {"name": name, "smaller": "true" if smaller else None}
+        return dict(self._call("POST", f"/api/advisories/{feed}", data=data, params=params, patience=_LONG_IMPORT))
+
+    def affected(self) -> list[dict[str, Any]]:
+        """Return what is approved and has something against it that was not known then."""
+        return list(self._call("GET", "/api/affected"))
 
     def retry(self, request: str) -> dict[str, Any]:
         """Have a failed request worked on again."""

@@ -46,10 +46,13 @@ class Lock(Record):
 
 
 def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, workspace: str, now: datetime) -> Lock:
-    """Turn a closure into a lock; raise ``RefusedError`` naming what no approval in force covers."""
+    """Turn a closure into a lock; raise ``RefusedError`` naming what no approval in force covers.
+
+    What was let in for hours, by breaking glass, enters no lock.
+    """
     covered: dict[str, str] = {}
     for approval in sorted(approvals, key=lambda approval: (approval.at, approval.id)):  # the oldest is named
-        if approval.admits(workspace, now):
+        if approval.admits(workspace, now) and not approval.break_glass:
             for artifact in approval.artifacts:
                 covered.setdefault(artifact.sha256, approval.id)
     missing = [artifact.name for artifact in closure.artifacts if artifact.sha256 not in covered]

@@ -22,6 +22,7 @@ Purpose = Literal["approval", "snapshot", "bundle", "checkpoint"]
 APPROVAL_TYPE = "application/vnd.sekisho.approval.v1+json"
 SNAPSHOT_TYPE = "application/vnd.sekisho.snapshot.v1+json"
 VEX_TYPE = "application/vnd.sekisho.vex.v1+json"
+REVOCATION_TYPE = "application/vnd.sekisho.revocation.v1+json"
 BUNDLE_TYPE = "application/vnd.sekisho.bundle.v1+json"
 
 

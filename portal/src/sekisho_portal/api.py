@@ -12,6 +12,7 @@ from sekisho.errors import RefusedError
 from sekisho.model import EVERYONE, DemandBatch, Sha256, Slug, normalize_project
 from sekisho.tokens import Identity
 from sekisho_portal.access import Ending, House, caller, house
+from sekisho_portal.chain import broken
 from sekisho_portal.reasons import explain
 
 _LONGEST_WAIT = 30.0
@@ -22,6 +23,7 @@ Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="seconds to wa
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows at once")]
 Offset = Annotated[int, Query(ge=0, le=2**31, description="rows to leave out")]
+AllVerdicts = Annotated[bool, Query(description="every verdict, not only the exceptions")]
 ReleaseWanted = Annotated[str | None, Query(max_length=200)]
 PythonWanted = Annotated[str | None, Query(pattern=r"^3\.\d{1,2}(\.\d{1,2})?$", description="as 3.12 or 3.12.4")]
 
@@ -48,8 +50,9 @@ Who = Annotated[Identity, Depends(caller)]
 At = Annotated[House, Depends(house)]
 
 
-def _plain(at: House, request_id: str) -> dict[str, Any]:
-    status = at.desk.standing(request_id).plain(at.desk.link(request_id))
+def plain(at: House, request_id: str, *, verdicts: bool = False) -> dict[str, Any]:
+    """Return where a request stands, with the progress of the stage that is working on it."""
+    status = at.desk.standing(request_id).plain(at.desk.link(request_id), verdicts=verdicts)
     return {**status, "progress": at.progress[request_id]} if request_id in at.progress else status
 
 
@@ -72,7 +75,7 @@ async def until(news: Callable[[], Any], wait: float, ending: Ending) -> Any:  #
 @api.post("/requests", status_code=201)
 def ask(at: At, who: Who, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
     """Record a request."""
-    return _plain(at, at.desk.ask(who, body).id)
+    return plain(at, at.desk.ask(who, body).id)
 
 
 @api.get("/requests")
@@ -82,7 +85,9 @@ def requests(at: At, _who: Who) -> list[dict[str, Any]]:
 
 
 @api.get("/requests/{request_id}")
-async def status(at: At, _who: Who, request_id: str, after: After = 0, wait: Wait = 0) -> dict[str, Any]:
+async def status(
+    at: At, _who: Who, request_id: str, after: After = 0, wait: Wait = 0, *, verdicts: AllVerdicts = False
+) -> dict[str, Any]:
     """Return where a request stands, once it has news behind row ``after``."""
     await asyncio.to_thread(at.desk.standing, request_id)  # nobody waits for what does not exist
     await until(
@@ -90,7 +95,7 @@ async def status(at: At, _who: Who, request_id: str, after: After = 0, wait: Wai
         wait,
         at.ending,
     )
-    return await asyncio.to_thread(_plain, at, request_id)
+    return await asyncio.to_thread(plain, at, request_id, verdicts=verdicts)
 
 
 @api.post("/requests/{request_id}/approve")
@@ -98,21 +103,21 @@ def approve(at: At, who: Who, request_id: str, decision: Decision) -> dict[str, 
     """Approve the closure of a request."""
     expires = decision.expires.astimezone() if decision.expires else None
     at.desk.approve(who, request_id, reason=decision.reason, expires=expires, closure=decision.closure)
-    return _plain(at, request_id)
+    return plain(at, request_id)
 
 
 @api.post("/requests/{request_id}/deny")
 def deny(at: At, who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
     """Deny a request."""
     at.desk.deny(who, request_id, reason=decision.reason)
-    return _plain(at, request_id)
+    return plain(at, request_id)
 
 
 @api.post("/requests/{request_id}/retry")
 def retry(at: At, who: Who, request_id: str) -> dict[str, Any]:
     """Have a failed request worked on again."""
     at.desk.retry(who, request_id)
-    return _plain(at, request_id)
+    return plain(at, request_id)
 
 
 @api.post("/requests/{request_id}/report")
@@ -149,6 +154,8 @@ def policy(at: At, _who: Who) -> dict[str, Any]:
     """Return which policy is in force."""
     snapshot = at.snapshots.current()
     return {
+        **at.desk.feeds.plain(snapshot.policy),
+        "break_glass": broken(snapshot, at.desk.clock()),
         "revision": snapshot.revision,
         "sequence": snapshot.sequence,
         "refused": [entry.plain() for entry in snapshot.refused],

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 import sekisho_portal
 from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.tokens import Tokens
-from sekisho_portal import api, pages
+from sekisho_portal import acts, api, pages
 from sekisho_portal.access import Ending, House, visitor
 from sekisho_portal.described import describe
 from sekisho_portal.desk import Desk
@@ -81,6 +81,7 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = 
     app.get("/readyz")(ready)
     app.state.house = House(desk, snapshots, tokens, ending)
     app.include_router(api.api)
+    app.include_router(acts.acts)
     app.include_router(pages.pages)
     describe(app)
     return app

@@ -1,6 +1,7 @@
 """The chain behind an answer: approvals in force, ended or taken away, requests, and the policy's denials."""
 
 from datetime import datetime
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -170,3 +171,19 @@ def ended(snapshot: Snapshot, workspace: str, release: str | None, now: datetime
         and any(release in (None, artifact.release) for artifact in signed.approval.artifacts)
     ]
     return sorted(found, key=lambda approval: approval.at, reverse=True)
+
+
+def broken(snapshot: Snapshot, now: datetime) -> list[dict[str, Any]]:
+    """Return what is admitted by broken glass now, with who broke it, why, and when it ends."""
+    return [
+        {
+            "names": [artifact.name for artifact in signed.approval.artifacts],
+            "request": signed.approval.request,
+            "by": signed.approval.approved_by,
+            "reason": signed.approval.reason,
+            "scope": list(signed.approval.scope),
+            "expires": signed.approval.expires.isoformat() if signed.approval.expires else None,
+        }
+        for signed in snapshot.approvals
+        if signed.approval.break_glass and (signed.approval.expires is None or now < signed.approval.expires)
+    ]

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 import sekisho_portal
 from sekisho.model import Request
+from sekisho_portal.acts import acts
 from sekisho_portal.api import api
 
 PROBLEM = "application/problem+json"
@@ -43,6 +44,7 @@ def api_paths() -> dict[str, Any]:
     """Return the described paths of the JSON API, without a portal behind them."""
     app = FastAPI(title="Sekisho portal", version=sekisho_portal.__version__)
     app.include_router(api)
+    app.include_router(acts)
     describe(app)
     paths: dict[str, Any] = app.openapi()["paths"]
     return paths

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sekisho.errors import SekishoError, TooLargeError, UnauthenticatedError
-from sekisho.tokens import Tokens
+from sekisho.tokens import Role, Tokens
 from sekisho_portal.access import identify
 
 _SMALL = 64_000
@@ -20,7 +20,11 @@ _REPORT = 64_000_000
 _PATIENCE = 60.0
 """Seconds in which a body has to arrive."""
 
+_FEED = 512_000_000
+"""Bytes of a file of advisories; OSV's for PyPI has 40 million."""
+
 _REPORTS = re.compile(r"/api/requests/[^/]+/report")
+_FEEDS = re.compile(r"/api/advisories/[^/]+")
 
 
 class Limits:
@@ -59,12 +63,14 @@ class Limits:
             return _SMALL
         if path == "/api/requests":
             return _REQUEST
+        if _FEEDS.fullmatch(path):
+            return _FEED if await self._is(request, "admin") else _SMALL
         larger = _REQUEST if path == "/api/demand" else _REPORT if _REPORTS.fullmatch(path) else _SMALL
-        return larger if larger == _SMALL or await self._is_service(request) else _SMALL
+        return larger if larger == _SMALL or await self._is(request, "service") else _SMALL
 
-    async def _is_service(self, request: Request) -> bool:
+    async def _is(self, request: Request, role: Role) -> bool:
         try:
-            return (await asyncio.to_thread(identify, request, self._tokens)).has("service")
+            return (await asyncio.to_thread(identify, request, self._tokens)).has(role)
         except UnauthenticatedError:
             return False
 

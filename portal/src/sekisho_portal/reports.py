@@ -23,7 +23,7 @@ _PROPOSES = {"resolved": {"resolving", "inspecting", "judging"}, "inspected": {"
 """In which states a stage of ``propose`` reports."""
 
 _DELIVERS = {"locked", "assembled", "gated", "delivered"}
-_NEVER_DELIVERED = {"waiting", "denied", "refused"}
+_NEVER_DELIVERED = {"waiting", "asked", "denied", "refused"}
 _ENDED = _NEVER_DELIVERED | {"delivered"}
 _JUDGED = _ENDED | {"approved", "locked", "assembled", "gated"}
 """States that a stage of ``propose`` no longer changes. After a crash it runs again, and reports again."""

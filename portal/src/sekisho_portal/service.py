@@ -19,8 +19,12 @@ from sekisho.tokens import Tokens
 from sekisho_portal.app import make_app
 from sekisho_portal.demand import Demand
 from sekisho_portal.desk import Desk
+from sekisho_portal.feeds import Feeds
 from sekisho_portal.history import History
+from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
+from sekisho_portal.rejudging import Rejudging
+from sekisho_portal.sightings import Sightings
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.tree import GitTree
 
@@ -40,6 +44,12 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     signer = open_signer(settings, "portal")
     tree = GitTree(settings.allowlists)
     trust = partial(load_trust, settings.trust_file)
+    tokens = Tokens(engine, clock=clock)
+    tokens.accept_service(read_or_create(settings.service_token_file))
+    ledger = Ledger(engine, clock=clock)
+    feeds = Feeds(settings.data / "portal" / "advisories", ledger, clock)
+    sightings = Sightings(engine, ledger)
+    again = Rejudging(feeds, sightings, ledger, clock)
     snapshots = Snapshots(
         tree,
         signer,
@@ -47,19 +57,13 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
         path=settings.data / "portal" / "snapshot.json",
         clock=clock,
         ask=settings.portal,
+        again=again,
     )
-    tokens = Tokens(engine, clock=clock)
-    tokens.accept_service(read_or_create(settings.service_token_file))
-    ledger = Ledger(engine, clock=clock)
     desk = Desk(
-        ledger,
-        tree,
-        snapshots,
-        signer,
-        clock,
-        settings.portal,
-        checkpoint=settings.data / CHECKPOINT,
-        trust=trust,
+        Means(ledger, tree, snapshots, signer, clock, settings.portal, settings.data / CHECKPOINT, trust),
+        feeds=feeds,
+        sightings=sightings,
+        again=again,
         demand=Demand(engine, clock),
         mentions=Mentions(engine, ledger),
         history=History(tree),
@@ -99,11 +103,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _watch(desk: Desk, snapshots: Snapshots) -> None:
+    looked = ""
     while True:
         await asyncio.sleep(_WATCH)
         try:
             if await asyncio.to_thread(snapshots.refresh) and desk.unfinished:
                 await asyncio.to_thread(desk.reconcile)
+            if looked != (stamp := f"{snapshots.current().policy.digest()} {desk.again.stamp()}"):
+                await asyncio.to_thread(desk.look_again)
+                looked = stamp
             await asyncio.to_thread(desk.mentions.follow)
         except Exception:  # noqa: BLE001 (whatever it is, the next look may succeed)
             _LOG.exception("the allowlists tree could not be read; the policy in force stays")

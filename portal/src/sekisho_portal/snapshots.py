@@ -5,20 +5,39 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from sekisho.allowlist import SignedApproval
 from sekisho.errors import MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
-from sekisho.policy.snapshot import collector_at_rest, seal_snapshot
+from sekisho.policy.snapshot import Denial, collector_at_rest, seal_snapshot
 from sekisho.ports import Tree
+from sekisho.revocations import SignedRevocation, parse_revocations, void
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
+from sekisho.vex import parse_vex
 from sekisho_portal.readings import Readings
 
 _LOG = logging.getLogger("sekisho.portal")
+
+
+class Rejudges(Protocol):
+    """What else decides on a snapshot: revocations on record, and what is known now against what is approved."""
+
+    def stamp(self) -> str:
+        """Return what changes when the same tree has to be compiled anew."""
+        ...
+
+    def revocations(self) -> tuple[SignedRevocation, ...]:
+        """Return every revocation that was ever given."""
+        ...
+
+    def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
+        """Return which approved files the rules deny now."""
+        ...
 
 
 class Snapshots:
@@ -33,6 +52,7 @@ class Snapshots:
         path: Path,
         clock: Callable[[], datetime],
         ask: str,
+        again: Rejudges,
     ) -> None:
         self._tree = tree
         self._signer = signer
@@ -40,6 +60,7 @@ class Snapshots:
         self._path = path
         self._clock = clock
         self._ask = ask
+        self._again = again
         self._lock = threading.Lock()
         self._readings = Readings()
         self._snapshot: Snapshot | None = None
@@ -86,7 +107,7 @@ class Snapshots:
     def refresh(self) -> bool:
         """Compile the newest commit if it is not in force yet; tell whether the snapshot changed."""
         with self._lock, collector_at_rest():
-            revision = self._tree.revision()
+            revision = f"{self._tree.revision()} {self._again.stamp()}"
             if revision == self._compiled_revision:
                 self.problem, self._bad_revision = None, ""
             if revision in (self._bad_revision, self._compiled_revision):
@@ -107,7 +128,7 @@ class Snapshots:
         """Remember that ``revision`` is bad, or, where the fault may be ours, only what was wrong this time."""
         ours = isinstance(error, (OSError, MissingToolError))
         told = error if isinstance(error, SekishoError) else SekishoError(f"{type(error).__name__}: {error}"[:500])
-        problem = {**told.diagnostics(), "revision": revision}
+        problem = {**told.diagnostics(), "revision": revision.partition(" ")[0]}
         if problem != self.problem:
             foreign = None if isinstance(error, SekishoError) else error
             _LOG.error("policy %s refused, the old one stays: %s", revision[:12], told, exc_info=foreign)
@@ -126,11 +147,17 @@ class Snapshots:
             if files.get(needed) is None:
                 raise NotFoundError(f"the allowlists tree has no {needed}", where=f"revision {revision[:12]}")
         policy = parse_policy(files["policy.yaml"] or "")
-        return compile_snapshot(
-            self._readings.read(files, self._trust()),
+        trust = self._trust()
+        revocations, refused = parse_revocations(files, trust=trust)
+        vex, unexcused = parse_vex(files, trust=trust)
+        found = void(self._readings.read(files, trust), (*revocations, *self._again.revocations()))
+        snapshot = compile_snapshot(
+            found.model_copy(update={"refused": (*found.refused, *refused, *unexcused)}),
             policy if policy.ask else policy.model_copy(update={"ask": self._ask}),
             parse_sources(files["sources.yaml"] or "").sources,
             revision=revision,
             sequence=self._snapshot.sequence if self._snapshot else 0,
             now=self._clock(),
+            vex=vex,
         )
+        return snapshot.model_copy(update={"denied": self._again.denied(snapshot)})

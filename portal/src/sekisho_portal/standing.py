@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sekisho.ledger import Entry
-from sekisho.model import Closure, Facts, Judgement, Request
+from sekisho.model import Closure, Facts, Judgement, Outcome, Request
 
 _STATES = {
     "requested": "resolving",
@@ -41,12 +41,25 @@ class Standing:
         """Return the state in one word; rows that only record an attempt change nothing."""
         for row in reversed(self.rows):
             if row.kind == "judged":
-                return _JUDGED[row.body["judgement"]["outcome"]]
+                state = _JUDGED[row.body["judgement"]["outcome"]]
+                return "asked" if state == "waiting" and self.question else state
             if row.kind == "retried":
                 return "resolving" if row.body["stage"] == "propose" else "approved"
             if row.kind in _STATES:
                 return _STATES[row.kind]
         return "resolving"
+
+    @property
+    def question(self) -> Entry | None:
+        """Return the question that the requester has not answered yet."""
+        asked, answered = self.last.get("asked"), self.last.get("answered")
+        return asked if asked and (answered is None or answered.seq < asked.seq) else None
+
+    @property
+    def first_approval(self) -> Entry | None:
+        """Return the word of the first of two approvers, unless there is more to know since then."""
+        given, judged = self.last.get("approved-first"), self.last.get("judged")
+        return given if given and judged and judged.seq < given.seq else None
 
     @property
     def is_judged(self) -> bool:
@@ -74,9 +87,22 @@ class Standing:
         row = self.last.get("judged")
         return Judgement.parse(row.body["judgement"], where=f"ledger row {row.seq}") if row else None
 
-    def plain(self, link: str) -> dict[str, Any]:
-        """Return the status as the API gives it."""
-        body = {kind: row.body for kind, row in self.last.items()}
+    def exceptions(self) -> list[dict[str, Any]]:
+        """Return what a person has to look at, denials first: verdict, file, and who needs it."""
+        closure, judgement = self.closure(), self.judgement()
+        if closure is None or judgement is None:
+            return []
+        files = {artifact.sha256: artifact for artifact in closure.artifacts}
+        found = []
+        for verdict in sorted(judgement.verdicts, key=lambda row: -row.outcome.gravity):
+            if verdict.outcome is not Outcome.ALLOW and verdict.sha256 in files:
+                file = files[verdict.sha256]
+                about = {"name": file.name, "filename": file.filename, "source": file.source}
+                found.append({**verdict.plain(), **about, "needed_by": list(closure.why(file.project))})
+        return found
+
+    def plain(self, link: str, *, verdicts: bool = False) -> dict[str, Any]:
+        """Return the status as the API gives it: of the verdicts the exceptions, or with ``verdicts`` all."""
         status: dict[str, Any] = {
             "id": self.id,
             "seq": self.seq,
@@ -88,9 +114,13 @@ class Standing:
             ],
         }
         if judgement := self.judgement():
+            judged = self.last["judged"].body
             status["counts"] = judgement.count()
-            status["verdicts"] = [verdict.plain() for verdict in judgement.verdicts]
-            status["known"] = body["judged"]["known"]
+            status["known"] = judged["known"]
+            status["difference"] = judged.get("difference", {"known": judged["known"]})
+            status["exceptions"] = self.exceptions()
+            if verdicts:
+                status["verdicts"] = [verdict.plain() for verdict in judgement.verdicts]
         if closure := self.closure():
             status["closure"] = {
                 "digest": closure.digest(),
@@ -98,14 +128,33 @@ class Standing:
                 "bytes": sum(artifact.size for artifact in closure.artifacts),
                 "resolver": closure.resolver,
             }
-        if "approved" in body:
-            status["approval"] = body["approved"]
-        if "denied" in body:
-            status["denied"] = {"by": self.last["denied"].actor, "reason": body["denied"]["reason"]}
+        return status | self._decisions() | self._made()
+
+    def _decisions(self) -> dict[str, Any]:
+        """Return what people said, and what was decided."""
+        found: dict[str, Any] = {}
+        if said := [row for row in self.rows if row.kind in {"asked", "answered"}]:
+            found["conversation"] = [
+                {"kind": row.kind, "by": row.actor, "at": row.at.isoformat(), "text": row.body["text"]} for row in said
+            ]
+        if first := self.first_approval:
+            found["first_approval"] = {"by": first.actor, **first.body}
+        if "approved" in self.last:
+            found["approval"] = self.last["approved"].body
+        if "denied" in self.last:
+            found["denied"] = {"by": self.last["denied"].actor, "reason": self.last["denied"].body["reason"]}
+        for kind, key in (("break-glass", "break_glass"), ("revoked", "revocations")):
+            if rows := [row for row in self.rows if row.kind == kind]:
+                found[key] = [{"by": row.actor, "at": row.at.isoformat(), **row.body} for row in rows]
+        return found
+
+    def _made(self) -> dict[str, Any]:
+        """Return what was made of it, or what it failed with."""
+        found: dict[str, Any] = {}
         for kind, key in (("locked", "lock"), ("gated", "gates"), ("delivered", "image"), ("assembled", "assembly")):
-            if kind in body:
-                status[key] = body[kind][key]
+            if kind in self.last:
+                found[key] = self.last[kind].body[key]
         if self.state == "failed":
-            status["problem"] = body["failed"]["problem"]
-            status["failed_stage"] = body["failed"]["stage"]
-        return status
+            found["problem"] = self.last["failed"].body["problem"]
+            found["failed_stage"] = self.last["failed"].body["stage"]
+        return found

@@ -125,7 +125,7 @@ def test_waiting_for_an_image_goes_on_after_approval(portal, sekisho):
 ENDS = {
     "failed": {"problem": {"title": "no solution", "todo": "ask for less"}, "failed_stage": "resolve"},
     "refused": {
-        "verdicts": [
+        "exceptions": [
             {"outcome": "allow", "purl": "pkg:pypi/six@1?file_name=six", "reasons": []},
             {"outcome": "deny", "purl": "pkg:pypi/evil@1?file_name=evil", "reasons": []},
         ]
@@ -173,7 +173,9 @@ def test_denied_artifacts_are_shown_and_the_others_on_demand(portal, sekisho):
         {"outcome": "deny", "purl": "pkg:pypi/evil@1?x", "reasons": reasons},
         {"outcome": "allow", "purl": "pkg:pypi/six@1", "reasons": []},
     ]
-    portal.answers["/api/requests/r1"] = status("refused", verdicts=rows, counts={"allow": 1, "review": 0, "deny": 1})
+    portal.answers["/api/requests/r1"] = status(
+        "refused", exceptions=rows[:1], verdicts=rows, counts={"allow": 1, "review": 0, "deny": 1}
+    )
     assert "deny   pkg:pypi/evil@1  no-evil: the policy denies evil" in sekisho("status", "r1").out
     assert "six@1" not in sekisho("status", "r1").out
     assert "allow  pkg:pypi/six@1" in sekisho("status", "r1", "--verdicts").out

@@ -41,7 +41,7 @@ def _status(**more):
 def test_every_foreign_word_of_a_status_is_harmless():
     status = _status(
         counts={"allow": 1},
-        verdicts=[{"outcome": "deny", "purl": EVIL, "reasons": [{"rule": EVIL, "evidence": EVIL}]}],
+        exceptions=[{"outcome": "deny", "purl": EVIL, "reasons": [{"rule": EVIL, "evidence": EVIL}]}],
         problem={"title": EVIL, "todo": EVIL},
         failed_stage=EVIL,
         approval={"approved_by": EVIL, "reason": EVIL},

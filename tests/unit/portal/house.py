@@ -51,7 +51,7 @@ class House:
 
     def use(self, tree: GitTree) -> None:
         """Have approvals committed through ``tree``, until the next start."""
-        self.desk._tree = tree
+        self.desk.means.tree = tree
 
     def ask(self, who: Identity = RITA, requirements: Iterable[str] = ("numpy",), **more: Any) -> str:
         body = {"requirements": list(requirements), "target": TARGET.plain(), **more}

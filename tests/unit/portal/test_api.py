@@ -42,7 +42,7 @@ def test_a_status_says_what_was_resolved_judged_and_done(web):
     assert status["closure"]["packages"] == 2
     assert status["closure"]["bytes"] == 2000
     assert status["counts"] == {"allow": 0, "review": 2, "deny": 0}
-    assert [row["outcome"] for row in status["verdicts"]] == ["review", "review"]
+    assert [row["outcome"] for row in status["exceptions"]] == ["review", "review"]
     assert [row["kind"] for row in status["events"]] == ["requested", "resolved", "inspected", "judged"]
     assert [row["actor"] for row in status["events"]] == ["rita", "service", "service", "policy"]
 
@@ -161,7 +161,7 @@ def test_a_fault_of_our_own_is_a_problem_that_shows_nothing_of_it(web, caplog):
         def entries(self, **_which):
             raise ZeroDivisionError("secret detail")
 
-    web.house.desk.ledger = Broken(web.house.ledger._engine)
+    web.house.desk.means.ledger = Broken(web.house.ledger._engine)
     problem = _problem(web.call("GET", "/api/requests", "rita"), 500, "error")
     assert "secret" not in str(problem)
     assert "secret detail" in caplog.text

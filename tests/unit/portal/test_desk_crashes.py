@@ -107,7 +107,7 @@ def test_a_judgement_that_allows_is_acted_on_at_the_next_start(house):
                 raise Crash
             return super().append(kind, *arguments, **more)
 
-    house.desk.ledger = Deaf(house.ledger._engine, clock=house.clock)
+    house.desk.means.ledger = Deaf(house.ledger._engine, clock=house.clock)
     with pytest.raises(Crash):
         house.propose(NUMPY)
     (standing,) = house.desk.all()

@@ -12,7 +12,7 @@ from sekisho_portal import tree as tree_module
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.tree import GitTree
 from tests.allowlists_tree import POLICY, SOURCES
-from tests.fakes import FakeClock, FakeTree
+from tests.fakes import FakeClock, FakeRejudges, FakeTree
 from tests.records import SIGNER, TRUST
 from tests.unit.portal.house import ANNA, NUMPY, SIX, House, Web
 
@@ -76,7 +76,7 @@ def test_content_that_git_has_lost_is_named(house):
     path.chmod(0o600)
     path.unlink()
     with pytest.raises(CorruptError, match=r"git does not have the content of sources.yaml"):
-        house.desk._tree.read()
+        house.desk.means.tree.read()
 
 
 @pytest.mark.parametrize("text", ["project: " + "[" * 30_000, "project: 1\n", "- &a [*a]\n"])
@@ -101,7 +101,13 @@ class Explodes(FakeTree):
 def exploding(tmp_path):
     tree = Explodes({"policy.yaml": POLICY, "sources.yaml": SOURCES})
     snapshots = Snapshots(
-        tree, SIGNER, lambda: TRUST, path=tmp_path / "s.json", clock=FakeClock(), ask="http://portal.invalid"
+        tree,
+        SIGNER,
+        lambda: TRUST,
+        path=tmp_path / "s.json",
+        clock=FakeClock(),
+        ask="http://portal.invalid",
+        again=FakeRejudges(),
     )
     snapshots.refresh()
     tree.write({})

@@ -9,7 +9,7 @@ from sekisho.policy.snapshot import seal_snapshot
 from sekisho.signing import Signer, Trust
 from sekisho_portal.snapshots import Snapshots
 from tests.allowlists_tree import POLICY, SOURCES
-from tests.fakes import FakeClock, FakeTree
+from tests.fakes import FakeClock, FakeRejudges, FakeTree
 from tests.records import NOW, SIGNER, TRUST, artifact, signed
 
 NUMPY = artifact()
@@ -29,7 +29,13 @@ class House:
 
     def open(self, signer=SIGNER, trust=TRUST):
         self.snapshots = Snapshots(
-            self.tree, signer, lambda: trust, path=self.path, clock=FakeClock(), ask="http://portal.invalid"
+            self.tree,
+            signer,
+            lambda: trust,
+            path=self.path,
+            clock=FakeClock(),
+            ask="http://portal.invalid",
+            again=FakeRejudges(),
         )
         return self.snapshots
 

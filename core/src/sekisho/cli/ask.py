@@ -14,7 +14,7 @@ from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diag
 from sekisho.logs import block, printable
 from sekisho.settings import Settings, load_settings
 
-FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting")
+FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting", "asked")
 """States in which nothing more happens without a person, when a request is not meant for an image."""
 
 
@@ -115,7 +115,7 @@ def raise_problem(status: dict[str, Any]) -> None:
             {**problem, "where": where, "todo": _go_on(status["id"], problem)}, fallback="the request failed"
         )
     if status["state"] == "refused":
-        denied = [row["purl"].partition("?")[0] for row in status["verdicts"] if row["outcome"] == "deny"]
+        denied = [row["purl"].partition("?")[0] for row in status["exceptions"] if row["outcome"] == "deny"]
         raise RefusedError(
             f"the policy denies {', '.join(denied[:5])}",
             where=f"request {status['id']}",
@@ -148,7 +148,9 @@ def status(request_id: str | None, *, retry: bool, wait: bool, verdicts: bool, a
             return
         if retry:
             portal.retry(request_id)
-        found = follow(portal, request_id) if wait else portal.status(request_id)
+        found = follow(portal, request_id) if wait else portal.status(request_id, verdicts=verdicts)
+        if wait and verdicts:
+            found = portal.status(request_id, verdicts=True)
     emit(found, as_json=as_json, text=lambda: describe(found, verdicts=verdicts))
 
 
@@ -169,10 +171,14 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(printable(f"  closure: {closure['packages']} packages, {closure['digest']}"))
     if counts := status.get("counts"):
         lines.append("  verdicts: " + ", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
-    for row in status.get("verdicts", ()):
-        if verdicts or row["outcome"] == "deny":
-            reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
-            lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
+    if difference := status.get("difference"):
+        lines.append(
+            "  beside what is approved: " + ", ".join(f"{number} {what}" for what, number in difference.items())
+        )
+    for row in status.get("verdicts" if verdicts else "exceptions", ()):
+        reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
+        lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
+    lines += _said(status)
     if problem := status.get("problem"):
         lines.append(f"  failed in {printable(status['failed_stage'])}: {block(problem.get('title'))}")
         lines.append(f"  do now: {block(_go_on(status['id'], problem))}")
@@ -185,6 +191,20 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(printable(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}"))
     lines.append(printable(f"  see {status['link']}"))
     return "\n".join(lines)
+
+
+def _said(status: dict[str, Any]) -> list[str]:
+    """Say what people asked and answered, what was let in by breaking glass, and what was taken back."""
+    lines = [printable(f"  {row['by']} {row['kind']}: {row['text']}") for row in status.get("conversation", ())]
+    if first := status.get("first_approval"):
+        lines.append(printable(f"  approved first by {first['by']}: {first['reason']}; a second approver has to"))
+    for row in status.get("break_glass", ()):
+        names = ", ".join(row["names"])
+        lines.append(printable(f"  BREAK GLASS: {row['by']} let in {names} until {row['expires']}: {row['reason']}"))
+    for row in status.get("revocations", ()):
+        names = ", ".join(row["names"][:5])
+        lines.append(printable(f"  revoked by {row['by']} on {row['at'][:10]}: {names}: {row['reason']}"))
+    return lines
 
 
 @click.command()

@@ -14,7 +14,8 @@ class Approval(Record):
 
     A decision on a closure writes one of these into each project's file, all with the same ``id``. The signature
     covers everything but itself (see ``sekisho.allowlist``), so a changed hash, scope or expiry voids it. ``closure``
-    and ``policy`` are the digests of what was judged.
+    and ``policy`` are the digests of what was judged. ``seconded_by`` is the second approver where a policy asks for
+    two. ``break_glass`` marks one that was given in an emergency, for hours: it beats every denial but the hard ones.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=64)]
@@ -23,10 +24,12 @@ class Approval(Record):
     policy: Sha256
     requested_by: str
     approved_by: str
+    seconded_by: str | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
     scope: tuple[Slug, ...]
     at: Moment
     expires: Moment | None = None
+    break_glass: bool = False
     artifacts: Annotated[tuple[Artifact, ...], Field(min_length=1)]
 
     def admits(self, workspace: str, now: Moment) -> bool:

@@ -21,6 +21,9 @@ Mode = Literal["off", "audit", "enforce"]
 Hard denials and hash checks hold in all three, and a replica only knows ``enforce``.
 """
 
+Approvers = Annotated[int, Field(ge=1, le=2)]
+"""How many different people have to approve."""
+
 RESERVED = frozenset({"all-rules", "approved", "expired", "not-inspected", *(f"stale-{feed}" for feed in FEEDS)})
 """What verdicts name as a rule though no line of the policy says it."""
 
@@ -48,13 +51,15 @@ class WorkspacePolicy(Record):
 
     mode: Mode = "enforce"
     sandbox: Sandbox | None = None
+    approvers: Approvers | None = None
 
 
 class Policy(Record):
-    """``policy.yaml``. ``ask`` is where a person asks for what was refused."""
+    """``policy.yaml``. ``ask`` is where a person asks for what was refused. ``approvers``: how many people approve."""
 
     version: Literal[1]
     ask: HttpUrl | None = None
+    approvers: Approvers = 1
     feeds: Mapping[FeedName, FeedLimit] = {}
     workspaces: Mapping[Slug, WorkspacePolicy] = {}
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
@@ -93,6 +98,11 @@ class Policy(Record):
         """Return how strictly a workspace is served."""
         found = self.workspaces.get(workspace)
         return found.mode if found else "enforce"
+
+    def approvers_for(self, workspace: str) -> int:
+        """Return how many different people have to approve for a workspace."""
+        found = self.workspaces.get(workspace)
+        return found.approvers if found and found.approvers else self.approvers
 
     def sandbox(self, workspace: str) -> Sandbox | None:
         """Return what is looser in a workspace, if it is a sandbox."""

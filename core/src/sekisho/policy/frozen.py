@@ -59,15 +59,25 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
         fresh = (0,) * len(approval.artifacts)
         numbers = next((found for old, found in before.get(_handle(approval), ()) if old == approval), fresh)
         yield tuple(
-            0 if denied_now(artifact) else number if number and not denied_before(artifact) else sequence
+            0
+            if denied_now(artifact, approval)
+            else number
+            if number and not denied_before(artifact, approval)
+            else sequence
             for artifact, number in zip(approval.artifacts, numbers, strict=True)
         )
 
 
-def _denier(snapshot: Snapshot, now: datetime) -> Callable[[Artifact], bool]:
-    """Return what tells whether a snapshot denies a file, whoever approved it."""
+def _denier(snapshot: Snapshot, now: datetime) -> Callable[[Artifact, Approval], bool]:
+    """Return what tells whether a snapshot denies a file, wherever an approval holds."""
     ownership = Ownership(snapshot.sources)
-    return lambda artifact: bool(ownership.objection(artifact) or snapshot.policy.hard_denial(artifact, now))
+    scopes = {one.sha256: frozenset(one.scope) for one in snapshot.denied}
+    nowhere: frozenset[str] = frozenset()
+    return lambda artifact, approval: bool(
+        ownership.objection(artifact)
+        or snapshot.policy.hard_denial(artifact, now)
+        or not scopes.get(artifact.sha256, nowhere).isdisjoint(approval.scope)
+    )
 
 
 def _handle(approval: Approval) -> tuple[str, str]:

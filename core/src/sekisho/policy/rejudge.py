@@ -27,7 +27,7 @@ class Uses:
 
     def __init__(self) -> None:
         self.artifacts: dict[str, Artifact] = {}
-        self._approvals: dict[str, list[str]] = {}
+        self._approvals: dict[str, list[Approval]] = {}
         self._projects: dict[tuple[str, str], list[str]] = {}
         self._locks: list[Held] = []
         self._holders: dict[str, array[int]] = {}
@@ -38,7 +38,7 @@ class Uses:
             if artifact.sha256 not in self.artifacts:
                 self.artifacts[artifact.sha256] = artifact
                 self._projects.setdefault((artifact.kind, artifact.project), []).append(artifact.sha256)
-            self._approvals.setdefault(artifact.sha256, []).append(approval.id)
+            self._approvals.setdefault(artifact.sha256, []).append(approval)
 
     def hold(self, held: Held, hashes: Iterable[str]) -> None:
         """Add a lock and the sha256 of everything in it."""
@@ -52,8 +52,8 @@ class Uses:
             else:
                 found.append(number)
 
-    def approvals(self, sha256: str) -> tuple[str, ...]:
-        """Return the ids of the approvals of a file."""
+    def approvals(self, sha256: str) -> tuple[Approval, ...]:
+        """Return the approvals of a file."""
         return tuple(self._approvals.get(sha256, ()))
 
     def holders(self, sha256: str) -> tuple[Held, ...]:
@@ -78,6 +78,7 @@ class Impact(Record):
     outcome: Outcome
     reasons: tuple[Reason, ...]
     approvals: tuple[str, ...]
+    requests: tuple[str, ...]
     locks: tuple[str, ...]
     images: tuple[str, ...]
     workspaces: tuple[str, ...]
@@ -104,17 +105,18 @@ def worse(before: Mapping[str, Outcome], after: Mapping[str, Verdict]) -> tuple[
 
 def impact(verdict: Verdict, uses: Uses, bench: Bench) -> Impact:
     """Say what a verdict on an approved file means for everybody who has it."""
-    held = uses.holders(verdict.sha256)
+    held, given = uses.holders(verdict.sha256), uses.approvals(verdict.sha256)
     artifact = uses.artifacts.get(verdict.sha256)
     return Impact(
         purl=verdict.purl,
         sha256=verdict.sha256,
         outcome=verdict.outcome,
         reasons=verdict.reasons,
-        approvals=uses.approvals(verdict.sha256),
+        approvals=tuple(sorted({one.id for one in given})),
+        requests=tuple(sorted({one.request for one in given})),
         locks=tuple(sorted({one.lock for one in held})),
         images=tuple(sorted({image for one in held for image in one.images})),
-        workspaces=tuple(sorted({one.workspace for one in held})),
+        workspaces=tuple(sorted({one.workspace for one in held} | {name for one in given for name in one.scope})),
         upgrade=None if artifact is None else upgrade(artifact, bench.known.against(artifact) or ()),
     )
 

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval
 from sekisho.errors import BadInputError
-from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Slug
+from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Sha256, Slug
 from sekisho.policy.document import Policy
 from sekisho.policy.scopes import Scopes
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
@@ -34,6 +34,18 @@ class InForce(NamedTuple):
     made: Moment
 
 
+class Denial(Record):
+    """A file that was approved and that the rules deny in ``scope`` by what is known now.
+
+    Doors have no advisories, so the portal tells them. ``hard`` is a denial that nothing beats.
+    """
+
+    sha256: Sha256
+    reason: Reason
+    scope: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    hard: bool = False
+
+
 class Snapshot(Record):
     """What one revision of the tree admits.
 
@@ -43,7 +55,7 @@ class Snapshot(Record):
     ``history`` names every snapshot that was in force before this one, oldest first. ``since`` says of each approval,
     and in it of each artifact, since which sequence it has been admitted without a break; 0 is one that the policy
     denies now. Without ``since`` that is this very snapshot for all. So what was admitted then, and still is, needs no
-    second store.
+    second store. ``denied`` are files that approvals name and that may not be had all the same.
     """
 
     revision: str
@@ -56,6 +68,7 @@ class Snapshot(Record):
     history: tuple[InForce, ...] = ()
     since: tuple[tuple[Sequence, ...], ...] = ()
     vex: tuple[SignedVex, ...] = ()
+    denied: tuple[Denial, ...] = ()
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -106,8 +119,9 @@ def compile_snapshot(
     sequence: int,
     now: datetime,
     vex: tuple[SignedVex, ...] = (),
+    denied: tuple[Denial, ...] = (),
 ) -> Snapshot:
-    """Put what a commit says into one value."""
+    """Put what a commit says, and what is known against what it approves, into one value."""
     return Snapshot(
         revision=revision,
         sequence=sequence,
@@ -117,6 +131,7 @@ def compile_snapshot(
         approvals=allowlist.approvals,
         refused=allowlist.refused,
         vex=vex,
+        denied=denied,
     )
 
 
@@ -161,7 +176,8 @@ class Door:
     """What one workspace may have by one snapshot: the only place that says yes.
 
     Denials of the policy beat approvals; an approval that has expired admits nothing; a hash that nobody approved
-    is not admitted; nor is a file whose name another source owns than the one it was approved from. A door that is
+    is not admitted; nor is a file whose name another source owns than the one it was approved from, nor one that the
+    snapshot lists as denied. A door that is
     frozen ``as_of`` a sequence admits of that what one approval has admitted without a break since then or earlier:
     never more than the present door, and less and less. ``scopes`` are the snapshot's own, if somebody has them.
     """
@@ -176,9 +192,15 @@ class Door:
         self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
         self._changes: dict[tuple[Kind, str], tuple[int, ...]] = {}
         self._scopes = scopes or snapshot.scopes()
+        denied: dict[str, Denial] = {}
+        for one in snapshot.denied:
+            if workspace in one.scope and (one.hard or one.sha256 not in denied):
+                denied[one.sha256] = one
         for signed, numbers in self._scopes.of(workspace):
             for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
-                entry = _Entry(signed.approval, artifact, since, self._scopes.ownership.objection(artifact))
+                objection = self._scopes.ownership.objection(artifact)
+                objection = objection or _denial(signed.approval, denied.get(artifact.sha256))
+                entry = _Entry(signed.approval, artifact, since, objection)
                 self._by_hash.setdefault(artifact.sha256, []).append(entry)
                 self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
 
@@ -271,7 +293,7 @@ class Door:
             return denied.rule, denied.evidence
         for entry in entries:
             approval, artifact = entry.approval, entry.artifact
-            denial = self.snapshot.policy.hard_denial(artifact, now) or entry.foreign
+            denial = self.snapshot.policy.hard_denial(artifact, now) or entry.objection
             if denial:
                 return denial.rule, denial.evidence
             if not approval.admits(self.workspace, now):
@@ -292,7 +314,7 @@ class Door:
         found = {}
         for release in releases:
             here = entries.get(release, [])
-            denial = self.snapshot.policy.denial(kind, project, release) or (here[0].foreign if here else None)
+            denial = self.snapshot.policy.denial(kind, project, release) or (here[0].objection if here else None)
             if denial:
                 found[release] = denial.rule, denial.evidence
             elif any(self._holds_now(entry, now) for entry in here):
@@ -318,8 +340,13 @@ class Door:
         return then and self._holds_now(entry, now)
 
     def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
-        denial = entry.foreign or self.snapshot.policy.hard_denial(entry.artifact, now)
+        denial = entry.objection or self.snapshot.policy.hard_denial(entry.artifact, now)
         return denial is None and entry.approval.admits(self.workspace, now)
+
+
+def _denial(approval: Approval, found: Denial | None) -> Reason | None:
+    """Return why an approval does not count for a file that is denied; broken glass gives way to hard denials only."""
+    return None if found is None or (approval.break_glass and not found.hard) else found.reason
 
 
 class Admitted(NamedTuple):
@@ -333,10 +360,10 @@ class Admitted(NamedTuple):
 class _Entry(NamedTuple):
     """One file of one approval, and since which sequence it has been admitted without a break.
 
-    ``foreign`` is why its source may not provide its name.
+    ``objection`` is why it may not be had all the same: its source may not provide its name, or rules deny it.
     """
 
     approval: Approval
     artifact: Artifact
     since: int
-    foreign: Reason | None
+    objection: Reason | None

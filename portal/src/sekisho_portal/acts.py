@@ -1,0 +1,106 @@
+"""The JSON API of the rarer acts: ask back, break glass, revoke, excuse, import advisories."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from sekisho.advisories import FeedName
+from sekisho.model import EVERYONE, Slug, normalize_project
+from sekisho.vex import Justification
+from sekisho_portal.api import At, Who, plain
+
+MEDIA = "application/octet-stream"
+FileName = Annotated[str, Query(max_length=300, description="what the file was called")]
+Smaller = Annotated[bool, Query(description="it is right that many advisories are gone")]
+Data = Annotated[bytes, Body(media_type=MEDIA)]
+
+acts = APIRouter(prefix="/api")
+
+
+class Words(BaseModel):
+    """A question or an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(max_length=2000)
+
+
+class Glass(BaseModel):
+    """An emergency: one project of the closure, for how many hours, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    project: str = Field(max_length=200)
+    hours: int = 4
+    reason: str = Field(max_length=2000)
+
+
+class Taken(BaseModel):
+    """What is taken back: an approval by its id, or NAME, or NAME==VERSION; with a workspace only there."""
+
+    model_config = ConfigDict(extra="forbid")
+    what: str = Field(max_length=300)
+    workspace: Slug | None = None
+    reason: str = Field(max_length=2000)
+
+
+class Statement(BaseModel):
+    """What a person says of an advisory: that it does not matter for these releases, in these workspaces."""
+
+    model_config = ConfigDict(extra="forbid")
+    advisory: str = Field(max_length=120)
+    project: str = Field(max_length=200)
+    releases: list[str] = Field(max_length=1000)
+    justification: Justification
+    impact: str = Field("", max_length=2000)
+    scope: list[Slug] = Field([EVERYONE], max_length=100)
+    expires: datetime | None = None
+
+
+@acts.post("/requests/{request_id}/ask-back")
+def ask_back(at: At, who: Who, request_id: str, words: Words) -> dict[str, Any]:
+    """Ask the requester a question."""
+    at.desk.ask_back(who, request_id, question=words.text)
+    return plain(at, request_id)
+
+
+@acts.post("/requests/{request_id}/answer")
+def answer(at: At, who: Who, request_id: str, words: Words) -> dict[str, Any]:
+    """Answer the question."""
+    at.desk.answer(who, request_id, text=words.text)
+    return plain(at, request_id)
+
+
+@acts.post("/requests/{request_id}/break-glass")
+def break_glass(at: At, who: Who, request_id: str, glass: Glass) -> dict[str, Any]:
+    """Admit one artifact of a request at once, for hours."""
+    project = normalize_project("pypi", glass.project)
+    at.desk.break_glass(who, request_id, project=project, hours=glass.hours, reason=glass.reason)
+    return plain(at, request_id)
+
+
+@acts.post("/revocations", status_code=201)
+def revoke(at: At, who: Who, taken: Taken) -> list[dict[str, Any]]:
+    """Take back approvals, at once and for good."""
+    return at.desk.revoke(who, taken.what, reason=taken.reason, workspace=taken.workspace)
+
+
+@acts.post("/vex", status_code=201)
+def state(at: At, who: Who, said: Statement) -> dict[str, Any]:
+    """State that an advisory does not matter for some releases."""
+    words = said.model_dump(mode="json")
+    return at.desk.state(who, {**words, "project": normalize_project("pypi", said.project)})
+
+
+@acts.post("/advisories/{feed}", status_code=201)
+def take(
+    at: At, who: Who, feed: FeedName, data: Data, name: FileName = "", *, smaller: Smaller = False
+) -> dict[str, Any]:
+    """Import OSV's all.zip, a KEV catalogue or an EPSS file, whole or not at all."""
+    return at.desk.take_feed(who, feed, data, name, smaller=smaller)
+
+
+@acts.get("/affected")
+def affected(at: At, _who: Who) -> list[dict[str, Any]]:
+    """Return what is approved and has something against it that was not known then."""
+    return at.desk.affected()

@@ -1,0 +1,133 @@
+"""How an approval enters the tree, in three steps.
+
+Intent in the ledger, one commit that carries the intent's number as a trailer, and the ledger row that says it was
+applied. ``apply`` may be called again after a crash: what is there already is not written twice.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
+from sekisho.errors import ConflictError
+from sekisho.ledger import Entry
+from sekisho.model import Approval, Artifact
+from sekisho_portal.judging import Judging
+from sekisho_portal.means import Means
+from sekisho_portal.standing import Standing
+
+APPLIED = {"approval-intended": "approved", "break-glass-intended": "break-glass"}
+"""Each intent, and the row that says it was applied."""
+
+
+class Admitting:
+    """Writes approvals."""
+
+    def __init__(self, means: Means, judging: Judging) -> None:
+        self._means = means
+        self._judging = judging
+
+    def admit(
+        self,
+        standing: Standing,
+        approver: str,
+        *,
+        reason: str,
+        expires: datetime | None,
+        seconded_by: str | None = None,
+    ) -> None:
+        """Approve what of a closure is not approved yet; in a sandbox for as long as that allows."""
+        judged = self._judging.judge(standing)
+        fresh = [row.sha256 for row in judged.judgement.verdicts if row.sha256 not in judged.approved]
+        policy, scope = self._means.snapshots.current().policy, (standing.request.workspace,)
+        expires = policy.check_scope(scope, expires, self._means.clock())
+        more = {"seconded_by": seconded_by} if seconded_by else {}
+        self.intend(
+            "approval-intended", standing, approver, reason, expires, fresh, policy=judged.judgement.policy, **more
+        )
+
+    def intend(
+        self,
+        kind: str,
+        standing: Standing,
+        approver: str,
+        reason: str,
+        expires: datetime | None,
+        artifacts: Sequence[str],
+        **more: str,
+    ) -> None:
+        """Record what is going to be approved, and do it."""
+        body = {
+            "approved_by": approver,
+            "reason": reason,
+            "expires": expires.isoformat() if expires else None,
+            "artifacts": list(artifacts),
+            **more,
+        }
+        self.apply(standing, self._means.ledger.append(kind, standing.id, actor=approver, body=body))
+
+    def apply(self, standing: Standing, intent: Entry) -> None:
+        """Commit what was intended, and record that."""
+        signed = self._sign(standing, intent)
+        verb = "Break glass for" if intent.kind == "break-glass-intended" else "Approve"
+        message = f"{verb} {len(signed)} projects for {standing.request.workspace} ({standing.id})"
+        revision = self._commit(signed, message, intent)
+        self._means.snapshots.refresh()
+        body = {
+            **intent.body,
+            "id": f"a{intent.seq}",
+            "revision": revision,
+            "artifacts": len(intent.body["artifacts"]),
+            "image": standing.request.image,
+        }
+        if intent.kind == "break-glass-intended":
+            body["names"] = [row.approval.artifacts[0].name for row in signed]
+        self._means.ledger.append(APPLIED[intent.kind], standing.id, actor=intent.actor, body=body)
+        self._means.keep_checkpoint()
+
+    def _commit(self, signed: Sequence[SignedApproval], message: str, intent: Entry) -> str:
+        if not signed:
+            return self._means.tree.revision()
+        revision = self._means.commit(lambda files: add_approvals(files, signed), message, intent)
+        firsts = [row.approval.artifacts[0] for row in signed]
+        self._means.tree.show([project_path(first.kind, first.project) for first in firsts])
+        return revision
+
+    def _sign(self, standing: Standing, intent: Entry) -> list[SignedApproval]:
+        then = Standing([row for row in standing.rows if row.seq < intent.seq])
+        closure, facts = then.closure(), then.facts()
+        if closure is None:
+            raise ConflictError(f"request {standing.id} is not resolved yet")
+        wanted = set(intent.body["artifacts"])
+        by_project: dict[str, list[Artifact]] = {}
+        for artifact in closure.artifacts:
+            if artifact.sha256 in wanted:
+                measured = facts.get(artifact.sha256)
+                complete = measured.complete(artifact) if measured else artifact
+                by_project.setdefault(artifact.project, []).append(complete)
+        return [
+            sign_approval(
+                Approval(
+                    id=f"a{intent.seq}",
+                    request=standing.id,
+                    closure=closure.digest(),
+                    policy=intent.body["policy"],
+                    requested_by=standing.request.requester,
+                    approved_by=intent.body["approved_by"],
+                    seconded_by=intent.body.get("seconded_by"),
+                    reason=intent.body["reason"],
+                    scope=(standing.request.workspace,),
+                    at=intent.at,
+                    expires=intent.body["expires"],
+                    break_glass=intent.kind == "break-glass-intended",
+                    artifacts=tuple(artifacts),
+                ),
+                self._means.signer,
+            )
+            for artifacts in by_project.values()
+        ]
+
+    def left(self) -> list[Entry]:
+        """Return the intents that a crash kept from being applied."""
+        applied = {row.body["id"] for row in self._means.ledger.entries(kinds=APPLIED.values())}
+        intents: Iterable[Entry] = self._means.ledger.entries(kinds=APPLIED)
+        return [intent for intent in intents if f"a{intent.seq}" not in applied]

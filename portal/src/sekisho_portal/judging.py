@@ -1,0 +1,122 @@
+"""The desk judges: by the snapshot in force, and by all that is known besides."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sekisho.errors import ConflictError
+from sekisho.model import Artifact, Judgement, Outcome, Verdict
+from sekisho.policy import Door, Policy, Snapshot, judge
+from sekisho.policy.inform import Approved, ended, inform, learn
+from sekisho.policy.knowledge import Knowledge, Project
+from sekisho_portal.feeds import Feeds
+from sekisho_portal.means import POLICY, Means
+from sekisho_portal.sightings import Sightings
+from sekisho_portal.standing import Standing
+
+
+class Judged(NamedTuple):
+    """A judgement, what was approved before it, and how the closure differs from what the workspace has."""
+
+    judgement: Judgement
+    approved: frozenset[str]
+    difference: Mapping[str, int]
+
+
+class Judging:
+    """Judges the closures of requests."""
+
+    def __init__(self, means: Means, feeds: Feeds, sightings: Sightings) -> None:
+        self._means = means
+        self._feeds = feeds
+        self._sightings = sightings
+        self._learned: tuple[Snapshot, Approved] | None = None
+
+    def learned(self, snapshot: Snapshot) -> Approved:
+        """Return what a snapshot says of the past, made once."""
+        if self._learned is None or self._learned[0] is not snapshot:
+            self._learned = snapshot, learn(snapshot)
+        return self._learned[1]
+
+    def knowledge(self, workspace: str, artifacts: Sequence[Artifact]) -> Knowledge:
+        """Return what is known in a workspace now, as far as it may matter for ``artifacts``."""
+        now, snapshot = self._means.clock(), _whole(self._means.snapshots.current())
+        more = Knowledge(
+            first_seen=self._sightings.first_seen(artifact.sha256 for artifact in artifacts),
+            scanned=self._scanned(Door(snapshot, workspace), artifacts, now),
+        )
+        return inform(snapshot, self.learned(snapshot), workspace, now, advisories=self._feeds.index, more=more)
+
+    def judge(self, standing: Standing) -> Judged:
+        """Judge the closure that was resolved last; raise ``ConflictError`` if there is none."""
+        closure = standing.closure()
+        if closure is None:
+            raise ConflictError(f"request {standing.id} is not resolved yet")
+        now, workspace = self._means.clock(), standing.request.workspace
+        snapshot = self._means.snapshots.current()
+        approved = Door(_whole(snapshot), workspace).hashes(now)
+        known = self.knowledge(workspace, closure.artifacts)
+        judgement = judge(
+            closure,
+            standing.facts(),
+            snapshot.policy,
+            approved=approved,
+            ended=ended(snapshot, workspace, now, but=POLICY),
+            known=known,
+            now=now,
+        )
+        return Judged(judgement, approved, _difference(closure.artifacts, approved, known))
+
+    def _scanned(
+        self, door: Door, artifacts: Iterable[Artifact], now: datetime
+    ) -> dict[Project, dict[str, frozenset[str]]]:
+        """Return by scanner what was noticed in the release of each project that was approved last."""
+        last = {}
+        for kind, project in {(artifact.kind, artifact.project) for artifact in artifacts}:
+            if rows := door.admitted(kind, project, now):
+                last[kind, project] = max(rows, key=lambda row: row.newest).artifact.sha256
+        facts = self._sightings.facts(last.values())
+        return {
+            project: {scan.scanner: frozenset(scan.findings) for scan in facts[sha256].scans}
+            for project, sha256 in last.items()
+            if sha256 in facts
+        }
+
+
+def _whole(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot without what was let in by breaking glass: it is no reason to let anything else in."""
+    rows = list(zip(snapshot.approvals, snapshot.admitted_since(), strict=True))
+    kept = [row for row in rows if not row[0].approval.break_glass]
+    if len(kept) == len(rows):
+        return snapshot
+    return snapshot.model_copy(
+        update={"approvals": tuple(row[0] for row in kept), "since": tuple(row[1] for row in kept)}
+    )
+
+
+def _difference(artifacts: Iterable[Artifact], approved: frozenset[str], known: Knowledge) -> dict[str, int]:
+    """Count the files that the workspace has, those of projects that it has in other releases only, and the rest."""
+    found = {"known": 0, "new": 0, "upgraded": 0}
+    for artifact in artifacts:
+        releases = known.approved.get((artifact.kind, artifact.project), frozenset())
+        if artifact.sha256 in approved:
+            found["known"] += 1
+        else:
+            found["upgraded" if releases - {artifact.release} else "new"] += 1
+    return found
+
+
+Concern = tuple[str, ...]
+
+
+def concerns(verdict: Verdict, policy: Policy) -> frozenset[Concern]:
+    """Return what a person would have to know of a verdict, so that two of different days can be compared.
+
+    A rule that leans on a feed counts with its evidence, which names the advisories; any other by its name alone.
+    """
+    leaning = {rule.id for rule in policy.rules if rule.feeds}
+    return frozenset(
+        (reason.rule, str(reason.outcome), reason.evidence if reason.rule in leaning else "")
+        for reason in verdict.reasons
+        if reason.outcome is not Outcome.ALLOW
+    )

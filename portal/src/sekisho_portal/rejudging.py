@@ -1,0 +1,266 @@
+"""What is approved is judged again whenever more is known or the policy changes.
+
+What the rules deny now goes into the snapshot, so that every door refuses it. What a person would have to know, and did
+not when it was approved, is *affected*: it is recorded, and shown with everybody who has it and what would mend it.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sekisho.ledger import Ledger
+from sekisho.lock import Lock, lock_digest
+from sekisho.model import Approval, Artifact, Outcome, Verdict
+from sekisho.policy import Knowledge, Policy, Snapshot
+from sekisho.policy.inform import inform, learn
+from sekisho.policy.judge import Bench, prepare
+from sekisho.policy.rejudge import Held, Uses, impact, rejudge
+from sekisho.policy.snapshot import Denial
+from sekisho.revocations import SignedRevocation
+from sekisho_portal.feeds import Feeds
+from sekisho_portal.judging import Concern, concerns
+from sekisho_portal.means import POLICY
+from sekisho_portal.sightings import Sightings
+
+SUBJECT = "rejudged"
+_Key = tuple[str, str]
+"""A workspace and a sha256."""
+
+
+class Grave(NamedTuple):
+    """A verdict that is no plain yes, on a file that is approved in a workspace."""
+
+    workspace: str
+    verdict: Verdict
+    artifact: Artifact
+    approvals: tuple[Approval, ...]
+
+    @property
+    def key(self) -> _Key:
+        """Return workspace and sha256."""
+        return self.workspace, self.verdict.sha256
+
+
+class Rejudging:
+    """Judges what is approved by what is known now. A verdict is remembered until something that led to it changes."""
+
+    def __init__(self, feeds: Feeds, sightings: Sightings, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+        self._feeds = feeds
+        self._sightings = sightings
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._context = ""
+        self._epoch = 0
+        self._revoked: list[SignedRevocation] = []
+        self._mark = 0
+        self._remembered: dict[_Key, Verdict | None] = {}
+        self._due: datetime | None = None
+        self._told: dict[_Key, frozenset[Concern]] | None = None
+        self._recorded = ""
+        self._accepted: dict[str, dict[str, Verdict]] = {}
+
+    def stamp(self) -> str:
+        """Return what changes when a snapshot has to be compiled anew although the tree is the same.
+
+        That is for other advisories, a revocation, the end of a statement, and every hour, as files grow older.
+        """
+        now = self._clock()
+        if self._due is not None and self._due <= now:
+            self._epoch, self._due = self._epoch + 1, None
+        return f"{self._feeds.stamp} {len(self.revocations())} {self._epoch} {now:%Y-%m-%dT%H}"
+
+    def revocations(self) -> tuple[SignedRevocation, ...]:
+        """Return what the ledger knows to be revoked, whatever became of it in the tree."""
+        for row in self._ledger.entries(after=self._mark, kinds=("revocation-intended",)):
+            self._revoked.append(SignedRevocation.parse(row.body["signed"], where=f"ledger row {row.seq}"))
+            self._mark = row.seq
+        return tuple(self._revoked)
+
+    def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
+        """Return the files among the approved ones that the rules deny now, and where."""
+        hard = {rule.id for rule in snapshot.policy.rules if rule.hard}
+        found: dict[tuple[str, str], tuple[Verdict, list[str]]] = {}
+        for grave in self.grave(snapshot):
+            if grave.verdict.outcome is Outcome.DENY:
+                reason = next(row for row in grave.verdict.reasons if row.outcome is Outcome.DENY)
+                key = grave.verdict.sha256, reason.canonical().decode()
+                found.setdefault(key, (grave.verdict, []))[1].append(grave.workspace)
+        return tuple(
+            Denial(
+                sha256=verdict.sha256,
+                reason=next(row for row in verdict.reasons if row.outcome is Outcome.DENY),
+                scope=tuple(sorted(scope)),
+                hard=any(row.rule in hard and row.outcome is Outcome.DENY for row in verdict.reasons),
+            )
+            for verdict, scope in (found[key] for key in sorted(found))
+        )
+
+    def grave(self, snapshot: Snapshot) -> list[Grave]:
+        """Judge everything that is approved, and return what is no plain yes."""
+        with self._lock:
+            now = self._clock()
+            self._begin(snapshot, now)
+            found = []
+            for workspace, files in _approved(snapshot, now).items():
+                missing = [row for sha256, row in files.items() if (workspace, sha256) not in self._remembered]
+                self._judge(snapshot, workspace, [row[0] for row in missing], now)
+                for sha256, (artifact, approvals) in files.items():
+                    verdict = self._remembered[workspace, sha256]
+                    if verdict is not None:
+                        found.append(Grave(workspace, verdict, artifact, tuple(approvals)))
+            return found
+
+    def _begin(self, snapshot: Snapshot, now: datetime) -> None:
+        """Forget what was said under another policy, other advisories, or other statements."""
+        holding = [one.statement.digest() for one in snapshot.vex if _ends_after(one.statement.expires, now)]
+        hour = f"{now:%Y-%m-%dT%H}"
+        context = " ".join((snapshot.policy.digest(), self._feeds.stamp, hour, *sorted(holding)))
+        if context != self._context:
+            self._context, self._remembered = context, {}
+        ends = (one.statement.expires for one in snapshot.vex)
+        self._due = min((end for end in ends if end and end > now), default=None)
+
+    def _judge(self, snapshot: Snapshot, workspace: str, artifacts: list[Artifact], now: datetime) -> None:
+        if not artifacts:
+            return
+        hashes = [artifact.sha256 for artifact in artifacts]
+        facts = self._sightings.facts(hashes)
+        more = Knowledge(first_seen=self._sightings.first_seen(hashes))
+        known = inform(snapshot, learn(snapshot), workspace, now, advisories=self._feeds.index, more=more)
+        inspected, bare = self._benches(snapshot.policy, known, now)
+        seen = [artifact for artifact in artifacts if artifact.sha256 in facts]
+        verdicts = rejudge(inspected, seen, facts)
+        for artifact in artifacts:
+            verdict = verdicts.get(artifact.sha256)
+            if verdict is None:  # approved elsewhere: what only an inspection tells is not known here
+                reasons = bare.reasons(artifact, None)
+                outcome = max((row.outcome for row in reasons), key=lambda one: one.gravity)
+                verdict = Verdict(purl=artifact.purl, sha256=artifact.sha256, outcome=outcome, reasons=reasons)
+            self._remembered[workspace, artifact.sha256] = None if verdict.outcome is Outcome.ALLOW else verdict
+
+    def _benches(self, policy: Policy, known: Knowledge, now: datetime) -> tuple[Bench, Bench]:
+        """Return the rules for files with facts and without, but for those whose feed was never imported.
+
+        That a feed is old says nothing against a single file.
+        """
+        there = set(known.advisories.feeds)
+        kept = policy.model_copy(update={"rules": tuple(rule for rule in policy.rules if set(rule.feeds) <= there)})
+        return (
+            prepare(kept, known, now)._replace(always=()),
+            prepare(kept, known, now, inspected=False)._replace(always=()),
+        )
+
+    # What a person did not know when it was approved.
+
+    def affected(self, snapshot: Snapshot) -> list[Grave]:
+        """Return what is denied, or has something against it that was not there when it was approved."""
+        policy = snapshot.policy
+        return [
+            grave
+            for grave in self.grave(snapshot)
+            if grave.verdict.outcome is Outcome.DENY or concerns(grave.verdict, policy) - self._known(grave, policy)
+        ]
+
+    def _known(self, grave: Grave, policy: Policy) -> frozenset[Concern]:
+        """Return what was said of a file when it was approved; the newest approval counts."""
+        newest = max(grave.approvals, key=lambda approval: approval.at)
+        if newest.request not in self._accepted:
+            rows = self._ledger.entries(subject=newest.request, kinds=("judged",))
+            self._accepted[newest.request] = {
+                verdict["sha256"]: Verdict.parse(verdict, where=f"ledger row {row.seq}")
+                for row in rows
+                if row.at <= newest.at
+                for verdict in row.body["judgement"]["verdicts"]
+                if verdict["outcome"] != Outcome.ALLOW or len(verdict["reasons"]) > 1
+            }
+        shown = self._accepted[newest.request].get(grave.verdict.sha256)
+        return concerns(shown, policy) if shown else frozenset()
+
+    def record(self, snapshot: Snapshot) -> bool:
+        """Write to the ledger what became affected, and what is so no more; tell whether anything did."""
+        found = self.affected(snapshot)
+        policy = snapshot.policy
+        now = {grave.key: concerns(grave.verdict, policy) for grave in found}
+        before = self._before()
+        fresh = [grave for grave in found if now[grave.key] - before.get(grave.key, frozenset())]
+        cleared = [key for key in before if key not in now]
+        if not fresh and not cleared:
+            return False
+        body = {
+            "revision": snapshot.revision,
+            "policy": policy.digest(),
+            "advisories": self._feeds.stamp,
+            "affected": list(self.told(snapshot, fresh)),
+            "concerns": [[*grave.key, sorted(map(list, now[grave.key]))] for grave in fresh],
+            "cleared": sorted(map(list, cleared)),
+        }
+        self._ledger.append("rejudged", SUBJECT, actor=POLICY, body=body)
+        self._told = now
+        return True
+
+    def _before(self) -> Mapping[_Key, frozenset[Concern]]:
+        """Return what was affected by the ledger's last word on it."""
+        if self._told is None:
+            told: dict[_Key, frozenset[Concern]] = {}
+            for row in self._ledger.entries(subject=SUBJECT, kinds=("rejudged",)):
+                for workspace, sha256, said in row.body["concerns"]:
+                    told[workspace, sha256] = frozenset(map(tuple, said))
+                for workspace, sha256 in row.body["cleared"]:
+                    told.pop((workspace, sha256), None)
+            self._told = told
+        return self._told
+
+    def told(self, snapshot: Snapshot, found: Iterable[Grave]) -> Iterator[dict[str, Any]]:
+        """Say of each affected file who has it, which locks and images hold it, and what would mend it."""
+        rows = list(found)
+        if not rows:
+            return
+        uses, now = self._uses(rows), self._clock()
+        benches: dict[str, Bench] = {}
+        for grave in rows:
+            if grave.workspace not in benches:
+                known = inform(snapshot, learn(snapshot), grave.workspace, now, advisories=self._feeds.index)
+                benches[grave.workspace] = self._benches(snapshot.policy, known, now)[0]
+            bench = benches[grave.workspace]
+            against = bench.known.against(grave.artifact) or ()
+            yield {
+                **impact(grave.verdict, uses, bench).plain(),
+                "workspace": grave.workspace,
+                "name": grave.artifact.name,
+                "advisories": [hit.advisory.id for hit in against],
+            }
+
+    def _uses(self, rows: Iterable[Grave]) -> Uses:
+        """Return who has these files: their approvals, and every lock and image that the ledger knows."""
+        uses, wanted = Uses(), set[str]()
+        for approval in {(one.id, one.artifacts[0].sha256): one for row in rows for one in row.approvals}.values():
+            uses.approve(approval)
+            wanted.update(artifact.sha256 for artifact in approval.artifacts)
+        images = {row.subject: row.body["image"] for row in self._ledger.entries(kinds=("delivered",))}
+        for row in self._ledger.entries(kinds=("locked",)):
+            lock = Lock.parse(row.body["lock"], where=f"ledger row {row.seq}")
+            hashes = [artifact.sha256 for artifact in lock.artifacts if artifact.sha256 in wanted]
+            if hashes:
+                image = images.get(row.subject)
+                name = f"{image['registry']}/{image['repository']}@sha256:{image['manifest']}" if image else None
+                uses.hold(Held(lock_digest(lock), lock.workspace, (name,) if name else ()), hashes)
+        return uses
+
+
+def _ends_after(expires: datetime | None, now: datetime) -> bool:
+    return expires is None or now < expires
+
+
+def _approved(snapshot: Snapshot, now: datetime) -> dict[str, dict[str, tuple[Artifact, list[Approval]]]]:
+    """Return by workspace and sha256 what has an approval in force."""
+    found: dict[str, dict[str, tuple[Artifact, list[Approval]]]] = {}
+    for signed in snapshot.approvals:
+        approval = signed.approval
+        if _ends_after(approval.expires, now):
+            for workspace in approval.scope:
+                files = found.setdefault(workspace, {})
+                for artifact in approval.artifacts:
+                    files.setdefault(artifact.sha256, (artifact, []))[1].append(approval)
+    return found

@@ -1,0 +1,98 @@
+"""When a file was seen first, and what the inspection found in it: derived from the ledger, found by sha256."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, func, insert, select, update
+
+from sekisho.database import create_table, write_alone
+from sekisho.ledger import Entry, Ledger
+from sekisho.model import Facts, canonical_json
+
+_KINDS = ("resolved", "inspected")
+_AT_ONCE = 20
+_CHUNK = 500
+_TABLE = Table(
+    "sightings",
+    MetaData(),
+    Column("sha256", String(64), primary_key=True),
+    Column("first", String(40), nullable=False),
+    Column("facts", Text),
+    Column("seq", Integer, nullable=False, index=True),
+)
+
+
+class Sightings:
+    """The table. ``follow`` reads what the ledger gained since it was called last."""
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        create_table(engine, _TABLE)
+        with engine.begin() as connection:
+            self._mark = int(connection.execute(select(func.max(_TABLE.c.seq))).scalar() or 0)
+            if self._mark > ledger.size():  # another ledger's
+                connection.execute(delete(_TABLE))
+                self._mark = 0
+
+    def follow(self) -> None:
+        """Take up the ledger's new rows, a few at a time."""
+        with self._lock:
+            while rows := self._ledger.entries(after=self._mark, kinds=_KINDS, limit=_AT_ONCE):
+                self._write(rows)
+                self._mark = rows[-1].seq
+
+    def _write(self, rows: list[Entry]) -> None:
+        with self._engine.connect() as connection:
+            write_alone(connection, _TABLE)
+            for row in rows:
+                found = dict(_seen(row))
+                known = set[str]()
+                for some in _chunks(found):
+                    known.update(connection.execute(select(_TABLE.c.sha256).where(_TABLE.c.sha256.in_(some))).scalars())
+                at = row.at.isoformat()
+                fresh = [
+                    {"sha256": sha256, "first": at, "facts": facts, "seq": row.seq}
+                    for sha256, facts in found.items()
+                    if sha256 not in known
+                ]
+                if fresh:
+                    connection.execute(insert(_TABLE), fresh)
+                for sha256 in known:
+                    if (facts := found[sha256]) is not None:
+                        values = {"facts": facts, "seq": row.seq}
+                        connection.execute(update(_TABLE).where(_TABLE.c.sha256 == sha256).values(values))
+            connection.commit()
+
+    def first_seen(self, hashes: Iterable[str]) -> dict[str, datetime]:
+        """Return since when files are known here, on our own clock."""
+        return {row.sha256: datetime.fromisoformat(row.first) for row in self._rows(hashes)}
+
+    def facts(self, hashes: Iterable[str]) -> dict[str, Facts]:
+        """Return the facts of those files that were inspected."""
+        return {row.sha256: Facts.parse_json(row.facts, where="sightings") for row in self._rows(hashes) if row.facts}
+
+    def _rows(self, hashes: Iterable[str]) -> Iterator[Any]:
+        self.follow()
+        with self._engine.connect() as connection:
+            for some in _chunks(dict.fromkeys(hashes)):
+                yield from connection.execute(select(_TABLE).where(_TABLE.c.sha256.in_(some)))
+
+
+def _seen(row: Entry) -> Iterator[tuple[str, str | None]]:
+    if row.kind == "resolved":
+        for artifact in row.body["closure"]["artifacts"]:
+            yield artifact["sha256"], None
+    else:
+        for facts in row.body["facts"]:
+            yield facts["sha256"], canonical_json(facts).decode()
+
+
+def _chunks(hashes: Mapping[str, Any]) -> Iterator[list[str]]:
+    left = iter(hashes)
+    while some := list(islice(left, _CHUNK)):
+        yield some
