@@ -37,6 +37,7 @@ class Revocation(Record):
     approved_by: str
     at: datetime
     commit: Commit | None = None
+    said: str = ""
 
 
 def names(entry: Requirement, release: str | None) -> bool:
@@ -92,9 +93,22 @@ def find_revocation(
                 given = str(row.body.get("revision", ""))
                 commit = desk.history.removal(project_path(kind, project), name, given=given, now=snapshot.revision)
                 return Revocation(
-                    id=name, request=intent.request, approved_by=row.actor, at=row.at, commit=commit
-                )  # fmt: skip
+                    id=name,
+                    request=intent.request,
+                    approved_by=row.actor,
+                    at=row.at,
+                    commit=commit,
+                    said=_who_revoked(desk, intent.request, name),
+                )
     return None
+
+
+def _who_revoked(desk: Desk, request: str, name: str) -> str:
+    """Say who took an approval back and why, if that was done here and not in the tree alone."""
+    for row in reversed(desk.ledger.entries(subject=request, kinds=("revoked",))):
+        if row.body["approval"] == name:
+            return f"{row.actor} revoked it on {row.at:%Y-%m-%d}: {row.body['reason']}"
+    return ""
 
 
 def find_requests(desk: Desk, kind: Kind, project: str, release: str | None) -> tuple[int, list[Standing]]:
@@ -142,10 +156,13 @@ def _newer(version: Version) -> tuple[int, ...]:
 
 
 def find_objection(snapshot: Snapshot, workspace: str, release: str | None, now: datetime) -> Reason | None:
-    """Return why files of an approval in force are not served, if that is because of the source they came from."""
+    """Return why files of an approval in force are not served: rules deny them, or another source owns the name."""
     ownership = Ownership(snapshot.sources)
+    denied = {one.sha256: one.reason for one in snapshot.denied if workspace in one.scope}
     files = (file for approval in in_force(snapshot, workspace, release, now) for file in approval.artifacts)
-    reasons = (ownership.objection(file) for file in files if release in (None, file.release))
+    reasons = (
+        denied.get(file.sha256) or ownership.objection(file) for file in files if release in (None, file.release)
+    )
     return next(filter(None, reasons), None)
 
 

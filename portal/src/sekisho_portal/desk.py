@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, ConflictError
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Closure, Outcome, Request
 from sekisho.tokens import Identity
@@ -132,6 +132,13 @@ class Desk:
         with self.means.deciding:
             self._deciding.retry(who, request_id)
         return self.standing(request_id)
+
+    def approval(self, request_id: str) -> str:
+        """Return the id of the approval of a request."""
+        row = self.standing(request_id).last.get("approved")
+        if row is None:
+            raise ConflictError(f"request {request_id} was not approved")
+        return str(row.body["id"])
 
     def revoke(self, who: Identity, what: str, *, reason: str, workspace: str | None = None) -> list[dict[str, Any]]:
         """Take back approvals, see ``Revoking.revoke``."""

@@ -1,5 +1,6 @@
 """The pages, plain: list, show, ask, approve, deny. Everything they do is in the JSON API too."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -8,9 +9,10 @@ import jinja2
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from sekisho.errors import RefusedError
+from sekisho.errors import BadInputError, RefusedError, SekishoError
 from sekisho.tokens import Identity, Tokens
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
+from sekisho_portal.chain import broken
 from sekisho_portal.demand import is_approved_since
 
 _POLICY = (
@@ -32,13 +34,23 @@ At = Annotated[House, Depends(house)]
 
 def page(request: Request, template: str, who: Identity | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
     """Render a page, with headers that let no foreign script, frame or form near it."""
-    html = _ENGINE.get_template(template).render(who=who, form_key=form_key(request), **values)
+    shown = {"broken": _broken(request) if who else [], **values}
+    html = _ENGINE.get_template(template).render(who=who, form_key=form_key(request), **shown)
     headers = {
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
     return HTMLResponse(html, status_code=status, headers=headers)
+
+
+def _broken(request: Request) -> list[dict[str, Any]]:
+    """Return what broken glass lets in now; every page says so."""
+    at = house(request)
+    try:
+        return broken(at.snapshots.current(), at.desk.clock())
+    except SekishoError:
+        return []
 
 
 def _back(path: str) -> RedirectResponse:
@@ -105,6 +117,31 @@ def demand(at: At, request: Request, offset: Annotated[int, Query(ge=0, le=2**31
     return page(request, "demand.html", who, rows=shown, total=total, offset=offset, step=_ROWS)
 
 
+@pages.get("/advisories")
+def advisories(at: At, request: Request) -> Response:
+    """Show how old the feeds are, and what is approved and affected."""
+    who = visitor(request, at.tokens)
+    if who is None:
+        return _back("/login")
+    known = at.desk.feeds.plain(at.snapshots.current().policy)
+    return page(request, "advisories.html", who, known=known, rows=at.desk.affected())
+
+
+@pages.post("/advisories/revoke")
+def revoke(
+    at: At,
+    request: Request,
+    key: Annotated[str, Form()],
+    what: Annotated[str, Form()],
+    workspace: Annotated[str, Form()],
+    reason: Annotated[str, Form()],
+) -> Response:
+    """Take back what is affected."""
+    who = _known(request, at.tokens, key)
+    at.desk.revoke(who, what, reason=reason, workspace=workspace)
+    return _back("/advisories")
+
+
 @pages.get("/requests/new")
 def new(at: At, request: Request, project: str = "") -> Response:
     """Show the form for a request."""
@@ -136,7 +173,7 @@ def show(at: At, request: Request, request_id: str) -> Response:
         return _back("/login")
     standing = at.desk.standing(request_id)
     row, first = standing.plain(at.desk.link(request_id)), at.snapshots.first_source(standing.request.kind)
-    return page(request, "request.html", who, row=row, closure=standing.closure(), first_source=first)
+    return page(request, "request.html", who, row=row, first_source=first)
 
 
 @pages.post("/requests/{request_id}/{action}")
@@ -148,13 +185,30 @@ def decide(
     key: Annotated[str, Form()],
     reason: Annotated[str, Form()],
     closure: Annotated[str | None, Form()] = None,
+    expires: Annotated[str, Form()] = "",
 ) -> Response:
     """Take a decision."""
     who = _known(request, at.tokens, key)
     if action == "approve":
-        at.desk.approve(who, request_id, reason=reason, expires=None, closure=closure)
+        at.desk.approve(who, request_id, reason=reason, expires=_end(expires), closure=closure)
     elif action == "deny":
         at.desk.deny(who, request_id, reason=reason)
+    elif action == "ask-back":
+        at.desk.ask_back(who, request_id, question=reason)
+    elif action == "answer":
+        at.desk.answer(who, request_id, text=reason)
+    elif action == "revoke":
+        at.desk.revoke(who, at.desk.approval(request_id), reason=reason)
     else:
         raise RefusedError(f"a request cannot be {action[:20]!r}")
     return _back(f"/requests/{request_id}")
+
+
+def _end(text: str) -> datetime | None:
+    """Read the day on which an approval ends, at its beginning in UTC."""
+    if not text.strip():
+        return None
+    try:
+        return datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise BadInputError(f"{text[:40]!r} is not a day", where="until", todo="write it as 2027-05-01") from error

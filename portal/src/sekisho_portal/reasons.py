@@ -92,6 +92,7 @@ def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[A
     if revoked:
         commit = revoked.commit
         said = f"{revoked.approved_by} approved {asked.name} on {revoked.at:%Y-%m-%d}, and it was revoked since"
+        said += f"; {revoked.said}" if revoked.said else ""
         return Cause("revoked", said, commit.at if commit else None, commit.model_dump(mode="json") if commit else None)
     scopes = {scope for signed in snapshot.approvals for scope in signed.approval.scope
               if any(asked.release in (None, a.release) for a in signed.approval.artifacts)}  # fmt: skip
@@ -101,7 +102,7 @@ def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[A
 
 def _approval(desk: Desk, approval: dict[str, Any]) -> dict[str, Any]:
     """Return an approval with where its request stands."""
-    kept = ("id", "request", "requested_by", "approved_by", "reason", "scope", "at", "expires")
+    kept = ("id", "request", "requested_by", "approved_by", "reason", "scope", "at", "expires", "break_glass")
     asked = chain.standing(desk, approval["request"])
     about = {"asked_at": asked.rows[0].at.isoformat(), "state": asked.state} if asked else {}
     releases = list(dict.fromkeys(artifact["release"] for artifact in approval["artifacts"]))

@@ -28,6 +28,9 @@ def served_lines(answer: Answer) -> list[str]:
 
 def _approval_lines(approval: dict[str, Any]) -> list[str]:
     until = f" until {approval['expires'][:10]}" if approval.get("expires") else ""
+    if approval.get("break_glass"):
+        names, end = ", ".join(approval["releases"]), approval["expires"][:16]
+        return [f"  BREAK GLASS: {approval['approved_by']} let in {names} until {end}Z: {approval['reason']}"]
     asked = f" on {approval['asked_at'][:10]}" if "asked_at" in approval else ""
     return [
         (

@@ -117,7 +117,7 @@ class Web:
 
     def call(self, method: str, path: str, who: str | None = None, **more: Any) -> Response:
         headers = {"Authorization": f"Bearer {self.secrets[who]}"} if who else {}
-        return self.client.request(method, path, headers=headers, **more)
+        return self.client.request(method, path, headers={**headers, **more.pop("headers", {})}, **more)
 
     def visit(self, who: str | None) -> "Visitor":
         return Visitor(self, who)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.advisories import osv, packed
 from tests.records import TARGET
-from tests.unit.portal.house import BOTH, NUMPY
+from tests.unit.portal.house import ANNA, BOTH, NUMPY, SIX
 
 ASK = {"requirements": ["numpy"], "target": TARGET.plain()}
 REASON = {"reason": "because"}
@@ -13,6 +14,15 @@ BATCH = {
     "rows": [{"rule": "x", "count": 1, "first": "2026-11-01T00:00:00Z", "last": "2026-11-01T00:00:00Z"}],
 }
 EVERYBODY = {"rita", "anna", "ada", "service"}
+
+ZIP = packed(osv("GHSA-aaaa-bbbb-cccc", "unused")).getvalue()
+GLASS = {"project": "numpy", "reason": "the line stands still"}
+VEX = {
+    "advisory": "CVE-2026-1",
+    "project": "numpy",
+    "releases": ["2.1.0"],
+    "justification": "vulnerable_code_not_present",
+}
 
 # method and path: (JSON body, those who may)
 MATRIX = {
@@ -30,12 +40,23 @@ MATRIX = {
     ("GET", "/api/why/{project}"): (None, EVERYBODY),
     ("POST", "/api/demand"): (BATCH, {"service"}),
     ("GET", "/api/demand"): (None, EVERYBODY),
+    ("POST", "/api/requests/{request_id}/ask-back"): ({"text": "what for?"}, {"anna"}),
+    ("POST", "/api/requests/{request_id}/answer"): ({"text": "for fun"}, {"rita"}),
+    ("POST", "/api/requests/{request_id}/break-glass"): (GLASS, {"anna"}),
+    ("POST", "/api/revocations"): ({"what": "six", "reason": "because"}, {"anna"}),
+    ("POST", "/api/vex"): (VEX, {"anna"}),
+    ("POST", "/api/advisories/{feed}"): (ZIP, {"ada"}),
+    ("GET", "/api/affected"): (None, EVERYBODY),
 }
 ALLOWED = [(method, path, who) for (method, path), (_, may) in MATRIX.items() for who in sorted(may)]
 
 
 def _request(house, path):
     """Return a request that ``bo`` made, in the state that the route asks for."""
+    if path.endswith("/answer"):
+        request = house.waiting(NUMPY)
+        house.desk.ask_back(ANNA, request, question="what for?")
+        return request
     if not path.endswith("/retry"):
         return house.waiting(NUMPY, who=BOTH)
     request = house.ask(BOTH)
@@ -52,8 +73,16 @@ def test_the_matrix_has_every_route_of_the_api(web):
 def _call(web, method, path, who):
     body, _ = MATRIX[method, path]
     request = _request(web.house, path) if "{request_id}" in path else ""
-    target = path.format(request_id=request, project="numpy")
-    return web.call(method, target, who, json=body), request
+    if path == "/api/revocations" and not web.house.admitted():
+        web.house.approve(web.house.waiting(SIX))
+    target = path.format(request_id=request, project="numpy", feed="osv")
+    return web.call(method, target, who, **_sent(body)), request
+
+
+def _sent(body):
+    if isinstance(body, bytes):
+        return {"content": body, "headers": {"Content-Type": "application/octet-stream"}}
+    return {"json": body}
 
 
 @pytest.mark.parametrize(("method", "path", "who"), ALLOWED)
@@ -68,17 +97,20 @@ def test_a_role_may_do_nothing_else(web, method, path):
         answer, request = _call(web, method, path, who)
         assert (answer.status_code, answer.json()["code"]) == (403, "refused"), who
         if request:
-            assert web.house.kinds(request)[-1] in {"judged", "attempt-refused", "failed"}, who
+            assert web.house.kinds(request)[-1] in {"judged", "attempt-refused", "failed", "asked"}, who
 
 
 @pytest.mark.parametrize(("method", "path"), MATRIX)
 def test_nobody_may_do_anything(web, method, path):
     body, _ = MATRIX[method, path]
-    target = path.format(request_id=_request(web.house, path) if "{request_id}" in path else "", project="numpy")
+    target = path.format(
+        request_id=_request(web.house, path) if "{request_id}" in path else "", project="numpy", feed="osv"
+    )
     before = web.house.ledger.size()
     for header in (None, "Bearer skp_wrong", "Bearer ", "Basic cml0YTpy", "skp_wrong"):
         headers = {"Authorization": header} if header else {}
-        answer = web.client.request(method, target, json=body, headers=headers)
+        sent = _sent(body)
+        answer = web.client.request(method, target, **{**sent, "headers": {**sent.get("headers", {}), **headers}})
         assert answer.status_code == 401, header
         assert answer.headers["www-authenticate"] == 'Bearer realm="sekisho"'
         assert answer.headers["content-type"] == "application/problem+json"
