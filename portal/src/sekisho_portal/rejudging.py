@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from sekisho.ledger import Ledger
 from sekisho.lock import Lock, lock_digest
 from sekisho.model import Approval, Artifact, Outcome, Verdict
+from sekisho.model.verdict import gravest
 from sekisho.policy import Knowledge, Policy, Snapshot
 from sekisho.policy.inform import inform, learn
 from sekisho.policy.judge import Bench, prepare
-from sekisho.policy.rejudge import Held, Uses, impact, rejudge
+from sekisho.policy.rejudge import Held, Uses, impact
 from sekisho.policy.snapshot import Denial
 from sekisho.revocations import SignedRevocation
 from sekisho_portal.feeds import Feeds
@@ -24,8 +25,8 @@ from sekisho_portal.means import POLICY
 from sekisho_portal.sightings import Sightings
 
 SUBJECT = "rejudged"
-_Key = tuple[str, str]
-"""A workspace and a sha256."""
+_Key = tuple[str, str, str]
+"""A workspace, a sha256 and a project: the same bytes may be approved under two names."""
 
 
 class Grave(NamedTuple):
@@ -38,8 +39,8 @@ class Grave(NamedTuple):
 
     @property
     def key(self) -> _Key:
-        """Return workspace and sha256."""
-        return self.workspace, self.verdict.sha256
+        """Return what tells it from every other."""
+        return self.workspace, self.verdict.sha256, self.artifact.project
 
 
 class Rejudging:
@@ -104,10 +105,10 @@ class Rejudging:
             self._begin(snapshot, now)
             found = []
             for workspace, files in _approved(snapshot, now).items():
-                missing = [row for sha256, row in files.items() if (workspace, sha256) not in self._remembered]
+                missing = [row for key, row in files.items() if (workspace, *key) not in self._remembered]
                 self._judge(snapshot, workspace, [row[0] for row in missing], now)
-                for sha256, (artifact, approvals) in files.items():
-                    verdict = self._remembered[workspace, sha256]
+                for key, (artifact, approvals) in files.items():
+                    verdict = self._remembered[workspace, *key]
                     if verdict is not None:
                         found.append(Grave(workspace, verdict, artifact, tuple(approvals)))
             return found
@@ -130,15 +131,13 @@ class Rejudging:
         more = Knowledge(first_seen=self._sightings.first_seen(hashes))
         known = inform(snapshot, learn(snapshot), workspace, now, advisories=self._feeds.index, more=more)
         inspected, bare = self._benches(snapshot.policy, known, now)
-        seen = [artifact for artifact in artifacts if artifact.sha256 in facts]
-        verdicts = rejudge(inspected, seen, facts)
         for artifact in artifacts:
-            verdict = verdicts.get(artifact.sha256)
-            if verdict is None:  # approved elsewhere: what only an inspection tells is not known here
-                reasons = bare.reasons(artifact, None)
-                outcome = max((row.outcome for row in reasons), key=lambda one: one.gravity)
-                verdict = Verdict(purl=artifact.purl, sha256=artifact.sha256, outcome=outcome, reasons=reasons)
-            self._remembered[workspace, artifact.sha256] = None if verdict.outcome is Outcome.ALLOW else verdict
+            found = facts.get(artifact.sha256)  # approved elsewhere: what only an inspection tells is not known here
+            reasons = inspected.reasons(artifact, found) if found else bare.reasons(artifact, None)
+            outcome = gravest([row.outcome for row in reasons])
+            verdict = Verdict(purl=artifact.purl, sha256=artifact.sha256, outcome=outcome, reasons=reasons)
+            key = workspace, artifact.sha256, artifact.project
+            self._remembered[key] = None if outcome is Outcome.ALLOW else verdict
 
     def _benches(self, policy: Policy, known: Knowledge, now: datetime) -> tuple[Bench, Bench]:
         """Return the rules for files with facts and without, but for those whose feed was never imported.
@@ -205,10 +204,10 @@ class Rejudging:
         if self._told is None:
             told: dict[_Key, frozenset[Concern]] = {}
             for row in self._ledger.entries(subject=SUBJECT, kinds=("rejudged",)):
-                for workspace, sha256, said in row.body["concerns"]:
-                    told[workspace, sha256] = frozenset(map(tuple, said))
-                for workspace, sha256 in row.body["cleared"]:
-                    told.pop((workspace, sha256), None)
+                for workspace, sha256, project, said in row.body["concerns"]:
+                    told[workspace, sha256, project] = frozenset(map(tuple, said))
+                for workspace, sha256, project in row.body["cleared"]:
+                    told.pop((workspace, sha256, project), None)
             self._told = told
         return self._told
 
@@ -253,14 +252,17 @@ def _ends_after(expires: datetime | None, now: datetime) -> bool:
     return expires is None or now < expires
 
 
-def _approved(snapshot: Snapshot, now: datetime) -> dict[str, dict[str, tuple[Artifact, list[Approval]]]]:
-    """Return by workspace and sha256 what has an approval in force."""
-    found: dict[str, dict[str, tuple[Artifact, list[Approval]]]] = {}
+_Files = dict[tuple[str, str], tuple[Artifact, list[Approval]]]
+
+
+def _approved(snapshot: Snapshot, now: datetime) -> dict[str, _Files]:
+    """Return by workspace, sha256 and project what has an approval in force."""
+    found: dict[str, _Files] = {}
     for signed in snapshot.approvals:
         approval = signed.approval
         if _ends_after(approval.expires, now):
             for workspace in approval.scope:
                 files = found.setdefault(workspace, {})
                 for artifact in approval.artifacts:
-                    files.setdefault(artifact.sha256, (artifact, []))[1].append(approval)
+                    files.setdefault((artifact.sha256, artifact.project), (artifact, []))[1].append(approval)
     return found

@@ -107,7 +107,7 @@ def test_a_change_of_the_policy_judges_again(house):
     house.repository.commit({"policy.yaml": RULES})
     house.desk.look_again()
     assert house.admitted() == {NUMPY.sha256}
-    assert rows(house)[-1].body["cleared"] == [["everyone", NUMPY.sha256]]
+    assert rows(house)[-1].body["cleared"] == [["everyone", NUMPY.sha256, "numpy"]]
 
 
 def test_a_statement_is_the_way_out_signed_and_committed(house):
@@ -198,3 +198,12 @@ def test_an_approval_from_elsewhere_is_judged_by_its_index_entry(house):
     take(house, osv(CVE, "torch", vector=CRITICAL))
     assert house.admitted() == frozenset()
     assert [told["name"] for told in house.desk.affected()] == ["torch 2.0.0"]
+
+
+@pytest.mark.parametrize("bad", ["numpy", "six"])
+def test_bytes_that_are_approved_under_two_names_are_judged_under_both(house, bad):
+    twin = artifact("six", "1.17.0", sha256=NUMPY.sha256)
+    approved(house, NUMPY)
+    approved(house, twin)
+    take(house, osv("MAL-2026-1", bad))
+    assert house.admitted() == frozenset()

@@ -10,8 +10,9 @@ import httpx2
 from sekisho.advisories import FEEDS
 from sekisho.cli.ask import connect
 from sekisho.cli.decide import moment
-from sekisho.cli.frame import emit, json_option, printable
+from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError, NotFoundError, TooLargeError, UpstreamError
+from sekisho.logs import printable
 from sekisho.model import EVERYONE
 from sekisho.settings import load_settings
 from sekisho.tls import verify_for

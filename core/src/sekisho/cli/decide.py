@@ -5,8 +5,9 @@ from datetime import datetime
 import click
 
 from sekisho.cli.ask import connect, describe
-from sekisho.cli.frame import emit, json_option, printable
+from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError
+from sekisho.logs import printable
 from sekisho.settings import load_settings
 
 

@@ -11,9 +11,10 @@ import click
 
 from sekisho.advisories import FEEDS, AdvisoryIndex
 from sekisho.allowlist import KINDS, load_yaml, parse_tree
-from sekisho.cli.frame import emit, json_option, printable
+from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.keys import load_trust
+from sekisho.logs import printable
 from sekisho.model import EVERYONE, Approval, Artifact, Facts
 from sekisho.policy.cases import Answer, PolicyCases, parse_cases, run_case
 from sekisho.policy.difference import Benches, Change, compare, summarise
