@@ -16,7 +16,7 @@ from sekisho_portal.standing import Standing
 
 
 class Judged(NamedTuple):
-    """A judgement, what was approved before it, and how the closure differs from what the workspace has."""
+    """A judgement, what of the closure was approved before it, and how the closure differs from what the workspace has."""
 
     judgement: Judgement
     approved: frozenset[str]
@@ -54,7 +54,8 @@ class Judging:
             raise ConflictError(f"request {standing.id} is not resolved yet")
         now, workspace = self._means.clock(), standing.request.workspace
         snapshot = self._means.snapshots.current()
-        approved = Door(_whole(snapshot), workspace).hashes(now)
+        door = Door(_whole(snapshot), workspace)
+        approved = frozenset(row.sha256 for row in closure.artifacts if door.has(row, now))
         known = self.knowledge(workspace, closure.artifacts)
         judgement = judge(
             closure,
