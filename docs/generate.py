@@ -54,7 +54,8 @@ _POLICY = """\
 # Policy
 
 `allowlists/policy.yaml` holds `version: 1`, `rules`, and optionally `ask` (where people ask for what was refused;
-default is the portal), `feeds` and `workspaces`. Every rule has an `id` of its own, a `check`, and `then`: what it
+default is the portal), `approvers` (how many different people approve: 1 or 2), `feeds` and `workspaces`.
+Every rule has an `id` of its own, a `check`, and `then`: what it
 answers (`allow`, `review` or `deny`) when it applies. The gravest answer counts. A denial beats everything; an approval
 by a person that has ended sends to review; an approval in force beats `review`; a rule that fails denies; what no rule
 objects to is approved by the policy. `sekisho policy check`, `test` and `diff` say what a change does before it counts.
@@ -72,13 +73,15 @@ _POLICY_REST = """\
 How many days old data may be for its silence to count: `osv` (advisories and malicious packages), `kev` (what is known
 to be exploited), `epss` (how likely that is), each as `{{days: 7}}`; the defaults are {days}. While a feed that a rule
 leans on is older, missing, or dated in the future, nothing is approved by the policy alone, and the reason names the
-feed and its age. What no data covers, as a channel's packages, is unknown and goes to review.
+feed and its age. What no data covers, as a channel's packages, is unknown and goes to review. A site that does without
+advisories says so, as `osv: absent`: then rules that lean on them are not asked, and every verdict and the portal's
+pages say that.
 
 ## `workspaces`
 
 Each may have a `mode` ({modes}; the default is `enforce`) and a `sandbox`: `days` is how long an approval there
 lives at most, `relax` what some rules answer there instead, as `{{young: allow}}`. What is approved in a sandbox is
-approved for it alone. Rules marked ⚑ cannot be relaxed.
+approved for it alone. Rules marked ⚑ cannot be relaxed. `approvers` is how many different people approve there.
 
 ## `when`
 

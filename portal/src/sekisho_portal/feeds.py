@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -198,7 +198,7 @@ class Feeds:
                 "taken": taken.isoformat() if taken else None,
                 "days": age.days if age else None,
                 "limit": policy.oldest(feed).days,
-                "state": "missing" if age is None else "stale" if age > policy.oldest(feed) else "fresh",
+                "state": _state(age, policy, feed),
                 "needed": feed in leaned,
             }
         return {
@@ -206,6 +206,14 @@ class Feeds:
             "advisories": edition.model_dump(mode="json") if edition else None,
             "advisories_problem": self.problem,
         }
+
+
+def _state(age: timedelta | None, policy: Policy, feed: FeedName) -> str:
+    if feed in policy.absent:
+        return "absent"
+    if age is None:
+        return "missing"
+    return "stale" if age > policy.oldest(feed) else "fresh"
 
 
 def _exploitation(files: Mapping[FeedName, bytes], names: Mapping[FeedName, str]) -> Exploitation:

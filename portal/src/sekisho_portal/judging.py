@@ -16,7 +16,7 @@ from sekisho_portal.standing import Standing
 
 
 class Judged(NamedTuple):
-    """A judgement, what of the closure was approved before it, and how the closure differs from what the workspace has."""
+    """A judgement, what of the closure was approved before, and how that differs from what the workspace has."""
 
     judgement: Judgement
     approved: frozenset[str]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.advisories import CRITICAL, osv, packed
 from tests.command_line import run
 from tests.fake_upstream import run_asgi
 from tests.records import facts
@@ -88,3 +89,90 @@ def test_an_unknown_request_is_said(sekisho):
     done = sekisho("rita", "status", "r404")
     assert done.status == 1
     assert "there is no request r404" in done.err
+
+
+# What is known, and what becomes of it.
+
+
+@pytest.fixture
+def advised(web, tmp_path, sekisho):
+    """A portal with advisories, an approved file, and a newer file of advisories that concerns it."""
+    house = web.house
+    rules = "version: 1\nrules:\n  - {id: grave, check: advisory, severity: 9.0, then: deny, unless: vex}\n"
+    house.repository.commit({"policy.yaml": rules})
+    house.snapshots.refresh()
+    (tmp_path / "old.zip").write_bytes(packed(osv("GHSA-zzzz-zzzz-zzzz", "unused")).getvalue())
+    news = osv("CVE-2026-1000", events=[{"introduced": "0"}, {"fixed": "2.1.1"}], vector=CRITICAL)
+    (tmp_path / "all.zip").write_bytes(packed(osv("GHSA-zzzz-zzzz-zzzz", "unused"), news).getvalue())
+    done = sekisho("ada", "advisories", "import", str(tmp_path / "old.zip"))
+    assert done.status == 0, done.err
+    assert house.state(house.propose(NUMPY)) == "approved"
+    return tmp_path / "all.zip"
+
+
+def test_an_import_takes_what_is_denied_away_and_a_statement_brings_it_back(web, sekisho, advised):
+    done = sekisho("ada", "advisories", "import", str(advised))
+    assert "osv of 2026-10-31 imported: 2 advisories" in done.out
+    assert "1 approved files are affected" in done.out
+    assert web.house.admitted() == frozenset()
+    shown = sekisho("rita", "affected").out
+    assert "numpy 2.1.0 in everyone: deny" in shown
+    assert "upgrade to 2.1.1" in shown
+    assert "grave" in sekisho("rita", "why", "numpy").out
+    command = ["vex", "not-affected", "CVE-2026-1000", "NumPy==2.1.0", "--justification", "component_not_present"]
+    assert sekisho("rita", *command).status == 1
+    assert sekisho("anna", *command).status == 0
+    assert web.house.admitted() == {NUMPY.sha256}
+    assert sekisho("rita", "affected").out == "nothing is affected\n"
+
+
+def test_a_file_is_fetched_from_an_address_whole_or_not_at_all(web, sekisho, advised):
+    from tests.fake_portal import FakePortal
+
+    source = FakePortal()
+    source.answers["/all.zip"] = (200, advised.read_bytes())
+    source.answers["/cut.zip"] = (200, advised.read_bytes()[:-40])
+    with run_asgi(source) as url:
+        for name in ("cut.zip", "gone.zip"):
+            done = sekisho("ada", "advisories", "import", f"{url}/{name}")
+            assert done.status == 1, name
+        assert web.house.admitted() == {NUMPY.sha256}
+        assert sekisho("ada", "advisories", "import", f"{url}/all.zip").status == 0
+    assert web.house.admitted() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("who", "arguments"),
+    [
+        ("anna", ["advisories", "import", "FILE"]),
+        ("ada", ["advisories", "import", "/nowhere/all.zip"]),
+        ("ada", ["advisories", "import", "--feed", "kev", "FILE"]),
+        ("ada", ["advisories", "import", "http://127.0.0.1:9/all.zip"]),
+        ("anna", ["revoke", "torch", "--reason", "x"]),
+        ("anna", ["revoke", "numpy", "--reason", " "]),
+        ("rita", ["revoke", "numpy", "--reason", "x"]),
+        ("anna", ["vex", "not-affected", "CVE-2026-1000", "numpy", "--justification", "component_not_present"]),
+        ("anna", ["vex", "not-affected", "../x", "numpy==1", "--justification", "component_not_present"]),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_and_changes_nothing(web, sekisho, advised, who, arguments):
+    before = web.house.repository.head()
+    done = sekisho(who, *(str(advised) if one == "FILE" else one for one in arguments))
+    assert (done.status, done.out) == (1, "")
+    assert "Traceback" not in done.err
+    assert web.house.repository.head() == before
+    assert web.house.admitted() == {NUMPY.sha256}
+
+
+def test_a_question_an_emergency_and_a_revocation(web, sekisho):
+    request = web.house.waiting(NUMPY)
+    assert "asked: what for?" in sekisho("anna", "ask-back", request, "what for?").out
+    assert "answered: for fun" in sekisho("rita", "answer", request, "for fun").out
+    broken = sekisho("anna", "break-glass", request, "numpy", "--hours", "1", "--reason", "night")
+    assert "BREAK GLASS: anna let in numpy 2.1.0" in broken.out
+    assert sekisho("rita", "break-glass", request, "numpy", "--reason", "mine").status == 1
+    assert sekisho("anna", "approve", request, "--reason", "fine").status == 0
+    done = sekisho("anna", "revoke", "numpy", "--reason", "gone")
+    assert "revoked numpy 2.1.0 (a" in done.out
+    assert web.house.admitted() == frozenset()
+    assert "revoked by anna" in sekisho("rita", "status", request).out

@@ -60,7 +60,7 @@ class Policy(Record):
     version: Literal[1]
     ask: HttpUrl | None = None
     approvers: Approvers = 1
-    feeds: Mapping[FeedName, FeedLimit] = {}
+    feeds: Mapping[FeedName, FeedLimit | Literal["absent"]] = {}
     workspaces: Mapping[Slug, WorkspacePolicy] = {}
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
@@ -70,7 +70,7 @@ class Policy(Record):
         It beats every approval, in every workspace and mode. A rule that fails denies.
         """
         for rule in self._hard:
-            if rule.feeds and not known.advisories.feeds:
+            if rule.feeds and (not known.advisories.feeds or not self.absent.isdisjoint(rule.feeds)):
                 continue  # doors without the data are asked for every file of a page
             reason = rule.answer(Case(artifact, None, now, known))
             if reason and reason.outcome is Outcome.DENY:
@@ -122,7 +122,12 @@ class Policy(Record):
     def oldest(self, feed: FeedName) -> timedelta:
         """Return how old the data of a feed may be."""
         limit = self.feeds.get(feed)
-        return timedelta(days=limit.days if limit else DEFAULT_DAYS[feed])
+        return timedelta(days=limit.days if isinstance(limit, FeedLimit) else DEFAULT_DAYS[feed])
+
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """Return the feeds that this site does without, by its own word: rules that lean on one are not asked."""
+        return frozenset(feed for feed, limit in self.feeds.items() if limit == "absent")
 
     def check_scope(self, scope: tuple[str, ...], expires: datetime | None, now: datetime) -> datetime | None:
         """Return when an approval for ``scope`` ends at the latest: a sandbox's end soon.
@@ -156,12 +161,18 @@ def _contradictions(policy: Policy) -> Iterator[str]:
     if len(rules) < len(policy.rules):
         ids = [rule.id for rule in policy.rules]
         yield f"rule {min(name for name in ids if ids.count(name) > 1)!r} is listed twice"
+    for feed in sorted(policy.absent - {"osv"}):
+        yield f"feed {feed} cannot be absent: leave it out of the rules"
     for rule in policy.rules:
         if rule.id in RESERVED:
             yield f"no rule can be called {rule.id!r}: verdicts mean something else by it"
         for name in rule.lifts if isinstance(rule, Provenance) else ():
             if name not in rules or name == rule.id:
                 yield f"rule {rule.id!r} lifts {name!r}, which is no other rule"
+    yield from _sandboxes(policy, rules)
+
+
+def _sandboxes(policy: Policy, rules: Mapping[str, BaseRule]) -> Iterator[str]:
     for workspace, found in policy.workspaces.items():
         if found.sandbox and workspace == EVERYONE:
             yield f"workspace {EVERYONE} cannot be a sandbox"

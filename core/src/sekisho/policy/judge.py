@@ -64,14 +64,20 @@ class Bench(NamedTuple):
 
 def prepare(policy: Policy, known: Knowledge, now: datetime, *, inspected: bool = True) -> Bench:
     """Make a policy ready. What is not ``inspected`` is asked only what an index entry can answer."""
-    rules = [rule for rule in policy.rules_for(known.workspace) if inspected or not rule.needs_facts]
+    rules = [
+        rule
+        for rule in policy.rules_for(known.workspace)
+        if (inspected or not rule.needs_facts) and policy.absent.isdisjoint(rule.feeds)
+    ]
     looks: list[tuple[BaseRule, Look]] = []
     for rule in rules:
         try:
             looks.append((rule, rule.ready()))
         except Exception as error:  # noqa: BLE001 (a rule that cannot be made ready denies)
             looks.append((rule, _always(rule.failure(error))))
-    silence = Reason(rule="all-rules", outcome=Outcome.ALLOW, evidence=f"{len(rules)} rules, no objection")
+    without = f"; without {', '.join(sorted(policy.absent))}, as the policy says" if policy.absent else ""
+    evidence = f"{len(rules)} rules, no objection{without}"
+    silence = Reason(rule="all-rules", outcome=Outcome.ALLOW, evidence=evidence)
     return Bench(
         looks=tuple(looks),
         quick=tuple(look for rule, look in looks if not rule.finds),

@@ -112,3 +112,34 @@ def test_the_shipped_policy_is_one():
 
     text = (Path(__file__).resolve().parents[4] / "allowlists" / "policy.yaml").read_text()
     assert {rule.id for rule in parse_policy(text).rules} >= {"malicious", "critical", "young", "licence"}
+
+
+ABSENT = """\
+version: 1
+feeds: {osv: absent}
+rules:
+  - {id: malicious, check: malicious}
+  - {id: advisories, check: advisory, severity: 4.0, then: deny}
+"""
+
+
+def test_a_site_without_a_feed_says_so_and_every_verdict_repeats_it():
+    one = artifact()
+    judged = judge(closure(one), by_hash(facts(one)), parse_policy(ABSENT), approved=frozenset(), now=NOW)
+    (reason,) = judged.verdicts[0].reasons
+    assert (reason.outcome, reason.rule) == (Outcome.ALLOW, "all-rules")
+    assert reason.evidence == "0 rules, no objection; without osv, as the policy says"
+    silent = parse_policy(ABSENT.replace("feeds: {osv: absent}\n", ""))
+    assert judge(closure(one), by_hash(facts(one)), silent, approved=frozenset(), now=NOW).outcome is Outcome.REVIEW
+
+
+@pytest.mark.parametrize("feed", ["kev", "epss"])
+def test_only_the_first_feed_can_be_absent(feed):
+    with pytest.raises(BadInputError, match=f"feed {feed} cannot be absent"):
+        parse_policy(ABSENT.replace("osv", feed))
+
+
+@pytest.mark.parametrize("text", ["approvers: 3", "approvers: 0", "approvers: two", "feeds: {osv: no}"])
+def test_what_is_no_number_of_approvers_and_no_feed_is_refused(text):
+    with pytest.raises(BadInputError):
+        parse_policy(ABSENT.replace("feeds: {osv: absent}", text))
