@@ -45,14 +45,14 @@ def recovers(line, status):
 @pytest.mark.parametrize(
     ("name", "fault", "end", "words"),
     [
-        ("p500", "500", PAGE, "it answers 500"),
-        ("f500", "500", FILE, "it answers 500"),
-        ("fcut", "truncated", FILE, "peer closed connection"),
-        ("pslow", "slow", PAGE, "it took too long"),
-        ("fslow", "slow", FILE, "it took too long"),
-        ("pwrong", "wrong", PAGE, "sent a page that cannot be read"),
-        ("mwrong", "wrong", METADATA, "sent metadata that hashes to sha256:"),
-        ("fwrong", "wrong", FILE, "sent other bytes than were asked for: the bytes hash to sha256:"),
+        ("page500", "500", PAGE, "it answers 500"),
+        ("file500", "500", FILE, "it answers 500"),
+        ("filecut", "truncated", FILE, "peer closed connection"),
+        ("pageslow", "slow", PAGE, "it took too long"),
+        ("fileslow", "slow", FILE, "it took too long"),
+        ("pagewrong", "wrong", PAGE, "sent a page that cannot be read"),
+        ("metawrong", "wrong", METADATA, "sent metadata that hashes to sha256:"),
+        ("filewrong", "wrong", FILE, "sent other bytes than were asked for: the bytes hash to sha256:"),
     ],
 )
 def test_a_fault_of_the_index_fails_the_request_with_its_reason(line, outside, name, fault, end, words):
