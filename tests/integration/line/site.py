@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 SEKISHO = str(Path(sys.executable).with_name("sekisho"))
 
 DEAD_ENGINE = "unix:///nowhere/docker.sock"
-PEOPLE = {"ana": ("requester",), "ben": ("approver",), "cleo": ("requester", "approver")}
+PEOPLE = {"ana": ("requester",), "ben": ("approver",), "cleo": ("requester", "approver"), "ada": ("admin",)}
 
 
 def free_port() -> int:
