@@ -130,12 +130,14 @@ def best_wheel(pin: Pin, files: Sequence[Artifact], ranks: Mapping[Tag, int], re
         found = [ranks[tag] for tag in tags if tag in ranks]
         return (-min(found), build) if found else None
 
-    before = request.resolve_before
+    before, hashes = request.resolve_before, request.hashes.get(pin.project)
     in_time = [a for a in files if before is None or (a.uploaded is not None and a.uploaded < before)]
-    ranked = [(r, a) for a in sorted(in_time, key=lambda a: a.filename) if (r := rank(a))]
+    fitting = [(r, a) for a in sorted(in_time, key=lambda a: a.filename) if (r := rank(a))]
+    ranked = [row for row in fitting if hashes is None or row[1].sha256 in hashes]
     if not ranked:
+        which = f" that has one of the {len(hashes)} hashes asked for" if hashes and fitting else ""
         raise UnresolvableError(
-            f"{pin.project} {pin.release} has no wheel for {request.target}",
+            f"{pin.project} {pin.release} has no wheel for {request.target}{which}",
             where=f"needed by {', '.join(pin.via) or 'the request'}",
             todo="ask for another version, or for another target",
         )
@@ -155,6 +157,10 @@ def _ask_uv(request: Request, index: str, run: Run, ca: Path | None) -> list[Pin
     if request.resolve_before:
         command += ["--exclude-newer", request.resolve_before.isoformat()]
     with tempfile.TemporaryDirectory(prefix="sekisho-resolve-") as empty:
+        if request.constraints:
+            path = Path(empty, "constraints.txt")
+            path.write_text(asked(request.constraints))
+            command += ["--constraints", str(path)]
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         environment = {**kept, "HOME": empty, "UV_DEFAULT_INDEX": index, "UV_HTTP_RETRIES": _RETRIES}
         if ca:

@@ -27,6 +27,7 @@ from sekisho_portal.words import has_controls, require
 
 _LOG = logging.getLogger("sekisho.portal")
 _CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried")
+_ASKABLE = frozenset(Request.model_fields) - {"requester", "at"}
 _WORK = ("requested", "retried", "approved")
 
 
@@ -83,7 +84,7 @@ class Desk:
     def ask(self, who: Identity, body: dict[str, Any]) -> Standing:
         """Record a request; raise ``BadInputError`` for one that could not be resolved or must not be."""
         require(who, "requester")
-        if unknown := set(body) - {"workspace", "requirements", "target", "image", "resolve_before", "reason", "kind"}:
+        if unknown := set(body) - _ASKABLE:
             raise BadInputError(f"unknown keys in the request: {', '.join(sorted(unknown))}", where="request")
         if has_controls(str(body.get("reason", "")), but="\n\r\t"):
             raise BadInputError("the reason holds characters that cannot be printed", where="reason")

@@ -71,30 +71,14 @@ def check_answers(closure: Closure, standing: Standing) -> None:
         raise BadInputError("the closure has more than one file of a project", where=where)
     if missing := _asked_projects(request) - projects:
         raise BadInputError(f"the closure lacks {', '.join(sorted(missing))}, which was asked for", where=where)
+    if wrong := request.objection(closure.artifacts):
+        raise BadInputError(wrong, where=where)
 
 
 def _asked_projects(request: Request) -> set[str]:
     """Return the projects that every answer has to hold: those whose marker, if any, fits the target."""
-    python = request.target.python
-    environment = {
-        "python_version": python.rpartition(".")[0],
-        "python_full_version": python,
-        "implementation_version": python,
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "os_name": "posix",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": request.target.arch,
-        "platform_release": "",
-        "platform_version": "",
-    }
     wanted = map(Requirement, request.requirements)
-    return {
-        normalize_project(request.kind, row.name)
-        for row in wanted
-        if row.marker is None or row.marker.evaluate(environment)
-    }
+    return {normalize_project(request.kind, row.name) for row in wanted if request.target.fits(row.marker)}
 
 
 def _check_inspected(facts: object) -> None:

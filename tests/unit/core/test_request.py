@@ -2,7 +2,7 @@ import pytest
 
 from sekisho.errors import BadInputError
 from sekisho.model import Request
-from tests.records import request
+from tests.records import artifact, request, sha
 
 
 def _parse(**more):
@@ -32,6 +32,8 @@ def test_a_requirement_names_a_project(text):
         "num py",
         "numpy\x00",
         "\ud800",
+        "numpy; 'dev' in dependency_groups",
+        "numpy; os_name ~= 'x'",
     ],
 )
 def test_anything_else_is_refused(text):
@@ -50,6 +52,11 @@ def test_anything_else_is_refused(text):
         {"workspace": "UPPER"},
         {"kind": "npm"},
         {"image": "a/b"},
+        {"beside": "a/b"},
+        {"constraints": ["six @ http://example.invalid/six.whl"]},
+        {"constraints": ["six[fast]==1.0"]},
+        {"constraints": ["six==1.0"] * 10_001},
+        {"hashes": {"six": ["00"]}},
         {"reason": "x" * 2001},
         {"target": {"python": "3.11.2", "glibc": "2.36", "os": "windows"}},
     ],
@@ -58,3 +65,22 @@ def test_anything_else_is_refused(text):
 def test_a_wrong_value_is_named(wrong):
     with pytest.raises(BadInputError, match=next(iter(wrong))):
         _parse(**wrong)
+
+
+NEW = artifact("six", "1.17.0")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, None),
+        ({"constraints": ["Six==1.17.0", "other<1"]}, None),
+        ({"constraints": ["six==1.16.0; python_version < '3'"]}, None),
+        ({"constraints": ["six<1.17"]}, "six 1.17.0 is not what the constraint six<1.17 says"),
+        ({"hashes": {"six": [NEW.sha256]}}, None),
+        ({"hashes": {"other": [sha("x")]}}, None),
+        ({"hashes": {"six": [sha("x")]}}, f"{NEW.filename} has none of the 1 hashes that were asked for"),
+    ],
+)
+def test_constraints_and_hashes_bind_the_answer(more, said):
+    assert _parse(requirements=["six"], **more).objection([NEW]) == said

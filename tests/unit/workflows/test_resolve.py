@@ -72,6 +72,21 @@ def test_a_closure_has_one_file_of_each_project_and_the_edges_between_them(url):
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_a_constraint_holds_for_what_is_needed_and_asks_for_nothing(url):
+    found, _ = _resolve(url, "beta", constraints=("beta==1.0", "gamma==3.0", "unknown==1 ; python_version < '3'"))
+    assert [one.name for one in found.artifacts] == ["beta 1.0"]
+    assert found.edges == ()
+    with pytest.raises(UnresolvableError, match="beta"):
+        _resolve(url, "alpha", constraints=("beta==1.0",))
+
+
+def test_a_file_with_another_hash_than_asked_for_is_no_answer(url):
+    (right,) = _resolve(url, "delta")[0].artifacts
+    assert _resolve(url, "delta", hashes={"delta": (right.sha256,)})[0].artifacts == (right,)
+    with pytest.raises(UnresolvableError, match=r"delta 0\.1 has no wheel .* that has one of the 1 hashes"):
+        _resolve(url, "delta", hashes={"delta": ("00" * 32,)})
+
+
 def test_what_cannot_be_satisfied_keeps_the_resolvers_own_chain(url):
     with pytest.raises(UnresolvableError) as caught:
         _resolve(url, "alpha", "picky")

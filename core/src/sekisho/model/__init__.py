@@ -18,12 +18,13 @@ from sekisho.model.identity import (
     purl,
 )
 from sekisho.model.image import BaseDefinition, GateReport, GateResult, ImageDefinition, ImageReference
-from sekisho.model.request import Request
+from sekisho.model.request import MOST_REQUIREMENTS, Request, parse_requirement
 from sekisho.model.target import Target
 from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 
 __all__ = [
     "EVERYONE",
+    "MOST_REQUIREMENTS",
     "OTHERS",
     "Approval",
     "Artifact",
@@ -55,6 +56,7 @@ __all__ = [
     "canonical_json",
     "normalize_project",
     "normalize_release",
+    "parse_requirement",
     "purl",
     "sha256_hex",
 ]

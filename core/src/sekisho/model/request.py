@@ -1,48 +1,91 @@
 """What a requester asks."""
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import Field, field_validator
 
-from sekisho.model.base import Moment, Record
-from sekisho.model.identity import EVERYONE, Kind, Slug
+from sekisho.model.base import Moment, Record, Sha256
+from sekisho.model.closure import Artifact
+from sekisho.model.identity import EVERYONE, Kind, ProjectName, Slug, normalize_project
 from sekisho.model.target import Target
+
+MOST_REQUIREMENTS = 5000
+MOST_CONSTRAINTS = 10_000
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Read a requirement that names a project of a source; raise ``ValueError`` with the reason for anything else.
+
+    Refused are an address, a path, an option and what is no PEP 508. A resolver reads requirements line by line, so
+    none may hold a line break, as a marker's string can.
+    """
+    if not text.isprintable():
+        raise ValueError(f"{text[:80]!r} holds a character that cannot be printed")
+    try:
+        wanted = Requirement(text)
+    except InvalidRequirement as error:
+        raise ValueError(f"{text[:80]!r} is not a requirement: {str(error).splitlines()[0]}") from error
+    if wanted.url:
+        raise ValueError(f"{text[:80]!r} names an address; only projects of a source can be judged")
+    if wanted.marker is not None:
+        try:
+            wanted.marker.evaluate()
+        except (UndefinedEnvironmentName, UndefinedComparison) as error:
+            raise ValueError(f"{text[:80]!r} has a marker without an answer: {error}") from error
+    return wanted
 
 
 class Request(Record):
     """A person's words: these requirements, on this target, for this workspace.
 
-    ``image`` names the image definition that the closure is meant for, if any.
+    ``image`` names the image definition that the closure is meant for, if any; ``beside`` the image that the requester
+    works in and wants the packages beside. ``constraints`` are requirements that hold for a project if it is needed, as
+    the pins of a lock; ``hashes`` says of a project which files alone will do.
     """
 
     requester: Annotated[str, Field(min_length=1, max_length=200)]
     workspace: Slug = EVERYONE
     kind: Kind = "pypi"
-    requirements: Annotated[tuple[str, ...], Field(min_length=1, max_length=5000)]
+    requirements: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_REQUIREMENTS)]
+    constraints: Annotated[tuple[str, ...], Field(max_length=MOST_CONSTRAINTS)] = ()
+    hashes: Annotated[Mapping[ProjectName, tuple[Sha256, ...]], Field(max_length=MOST_CONSTRAINTS)] = {}
     target: Target
     image: Slug | None = None
+    beside: Slug | None = None
     resolve_before: Moment | None = None
     reason: Annotated[str, Field(max_length=2000)] = ""
     at: Moment
 
-    @field_validator("requirements")
+    @field_validator("requirements", "constraints")
     @classmethod
     def _name_projects(cls, requirements: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what names no project of a source: a direct URL, a VCS address, a path, an option.
-
-        A resolver reads requirements line by line, so none may hold a line break, as a marker's string can.
-        """
         for text in requirements:
-            if not text.isprintable():
-                message = f"{text[:80]!r} holds a character that cannot be printed"
-                raise ValueError(message)
-            try:
-                wanted = Requirement(text)
-            except InvalidRequirement as error:
-                message = f"{text[:80]!r} is not a requirement: {str(error).splitlines()[0]}"
-                raise ValueError(message) from error
-            if wanted.url:
-                message = f"{text[:80]!r} names an address; only projects of a source can be judged"
-                raise ValueError(message)
+            parse_requirement(text)
         return requirements
+
+    @field_validator("constraints")
+    @classmethod
+    def _constrain(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what asks for more instead of for less."""
+        for text in constraints:
+            if Requirement(text).extras:
+                raise ValueError(f"{text[:80]!r} is a constraint, so it has no extras")
+        return constraints
+
+    def objection(self, artifacts: Iterable[Artifact]) -> str | None:
+        """Say which file cannot be in an answer: a constraint excludes its release, or its hash is another one."""
+        holding: dict[str, list[Requirement]] = {}
+        for wanted in map(Requirement, self.constraints):
+            if self.target.fits(wanted.marker):
+                holding.setdefault(normalize_project(self.kind, wanted.name), []).append(wanted)
+        for artifact in artifacts:
+            for wanted in holding.get(artifact.project, ()):
+                if not wanted.specifier.contains(artifact.release, prereleases=True):
+                    return f"{artifact.name} is not what the constraint {wanted} says"
+            allowed = self.hashes.get(artifact.project)
+            if allowed is not None and artifact.sha256 not in allowed:
+                return f"{artifact.filename} has none of the {len(allowed)} hashes that were asked for"
+        return None

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from packaging.markers import Marker
 from pydantic import StringConstraints
 
 from sekisho.model.base import Record
@@ -30,6 +31,26 @@ class Target(Record):
         """Return (2, minor)."""
         major, minor = self.glibc.split(".")
         return int(major), int(minor)
+
+    def markers(self) -> dict[str, str]:
+        """Return what environment markers (PEP 508) see on this target."""
+        return {
+            "python_version": self.python.rpartition(".")[0],
+            "python_full_version": self.python,
+            "implementation_version": self.python,
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "os_name": "posix",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "platform_machine": self.arch,
+            "platform_release": "",
+            "platform_version": "",
+        }
+
+    def fits(self, marker: Marker | None) -> bool:
+        """Tell whether a requirement with this marker counts here; one without always does."""
+        return marker is None or marker.evaluate(self.markers())
 
     def __str__(self) -> str:
         return f"Python {self.python}, {self.os} {self.arch}, glibc {self.glibc}"
