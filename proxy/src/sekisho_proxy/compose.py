@@ -25,7 +25,7 @@ from sekisho_proxy.doors.pip import PipDoor
 from sekisho_proxy.doors.status import Status
 from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal_client
 from sekisho_proxy.gate import Gate
-from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.holdings import METADATA_IN_MEMORY, Holdings
 from sekisho_proxy.inspect.pool import Inspectors
 from sekisho_proxy.observe import Observer
 from sekisho_proxy.origin import Origins
@@ -141,7 +141,7 @@ def _open_side_doors(
 ) -> dict[str, Handler]:
     """Build what only the builder may enter; a replica has neither."""
     folder = data_folder(settings)
-    known = DiskCache(folder / "candidates", memory=1000)
+    known = DiskCache(folder / "candidates", memory=METADATA_IN_MEMORY)
     candidates = CandidateMount(store.held, upstreams, store.holdings, known, token, store.held.now)
     quarantine = Quarantine(store.holdings, Inspectors(), DiskCache(folder / "facts"), token)
     stack.push_async_callback(candidates.close)

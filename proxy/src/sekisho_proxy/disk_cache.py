@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import threading
 import uuid
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _DIGEST = hashlib.sha256().digest_size
 class DiskCache:
     """A folder of values by key; one that was half-written or changed is as good as absent.
 
-    ``memory`` is how many values are kept in memory as well.
+    ``memory`` is how many bytes of values are kept in memory as well, the newest ones.
     """
 
     def __init__(self, root: Path, *, memory: int = 0) -> None:
@@ -24,16 +25,23 @@ class DiskCache:
         self._incoming = root / "incoming"
         self._memory = memory
         self._known: dict[str, bytes] = {}
+        self._size = 0
+        self._lock = threading.Lock()  # values come from threads, and the sum has to be theirs
         sweep(self._incoming)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
         return self._root / name[:2] / name
 
+    def known(self, key: str) -> bytes | None:
+        """Return the value if it is in memory; no disk is asked."""
+        return self._known.get(key)
+
     def get(self, key: str) -> bytes | None:
         """Return the value, or ``None``."""
-        if key in self._known:
-            return self._known[key]
+        known = self.known(key)
+        if known is not None:
+            return known
         try:
             data = self._path(key).read_bytes()
         except FileNotFoundError:
@@ -66,7 +74,11 @@ class DiskCache:
             os.close(handle)
 
     def _remember(self, key: str, value: bytes) -> None:
-        if self._memory:
-            while len(self._known) >= self._memory:
-                self._known.pop(next(iter(self._known)))
+        with self._lock:
+            self._size -= len(self._known.pop(key, b""))
+            if len(value) > self._memory:
+                return
+            while self._size + len(value) > self._memory:
+                self._size -= len(self._known.pop(next(iter(self._known))))
             self._known[key] = value
+            self._size += len(value)

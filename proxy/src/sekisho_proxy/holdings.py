@@ -23,6 +23,9 @@ from sekisho_proxy.upstream.sources import Upstreams, fetch_artifact
 _WORTH_STREAMING = 1 << 20
 """Bytes under which a client gets a clear status after the whole file has come, rather than its first bytes sooner."""
 
+METADATA_IN_MEMORY = 8 << 20
+"""Bytes of METADATA that need no disk: some thousand files, which resolvers ask for one by one."""
+
 Present = Callable[[], Snapshot]
 """Returns the snapshot in force, or raises."""
 
@@ -39,7 +42,7 @@ class Holdings:
     def __init__(self, data: Path, present: Present, upstreams: Upstreams | None) -> None:
         self.blobs = BlobStore(data / "blobs")
         self.quarantine = BlobStore(data / "quarantine")
-        self._metadata = DiskCache(data / "metadata")
+        self._metadata = DiskCache(data / "metadata", memory=METADATA_IN_MEMORY)
         self.provenances = Provenances(data / "provenance", present, upstreams)
         self._present = present
         self._upstreams = upstreams
@@ -140,8 +143,10 @@ class Holdings:
 
         Raises ``CorruptError`` if it is not the METADATA that the index stated when the file was approved.
         """
-        await self.ensure(artifact)
-        data = await asyncio.to_thread(self.read_metadata, artifact)
+        data = self._metadata.known(_metadata_key(artifact))
+        if data is None:
+            await self.ensure(artifact)
+            data = await asyncio.to_thread(self.read_metadata, artifact)
         stated = artifact.index.get("core-metadata")
         if stated and hashlib.sha256(data).hexdigest() != stated:
             raise CorruptError(

@@ -64,6 +64,7 @@ async def answer(app: App, listener: socket.socket, stop: asyncio.Event, tls: Tl
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # what another server in front says of itself is in the settings, not in a request
         ws="none",
         timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=60,

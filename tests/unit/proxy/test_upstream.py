@@ -136,6 +136,21 @@ def test_a_damaged_cache_is_no_cache(tmp_path):
     assert cache.get("k") is None
 
 
+def test_the_newest_values_need_no_disk(tmp_path):
+    cache = DiskCache(tmp_path, memory=10)
+    for key in ("a", "b", "c"):
+        cache.put(key, key.encode() * 4)
+    cache.put("large", b"x" * 11)
+    assert [cache.known(key) for key in ("a", "b", "c", "large")] == [None, b"bbbb", b"cccc", None]
+    cache.put("b", b"two")
+    for file in list(tmp_path.rglob("*")):
+        if file.is_file():
+            file.unlink()
+    assert [cache.get(key) for key in ("a", "b", "c", "large")] == [None, b"two", b"cccc", None]
+    cache.put("d", b"7 bytes")
+    assert [cache.get(key) for key in ("b", "c", "d")] == [b"two", None, b"7 bytes"]
+
+
 def _paths(**row):
     return [file.provenance for file in listing(**row).files]
 
