@@ -30,6 +30,9 @@ class FakeUpstream:
     ranges: bool = True
     sizes: bool = True
     provenance: bool = False
+    provenances: dict[str, bytes] = field(default_factory=dict)
+    """By file name, instead of one whose signature nobody made."""
+
     status: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     left: int = 1_000_000
@@ -87,7 +90,11 @@ class FakeUpstream:
             if path == f"/{wheel.path}.metadata" and self.metadata:
                 return 200, {}, wheel.metadata
             if path == f"/{wheel.provenance_path}" and self.provenance:
-                return 200, {"content-type": "application/vnd.pypi.integrity.v1+json"}, wheel.provenance()
+                return (
+                    200,
+                    {"content-type": "application/vnd.pypi.integrity.v1+json"},
+                    self.provenances.get(wheel.filename, wheel.provenance()),
+                )
         return 404, {}, b"not found"
 
     def _page(self, project, headers):

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     source_logins: Path | None = Field(
         None, description="netrc file with the logins of sources by host; default `data`/sources.netrc if it is there"
     )
+    sigstore_root: Path | None = Field(
+        None,
+        description="file of Sigstore's trust root (`trusted_root.json`), by which attestations (PEP 740) are "
+        "verified; default is the one that comes with its library",
+    )
     unapproved_names: int = Field(
         600,
         ge=0,

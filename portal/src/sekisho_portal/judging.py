@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sekisho.errors import ConflictError
-from sekisho.model import Artifact, Judgement, Outcome, Verdict
+from sekisho.model import Artifact, Facts, Judgement, Outcome, Verdict
 from sekisho.policy import Door, Policy, Snapshot, judge
 from sekisho.policy.inform import Approved, ended, inform, learn
 from sekisho.policy.knowledge import Knowledge, Project
+from sekisho.policy.rules.origin import publishers_of
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.means import POLICY, Means
 from sekisho_portal.sightings import Sightings
@@ -41,9 +42,14 @@ class Judging:
     def knowledge(self, workspace: str, artifacts: Sequence[Artifact]) -> Knowledge:
         """Return what is known in a workspace now, as far as it may matter for ``artifacts``."""
         now, snapshot = self._means.clock(), _whole(self._means.snapshots.current())
+        last = self._last(Door(snapshot, workspace), artifacts, now)
         more = Knowledge(
             first_seen=self._sightings.first_seen(artifact.sha256 for artifact in artifacts),
-            scanned=self._scanned(Door(snapshot, workspace), artifacts, now),
+            scanned={
+                project: {scan.scanner: frozenset(scan.findings) for scan in facts.scans}
+                for project, facts in last.items()
+            },
+            published={project: publishers_of(facts) for project, facts in last.items() if facts.attestations},
         )
         return inform(snapshot, self.learned(snapshot), workspace, now, advisories=self._feeds.index, more=more)
 
@@ -68,20 +74,14 @@ class Judging:
         )
         return Judged(judgement, approved, _difference(closure.artifacts, approved, known))
 
-    def _scanned(
-        self, door: Door, artifacts: Iterable[Artifact], now: datetime
-    ) -> dict[Project, dict[str, frozenset[str]]]:
-        """Return by scanner what was noticed in the release of each project that was approved last."""
+    def _last(self, door: Door, artifacts: Iterable[Artifact], now: datetime) -> dict[Project, Facts]:
+        """Return the facts of the release of each project that was approved last."""
         last = {}
         for kind, project in {(artifact.kind, artifact.project) for artifact in artifacts}:
             if rows := door.admitted(kind, project, now):
                 last[kind, project] = max(rows, key=lambda row: row.newest).artifact.sha256
         facts = self._sightings.facts(last.values())
-        return {
-            project: {scan.scanner: frozenset(scan.findings) for scan in facts[sha256].scans}
-            for project, sha256 in last.items()
-            if sha256 in facts
-        }
+        return {project: facts[sha256] for project, sha256 in last.items() if sha256 in facts}
 
 
 def _whole(snapshot: Snapshot) -> Snapshot:

@@ -14,6 +14,7 @@ from sekisho.ports import Clock
 from sekisho.settings import Settings
 from sekisho.store import sweep_halves
 from sekisho_proxy.asgi import App, Handler
+from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.demand.keeper import Keeper, to_portal
 from sekisho_proxy.demand.tally import Tally
 from sekisho_proxy.disk_cache import DiskCache
@@ -143,7 +144,10 @@ def _open_side_doors(
     folder = data_folder(settings)
     known = DiskCache(folder / "candidates", memory=METADATA_IN_MEMORY)
     candidates = CandidateMount(store.held, upstreams, store.holdings, known, token, store.held.now)
-    quarantine = Quarantine(store.holdings, Inspectors(), DiskCache(folder / "facts"), token)
+    inspectors = Inspectors()
+    known_publishers = DiskCache(folder / "attestations")
+    attesting = Attesting(store.holdings.provenances, inspectors, known_publishers, settings.sigstore_root)
+    quarantine = Quarantine(store.holdings, inspectors, attesting, DiskCache(folder / "facts"), token)
     stack.push_async_callback(candidates.close)
     stack.push_async_callback(quarantine.close)
     return {"/candidates/": candidates, "/quarantine": quarantine}

@@ -1,7 +1,8 @@
 """Provenance (PEP 740): the attestations that a source publishes of a file, relayed as they are.
 
-What is checked is that they are of the form and about this very file; whether a signature holds is for who relies on
-it. A provenance may grow while its file stays the same, so it is asked for again now and then, and kept meanwhile.
+What is checked is that they are of the form and about this very file; ``attesting`` has their signatures verified
+before anybody approves the file. A provenance may grow while its file stays the same, so it is asked for again now and
+then, and kept meanwhile.
 """
 
 import asyncio
@@ -58,10 +59,10 @@ class Provenances:
         return bool(artifact.index.get("provenance")) and self.path(artifact.sha256).is_file()
 
     async def get(self, artifact: Artifact) -> bytes:
-        """Return an approved file's provenance; an old one if the source is away.
+        """Return a file's provenance; an old one if the source is away.
 
-        Call it only with what the gate admitted. Raises ``NotFoundError`` where the source stated none when the file
-        was approved, ``CorruptError`` for one that is not of the form or about another file.
+        Give it only to whoever the gate admitted, or to the inspection. Raises ``NotFoundError`` where the source
+        states none, ``CorruptError`` for one that is not of the form or about another file.
         """
         if not artifact.index.get("provenance"):
             raise NotFoundError("the source stated no provenance of this file", where=artifact.path)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from sekisho.errors import SekishoError
 from sekisho.model import Artifact, Facts, Finding, Record, canonical_json, sha256_hex
+from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.service_only import require_service
 from sekisho_proxy.exchange import Reply, Request, not_allowed
@@ -34,9 +35,12 @@ class Intake(Record):
 class Quarantine:
     """Serves ``POST /quarantine``: one line of JSON per artifact, as each is done."""
 
-    def __init__(self, holdings: Holdings, inspectors: Inspectors, facts: DiskCache, token: str) -> None:
+    def __init__(
+        self, holdings: Holdings, inspectors: Inspectors, attesting: Attesting, facts: DiskCache, token: str
+    ) -> None:
         self._holdings = holdings
         self._inspectors = inspectors
+        self._attesting = attesting
         self._facts = facts
         self._token = token
         self._slots = Turns(_AT_ONCE)
@@ -82,9 +86,10 @@ class Quarantine:
         key = _key(artifact)
         known = self._facts.get(key)
         if known is not None:
-            return Facts.parse_json(known, where="remembered facts"), True
-        facts = await self._flights.once(key, lambda: self._inspect(artifact, key, owner))
-        return facts, False
+            facts = Facts.parse_json(known, where="remembered facts")
+        else:
+            facts = await self._flights.once(key, lambda: self._inspect(artifact, key, owner))
+        return await self._attesting.add(facts, artifact, owner), known is not None
 
     async def _inspect(self, artifact: Artifact, key: str, owner: Hashable) -> Facts:
         async with self._slots.take(owner):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.bundle import workshop
 from sekisho_proxy.bundle.export import export_bundle
 from sekisho_proxy.bundle.workshop import open_workshop, put_in_place
@@ -79,7 +80,8 @@ def test_a_file_that_stops_its_inspector_is_remembered(tmp_path, program, word, 
         holdings = Holdings(tmp_path, lambda: None, None)
         holdings.quarantine.add([wheel.data], expected=wheel.sha256)
         inspectors = Inspectors(patience=2.0, command=(sys.executable, "-c", program))
-        quarantine = Quarantine(holdings, inspectors, DiskCache(tmp_path / "facts"), "token")
+        attesting = Attesting(holdings.provenances, inspectors, DiskCache(tmp_path / "attestations"), None)
+        quarantine = Quarantine(holdings, inspectors, attesting, DiskCache(tmp_path / "facts"), "token")
         try:
             return [await quarantine.learn(wheel.artifact()) for _ in range(2)]
         finally:

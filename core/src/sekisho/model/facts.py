@@ -7,6 +7,9 @@ from pydantic import Field
 from sekisho.model.base import Record, Sha256
 from sekisho.model.closure import Artifact
 
+UNVERIFIED = "unverified_provenance"
+"""The code of a finding: an attestation is stated, and it does not hold, or nobody could tell."""
+
 
 class Finding(Record):
     """Something the inspection noticed. ``code`` belongs to a closed vocabulary, see docs/reference/policy.md."""

@@ -30,7 +30,10 @@ class Weakness(Record):
 
 
 class Supposed(Record):
-    """What the case supposes to be known. Feeds are as of ``now`` unless ``feed_days`` says how old they are."""
+    """What the case supposes to be known. Feeds are as of ``now`` unless ``feed_days`` says how old they are.
+
+    ``published`` is who published the last approved release, as ``GitHub acme/tool release.yml``.
+    """
 
     advisories: tuple[Weakness, ...] = ()
     feed_days: Annotated[int, Field(ge=0)] = 0
@@ -39,6 +42,7 @@ class Supposed(Record):
     status: Literal["active", "archived", "quarantined", "deprecated"] | None = None
     newest: tuple[str, Moment] | None = None
     scanned: tuple[str, ...] | None = None
+    published: tuple[str, ...] = ()
     direct: bool = False
 
 
@@ -143,6 +147,7 @@ def _knowledge(case: PolicyCase, artifact: Artifact) -> Knowledge:
         first_seen={artifact.sha256: known.first_seen} if known.first_seen else {},
         approved={subject: frozenset(known.approved)} if known.approved else {},
         scanned={} if known.scanned is None else {subject: dict.fromkeys(scanners, frozenset(known.scanned))},
+        published={subject: frozenset(known.published)} if known.published else {},
         statuses={subject: Status(known.status)} if known.status else {},
         newest={subject: Published(*known.newest)} if known.newest else {},
         direct=frozenset({subject} if known.direct else ()),

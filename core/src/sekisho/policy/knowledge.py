@@ -57,16 +57,18 @@ NO_ADVISORIES = AdvisoryIndex((), {}, {}, covers=frozenset(), feeds={})
 class Knowledge:
     """What is known at the time of judging; whatever is missing is unknown.
 
-    ``first_seen`` is kept by sha256, on our own clock. ``approved`` holds the releases with an approval in force, and
-    ``scanned`` what a scanner noticed in the last approved one, by scanner. ``newest`` is what the source offers.
-    ``names`` are, by kind, those that nothing may imitate. ``mapped`` says under which name another kind of source is
-    covered by advisories (a channel's package under the index's). ``direct`` is filled in from the closure.
+    ``first_seen`` is kept by sha256, on our own clock. ``approved`` holds the releases with an approval in force;
+    ``scanned`` is what a scanner noticed in the last approved one, by scanner, ``published`` who was behind it.
+    ``newest`` is what the source offers. ``names`` are, by kind, those that nothing may imitate. ``mapped`` says under
+    which name another kind of source is covered by advisories (a channel's package under the index's). ``direct`` is
+    filled in from the closure.
     """
 
     advisories: Advisories = NO_ADVISORIES
     first_seen: Mapping[str, datetime] = field(default_factory=dict)
     approved: Mapping[Project, frozenset[str]] = field(default_factory=dict)
     scanned: Mapping[Project, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    published: Mapping[Project, frozenset[str]] = field(default_factory=dict)
     statuses: Mapping[Project, Status] = field(default_factory=dict)
     newest: Mapping[Project, Published] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)

@@ -24,12 +24,17 @@ _BYTES_PER_SECOND = 10 << 20
 
 
 class Job(Record):
-    """One file to inspect. ``core_metadata`` is the METADATA's sha256 if the index stated one."""
+    """One file to inspect. ``core_metadata`` is the METADATA's sha256 if the index stated one.
+
+    With ``provenance``, a file, not the wheel at ``path`` is opened: that provenance is verified by ``trust_root``.
+    """
 
     path: str
     filename: str
     sha256: str
     core_metadata: str | None = None
+    provenance: str = ""
+    trust_root: str = ""
 
 
 def patience(size: int, base: float = PATIENCE) -> float:

@@ -67,6 +67,8 @@ def _direct(**more):
     return Knowledge(direct=frozenset({SUBJECT}), **more)
 
 
+BROKEN = {"findings": ({"code": "unverified_provenance", "detail": "it is about another file"},)}
+LAST = Knowledge(published={SUBJECT: frozenset({"GitHub numpy/numpy wheels.yml"})})
 NEWEST = {SUBJECT: Published("9.0", datetime(2026, 1, 1, tzinfo=NOW.tzinfo))}
 OLD = artifact(release="1.0", uploaded=datetime(2019, 1, 1, tzinfo=NOW.tzinfo))
 
@@ -130,6 +132,15 @@ CASES = {
     "published by another workflow": (PROVENANCE, NUMPY, _attested(workflow="test.yml"), Knowledge(), REVIEW),
     "published by another kind of identity": (PROVENANCE, NUMPY, _attested(publisher="GitLab"), Knowledge(), REVIEW),
     "not attested": (PROVENANCE, NUMPY, {}, Knowledge(), REVIEW),
+    "an attestation that does not hold": ({"check": "provenance", "then": "deny"}, NUMPY, BROKEN, Knowledge(), DENY),
+    "one that holds, and one that does not": (PROVENANCE, NUMPY, {**_attested(), **BROKEN}, Knowledge(), REVIEW),
+    "does not hold, but nobody asks": ({"check": "provenance", "about": ["changed"]}, NUMPY, BROKEN, Knowledge(), None),
+    "published by somebody else than last time": ({"check": "provenance"}, NUMPY, _attested(repository="evil/numpy"), LAST, REVIEW),
+    "published by nobody, unlike last time": ({"check": "provenance"}, NUMPY, {}, LAST, REVIEW),
+    "published by the same as last time": ({"check": "provenance"}, NUMPY, _attested(), LAST, None),
+    "published by somebody for the first time": ({"check": "provenance"}, NUMPY, _attested(), Knowledge(), None),
+    "by somebody else, but nobody asks": ({"check": "provenance", "about": ["broken"]}, NUMPY, {}, LAST, None),
+    "named, and another than last time": (PROVENANCE, NUMPY, _attested(), Knowledge(published={SUBJECT: frozenset({"GitHub old/numpy"})}), ALLOW),
     "of no concern": (PROVENANCE, artifact("six"), _attested(), Knowledge(), None),
     "below the floor": ({"check": "floor", "floors": ["numpy>=2.2"]}, NUMPY, {}, _direct(), REVIEW),
     "on the floor": ({"check": "floor", "floors": ["numpy>=2.1"]}, NUMPY, {}, _direct(), None),
@@ -197,7 +208,9 @@ def test_the_evidence_says_what_a_person_needs(name, words):
         ({"check": "advisory"}, "severity"),
         ({"check": "advisory", "severity": 11}, "severity"),
         ({"check": "advisory", "severity": 7, "unless": "friday"}, "unless"),
-        ({"check": "provenance", "publishers": []}, "publishers"),
+        ({"check": "provenance", "publishers": [], "lifts": ["young"]}, "publishers"),
+        ({"check": "provenance", "about": ["named"]}, "publishers"),
+        ({"check": "provenance", "about": []}, "about"),
         ({"check": "project_status", "statuses": ["active"]}, "statuses"),
         ({"check": "release_age", "days": 1, "clock": "theirs"}, "clock"),
     ],

@@ -1,10 +1,11 @@
 """Rules on where a file comes from: what the source says of it, and who published it."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sekisho.model import Attestation, Kind, Outcome, ProjectName, Reason, Record, Slug
+from sekisho.model import Artifact, Attestation, Facts, Kind, Outcome, ProjectName, Reason, Record, Slug
+from sekisho.model.facts import UNVERIFIED
 from sekisho.policy.rules.base import BaseRule, Case
 
 
@@ -51,30 +52,65 @@ class Publisher(Record):
         return same and self.workflow in {None, found.workflow}
 
 
-class Provenance(BaseRule):
-    """A project in ``publishers`` must come with a verified attestation (PEP 740) of a publisher that it names.
+Matter = Literal["named", "broken", "changed"]
 
-    With it, the rules in ``lifts`` need no person: their reviews are allowed, their denials stay.
+
+class Provenance(BaseRule):
+    """Who published the file, by its attestations (PEP 740), which were verified without a network.
+
+    ``named``: a project in ``publishers`` must come with an attestation of a publisher that it names. With it, the
+    rules in ``lifts`` need no person: their reviews are allowed, their denials stay. ``broken``: an attestation is
+    stated that does not hold, or that nobody could verify; it never counts. ``changed``: the last approved release was
+    published by somebody, and this one is not known to be. ``about`` says which of the three the rule answers to.
     """
 
     inspects: ClassVar[bool] = True
     check: Literal["provenance"]
-    publishers: Annotated[tuple[Publisher, ...], Field(min_length=1)]
+    publishers: tuple[Publisher, ...] = ()
     lifts: tuple[Slug, ...] = ()
+    about: Annotated[tuple[Matter, ...], Field(min_length=1)] = ("named", "broken", "changed")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.publishers and (self.lifts or self.about == ("named",)):
+            message = "`publishers` is empty, so nobody is named"
+            raise ValueError(message)
+        return self
 
     def look(self, case: Case) -> Reason | None:
         """Answer with who published the file: to allow if it is whom the policy names."""
-        artifact = case.artifact
-        wanted = [one for one in self.publishers if (one.kind, one.project) == (artifact.kind, artifact.project)]
-        if not wanted or case.facts is None:
+        facts = case.facts
+        if facts is None:
             return None
-        for found in case.facts.attestations:
+        reason = self._named(case.artifact, facts.attestations) if self.publishers and "named" in self.about else None
+        if "broken" in self.about and facts.findings and (reason is None or reason.outcome.gravity < self.then.gravity):
+            broken = [found.detail for found in facts.findings if found.code == UNVERIFIED]
+            reason = self.reason(f"its provenance does not hold: {'; '.join(broken[:3])}") if broken else reason
+        return self._changed(case, facts.attestations) if reason is None and "changed" in self.about else reason
+
+    def _named(self, artifact: Artifact, attestations: tuple[Attestation, ...]) -> Reason | None:
+        wanted = [one for one in self.publishers if (one.kind, one.project) == (artifact.kind, artifact.project)]
+        if not wanted:
+            return None
+        for found in attestations:
             if any(publisher.is_behind(found) for publisher in wanted):
                 return self.reason(f"published by {_name(found)}, which is verified", Outcome.ALLOW)
         if self.then is Outcome.ALLOW:
             return None  # an answer that allows means "verified", and lifts
-        others = ", ".join(map(_name, case.facts.attestations[:3]))
+        others = ", ".join(map(_name, attestations[:3]))
         return self.reason(f"published by {others}, not by whom the policy names" if others else "no attestation")
+
+    def _changed(self, case: Case, attestations: tuple[Attestation, ...]) -> Reason | None:
+        earlier = case.known.published.get((case.artifact.kind, case.artifact.project))
+        if not earlier or not earlier.isdisjoint(map(_name, attestations)):
+            return None
+        now = ", ".join(map(_name, attestations[:3])) or "nobody who is known"
+        return self.reason(f"published by {now}; the last approved release was by {', '.join(sorted(earlier))}")
+
+
+def publishers_of(facts: Facts) -> frozenset[str]:
+    """Return who published a file, as ``Knowledge.published`` holds it."""
+    return frozenset(map(_name, facts.attestations))
 
 
 def _name(found: Attestation) -> str:
