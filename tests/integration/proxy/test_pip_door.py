@@ -139,7 +139,7 @@ def test_refused_page_is_never_404(house, approved):
 def test_denied_project_says_the_policys_rule(house, upstream):
     house.settle(house.approval(upstream.wheels[3].artifact()))
     with house.open() as client:
-        [row, _] = client.get(f"{PAGE}/evil/", headers={"accept": JSON}).json()["files"]
+        [row, *_] = client.get(f"{PAGE}/evil/", headers={"accept": JSON}).json()["files"]
         assert "the policy denies evil (rule no-evil)" in row["yanked"]
         assert client.get(f"/w/everyone/pypi/files/{upstream.wheels[3].path}").status_code == 403
 

@@ -81,6 +81,7 @@ EXPLAINED = [
     ("far", "1.0.approved.only.for.cp38.win.amd64", "far 1.0 is approved, but only for cp38 win_amd64", "far"),
     ("far==1.0", "1.0.approved.only.for.cp38.win.amd64", "far 1.0 is approved, but only for cp38 win_amd64", "far"),
 ]
+OFFERED = ("lib", "far")
 
 
 def test_pip_and_uv_say_which_rule_refuses_and_where_to_ask(index, tmp_path):
@@ -88,6 +89,8 @@ def test_pip_and_uv_say_which_rule_refuses_and_where_to_ask(index, tmp_path):
         pip = said(run_pip(index, tmp_path, requirement))
         assert f"{words}.{WORDS}" in pip, requirement
         assert "No matching distribution found" in pip
+        page = "requests/new" if project in OFFERED else f"requests/new?project={project}"
+        assert f"open.this.page.to.ask Requires-Python ==={ASK}/{page}#" in pip, requirement
         for options in ((), ("--no-build",)):
             text = said(run_uv(index, tmp_path, *options, requirement))
             assert sentence in text, requirement

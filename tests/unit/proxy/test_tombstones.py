@@ -31,8 +31,13 @@ def rows(rest=REST, releases=(), offered=(), **more):
 
 
 def notes(found):
-    """Return the words of the rows that pip sees."""
-    return [str(parse_wheel_filename(row.filename)[1].local) for row in found if row.url.endswith(".whl")]
+    """Return the words of the rows that pip sees, but for the one with the address."""
+    seen = [row for row in found if row.url.endswith(".whl") and not row.requires_python]
+    return [str(parse_wheel_filename(row.filename)[1].local) for row in seen]
+
+
+def addresses(found):
+    return [(str(parse_wheel_filename(row.filename)[1]), row.requires_python) for row in found if row.requires_python]
 
 
 def for_uv(found):
@@ -48,6 +53,17 @@ def test_a_name_that_is_wholly_refused_has_one_text_and_says_where_to_ask():
     }
     assert found[0].url.startswith("../../../denied/no-evil--ask-at-portal.example%3A8470/my_thing-9999%210%2B")
     assert for_uv(found)["1.0+refused"].url == "../../../denied/my-thing/1.0"
+
+
+def test_pip_is_told_the_whole_address_in_words_that_many_pages_share():
+    words = "9999!0+open.this.page.to.ask"
+    link = f"==={ASK}/requests/new"
+    assert addresses(rows()) == [(words, f"{link}?project=my-thing#||")]
+    assert addresses(rows(offered=["2.0"])) == [(words, f"{link}#||")]
+    assert not SpecifierSet(f"{link}#||").contains("3.11.2")
+    assert addresses(rows(None, offered=["2.0"])) == []
+    odd = Refused("my-thing", "https://portal.example/a;b", REST, {})
+    assert addresses(tombstones(odd)) == []
 
 
 def test_without_known_releases_every_range_still_meets_a_tombstone():
@@ -83,7 +99,8 @@ def test_what_is_offered_for_certain_targets_only_is_named_with_them():
         "my-thing 2.0 is approved, but only for cp311 manylinux_2_17_x86_64, cp312 abi3 win_amd64."
         f" Ask at {ASK}/requests/new?project=my-thing"
     )
-    assert len(found) == 2
+    assert len(found) == 3
+    assert addresses(found) == [("9999!0+open.this.page.to.ask", f"==={ASK}/requests/new#||")]
 
 
 def test_notes_are_few_and_short_whatever_the_rules_are():

@@ -5,7 +5,8 @@ alone by every resolver unless its exact version is asked for, so each tombstone
 requirement pins:
 
 - For pip, a *note* or a few: wheels of version ``9999!0+<words>``. pip prints the versions that it ignored because they
-  are yanked, of the project in question and of no other.
+  are yanked, of the project in question and of no other. One more, that no Python meets, tells the whole address: pip
+  prints what a version wants of Python, once for all pages that say the same.
 - For uv, a row for each release that exists and is not offered, of version ``<release>+refused``. ``==<release>`` meets
   it and does not allow it, because what is yanked is allowed by its exact version only; uv prints the reason. Releases
   with the same reason become one line.
@@ -16,7 +17,7 @@ docs/adr/0003-refusals-are-tombstones.md has what each client prints.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -31,11 +32,13 @@ from sekisho_proxy.pages.value import FileRow, release_order
 from sekisho_proxy.refusal import NOTE_EPOCH
 
 _OTHER = re.compile(r"[^a-z0-9]+")
+_IN_SPECIFIER = re.compile(r"[^\s;),#|]+")
 _BELOW_ALL = "0.dev0"
 """A release below any other, for uv's ``<`` where no release is known."""
 _LONGEST_WORDS = 180
 _MOST_NOTES = 8
 _MOST_NAMED = 3
+_ASK = "open.this.page.to.ask"
 _UPLOADED = "1980-01-01T00:00:00Z"  # before any date to which a client goes back
 
 
@@ -99,6 +102,8 @@ def tombstones(refused: Refused) -> tuple[FileRow, ...]:
     rows = []
     for number, (rule, words) in enumerate(_notes(refused, narrow)):
         rows.append(_note_row(refused, number, rule, words))
+    if rows:
+        rows += _address_row(refused)
     releases = refused.releases or ({_BELOW_ALL: refused.rest} if refused.rest else {})
     for release, why in releases.items():
         rows.append(_release_row(refused.project, release, "refused", _reason(refused, why)))
@@ -142,6 +147,20 @@ def _note_row(refused: Refused, number: int, rule: str, words: str) -> FileRow:
         uploaded=_UPLOADED,
         yanked=_reason(refused, refused.rest) if refused.rest else only,
     )
+
+
+def _address_row(refused: Refused) -> Iterator[FileRow]:
+    """Yield the row by which pip prints the whole address to ask at; nothing for one that no specifier can hold.
+
+    ``===`` takes any text (PEP 440), which no Python is. ``#||`` makes it "or any Python" for pdm, which would stop at
+    the text alone, and leaves the address what it is. poetry passes over a version that begins with ``v``.
+    """
+    link = f"{refused.ask}/requests/new" if refused.offered else request_link(refused.ask, refused.project)
+    if _IN_SPECIFIER.fullmatch(link):
+        note = _note_row(refused, 0, "ask", _ASK)
+        filename = note.filename.replace(f"-{NOTE_EPOCH}!", f"-v{NOTE_EPOCH}!")
+        url = note.url.rpartition("/")[0] + "/" + quote(filename, safe="")
+        yield note._replace(filename=filename, url=url, requires_python=f"==={link}#||")
 
 
 def _stem(project: str) -> str:
