@@ -44,7 +44,9 @@ _SETTINGS = """\
 # Settings
 
 Each is a variable, or the same name in lower case without `SEKISHO_` in the TOML file that `SEKISHO_CONFIG` names
-(default `sekisho.toml` in the working folder). Variables win.
+(default `sekisho.toml` in the working folder). Variables win. A `sekisho.toml` that
+nobody named does not decide which other machine gets the token in `SEKISHO_TOKEN`: name it by `SEKISHO_CONFIG`, or set
+`SEKISHO_PORTAL_URL`.
 
 | variable | default | meaning |
 |---|---|---|

@@ -5,6 +5,7 @@ Values come from ``SEKISHO_…`` variables, then from the TOML file that ``SEKIS
 """
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,6 +17,7 @@ from sekisho.logs import Format, Level
 from sekisho.model import EVERYONE, Slug, sha256_hex
 from sekisho.model.base import explain
 
+_FILE = "sekisho.toml"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -88,7 +90,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         named = os.environ.get("SEKISHO_CONFIG")
-        path = Path(named or "sekisho.toml")
+        path = Path(named or _FILE)
         if named and not path.is_file():
             raise BadInputError("there is no such file", where=f"SEKISHO_CONFIG={named}")
         try:
@@ -154,6 +156,15 @@ class Settings(BaseSettings):
 def owner_of(data: Path) -> str:
     """Return the mark of the installation whose state is in ``data``."""
     return sha256_hex(str(data.absolute()).encode())[:12]
+
+
+def of_this_folder() -> frozenset[str]:
+    """Return the settings that the working folder's ``sekisho.toml`` decides. What nobody named may be anybody's."""
+    path = Path(_FILE)
+    if os.environ.get("SEKISHO_CONFIG") or not path.is_file():
+        return frozenset()
+    named = {name.upper() for name in os.environ}
+    return frozenset(name for name in tomllib.loads(path.read_text()) if f"SEKISHO_{name.upper()}" not in named)
 
 
 def load_settings(**overrides: object) -> Settings:

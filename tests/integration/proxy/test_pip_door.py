@@ -151,6 +151,7 @@ def test_project_list(house, approved, upstream):
         assert [row["name"] for row in answer.json()["projects"]] == ["alpha", "beta"]
         assert client.get("/w/nobody/pypi/simple/", headers={"accept": JSON}).json()["projects"] == []
         assert client.get("/w/everyone/pypi/simple").status_code == 308
+        assert client.get("/w/everyone/").json()["todo"] == "the index is at /w/everyone/pypi/simple/"
         assert set(upstream.paths()) <= {"/simple/alpha/", "/simple/beta/"}  # never the list of all projects
 
 

@@ -45,6 +45,22 @@ def test_names_are_asked_for_on_a_target(portal, sekisho):
     }
 
 
+@pytest.mark.parametrize("line", ['portal_url = "http://portal.evil.invalid"', 'portal_host = "portal.evil.invalid"'])
+def test_a_folder_does_not_decide_who_gets_the_token(tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sekisho.toml").write_text(f"{line}\n")
+    done = run("status", SEKISHO_TOKEN="secret")
+    assert done.status == 1
+    assert "token sent to portal.evil.invalid" in done.err
+    assert "does not answer" in run("status").err  # without a token there is nothing to lose
+    assert "does not answer" in run("status", SEKISHO_TOKEN="secret", SEKISHO_CONFIG="sekisho.toml").err
+    assert "127.0.0.1" in run("status", SEKISHO_TOKEN="secret", SEKISHO_PORTAL_URL="http://127.0.0.1:9").err
+    (tmp_path / "sekisho.toml").write_text(f'{line}\ntoken = "its own"\n')
+    assert "does not answer" in run("status").err
+    (tmp_path / "sekisho.toml").write_text("portal_port = 9\n")
+    assert "127.0.0.1:9" in run("status", SEKISHO_TOKEN="secret").err
+
+
 def test_a_file_of_requirements_is_asked_for(portal, sekisho, tmp_path):
     portal.answers["/api/requests"] = status("resolving")
     (tmp_path / "r.txt").write_text("# why\nsix  # because\n\n  idna>=3\n")

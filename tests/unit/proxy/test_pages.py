@@ -40,6 +40,12 @@ def test_both_forms_say_the_same():
     assert attributes["data-dist-info-metadata"] == attributes["data-core-metadata"]
 
 
+def test_a_person_reads_why_files_are_yanked_once_for_each_reason():
+    rows = [FileRow(f"{n}.whl", "u", "0" * 64, 1, yanked=why) for n, why in enumerate(("so", "so", None, "", "a<b"))]
+    told = ProjectPage("a", (), tuple(rows)).to_html().decode().splitlines()[3:-1]
+    assert [line.partition("</a>")[2] for line in told] == [" so<br>", "<br>", "<br>", "<br>", " a&lt;b<br>"]
+
+
 def test_list_of_projects():
     page = ProjectList(("a", "b"))
     assert json.loads(page.to_json())["projects"] == [{"name": "a"}, {"name": "b"}]

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from packaging.requirements import InvalidRequirement, Requirement
@@ -12,14 +13,28 @@ from sekisho.client import PortalClient
 from sekisho.definitions import read_definition
 from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diagnostics
 from sekisho.logs import block, printable
-from sekisho.settings import Settings, load_settings
+from sekisho.settings import Settings, load_settings, of_this_folder
 
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 (compared with, not listened on)
 FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting", "asked")
 """States in which nothing more happens without a person, when a request is not meant for an image."""
 
 
 def connect(settings: Settings) -> PortalClient:
-    """Return a client that speaks as the holder of ``SEKISHO_TOKEN``."""
+    """Return a client that speaks as the holder of ``SEKISHO_TOKEN``.
+
+    A ``sekisho.toml`` that came with a folder does not decide which other machine gets that token.
+    """
+    decided = of_this_folder()
+    names_the_portal = "portal_host" if settings.portal_url is None else "portal_url"
+    if settings.token and "token" not in decided and names_the_portal in decided:
+        host = urlsplit(settings.portal).hostname or ""
+        if host not in _THIS_MACHINE:
+            raise RefusedError(
+                f"the sekisho.toml of this folder would have your token sent to {host[:100]}",
+                where=str(Path("sekisho.toml").absolute()),
+                todo="if that is right, set SEKISHO_PORTAL_URL, or SEKISHO_CONFIG=sekisho.toml",
+            )
     return PortalClient(settings.portal, settings.token, ca=settings.trusted_ca)
 
 
@@ -200,7 +215,9 @@ def _said(status: dict[str, Any]) -> list[str]:
         lines.append(printable(f"  approved first by {first['by']}: {first['reason']}; a second approver has to"))
     for row in status.get("break_glass", ()):
         names = ", ".join(row["names"])
-        lines.append(printable(f"  BREAK GLASS: {row['by']} let in {names} until {row['expires']}: {row['reason']}"))
+        lines.append(
+            printable(f"  BREAK GLASS: {row['by']} let in {names} until {row['expires'][:16]}Z: {row['reason']}")
+        )
     for row in status.get("revocations", ()):
         names = ", ".join(row["names"][:5])
         lines.append(printable(f"  revoked by {row['by']} on {row['at'][:10]}: {names}: {row['reason']}"))

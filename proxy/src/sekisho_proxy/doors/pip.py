@@ -68,7 +68,9 @@ class PipDoor:
             raise self._denied(request, view, rest.removeprefix("denied/"))
         if rest == "pypi/simple":
             return redirect(f"{request.path}/")
-        raise NotFoundError("there is nothing at this address", where=request.path)
+        raise NotFoundError(
+            "there is nothing at this address", where=request.path, todo=f"the index is at {door}/pypi/simple/"
+        )
 
     async def _legacy_page(self, request: Request, view: View, door: str, name: str, release: str | None) -> Reply:
         if self._reach:

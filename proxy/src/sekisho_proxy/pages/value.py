@@ -5,7 +5,7 @@ project status (PEP 792). PEP 833 froze the HTML form, so JSON is the model and 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
@@ -96,7 +96,7 @@ class ProjectPage(NamedTuple):
             metas["pypi:project-status"] = self.status.marker
             if self.status.reason:
                 metas["pypi:project-status-reason"] = self.status.reason
-        return _html(f"Links for {self.project}", (_anchor(row, origin) for row in self.files), metas)
+        return _html(f"Links for {self.project}", _told(self.files, origin), metas)
 
 
 class LatePage:
@@ -163,6 +163,15 @@ def _dump(head: Mapping[str, object], key: str, rows: Iterable[object]) -> bytes
     """
     many = ",".join(map(_compact, rows))
     return f'{_compact(head)[:-1]},"{key}":[{many}]}}'.encode(errors="replace")
+
+
+def _told(rows: Iterable[FileRow], origin: str) -> Iterator[str]:
+    """Yield the anchors; behind the first of those that are yanked for one reason stands that reason, for people."""
+    before = None
+    for row in rows:
+        said = f" {escape(row.yanked)}" if row.yanked and row.yanked != before else ""
+        before = row.yanked
+        yield _anchor(row, origin) + said
 
 
 def _anchor(row: FileRow, origin: str) -> str:
