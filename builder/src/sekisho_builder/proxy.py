@@ -101,9 +101,10 @@ class Proxy:
                 )
             time.sleep(0.05)
 
-    def artifacts(self, project: str, release: str) -> tuple[Artifact, ...]:
-        """Return every file of a release that the policy does not deny outright."""
-        rows = self._get(f"/candidates/artifacts/{project}/{quote(release, safe='')}").json()
+    def artifacts(self, project: str, release: str | None = None) -> tuple[Artifact, ...]:
+        """Return every file of a release, or of all, that the policy does not deny outright."""
+        which = f"/{quote(release, safe='')}" if release else ""
+        rows = self._get(f"/candidates/artifacts/{project}{which}").json()
         return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {project}") for row in rows)
 
     def with_metadata(self, artifact: Artifact) -> Artifact:

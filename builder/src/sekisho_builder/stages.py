@@ -7,7 +7,7 @@ stage makes on disk is named by digest, so a stage that runs twice finds its own
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,17 @@ from sekisho.definitions import read_definition
 from sekisho.errors import BadInputError, ConflictError, RefusedError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
-from sekisho.model import Artifact, Closure, GateReport, ImageDefinition, Request, sha256_hex
+from sekisho.model import (
+    Artifact,
+    Closure,
+    GateReport,
+    ImageDefinition,
+    Judgement,
+    Newest,
+    Outcome,
+    Request,
+    sha256_hex,
+)
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Envelope
@@ -29,12 +39,18 @@ from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.gates import run_gates
 from sekisho_builder.oci import Layout, push, to_docker_archive
+from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
 from sekisho_builder.proxy import Proxy
 from sekisho_builder.resolve import resolve
+from sekisho_builder.solver import Solver
+from sekisho_builder.suggesting import read_judged, suggest
 
 _TELL_EVERY = 0.25
 """Seconds between two reports of progress."""
+
+_MOST_FORESEEN = 1000
+"""Files that are asked about at once."""
 
 _ABANDONED = 86400.0
 """Seconds after which the layout of an image that was never pushed goes."""
@@ -98,8 +114,25 @@ class Stages:
         request = Request.parse(self._portal.records(request_id)["request"], where=f"request {request_id}")
         if not any(source.kind == request.kind for source in self._snapshot().sources):
             raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
-        closure = resolve(request, self._proxy, self._teller(request_id, "resolve"), self._programs.run)
-        self._portal.report(request_id, "resolved", {"closure": closure.plain()})
+        offers = self._offers(request_id, request)
+        closure = resolve(request, self._proxy, self._teller(request_id, "resolve"), self._programs.run, offers=offers)
+        newest = {project: found.plain() for project, found in offers.newest().items()}
+        self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": newest})
+
+    def _offers(self, request_id: str, request: Request) -> Offers:
+        """Return what there is to choose from for a request, with what the policy would say of it."""
+
+        def rate(files: Sequence[Artifact], newest: Mapping[str, Newest]) -> dict[str, Outcome]:
+            known = {project: found.plain() for project, found in newest.items()}
+            found: dict[str, Outcome] = {}
+            for first in range(0, len(files), _MOST_FORESEEN):
+                some = [file.plain() for file in files[first : first + _MOST_FORESEEN]]
+                rows = self._portal.foresee(request_id, some, known)
+                found |= {row["sha256"]: Outcome(row["outcome"]) for row in rows}
+            return found
+
+        known = approved(self._snapshot(), request.workspace, datetime.now(UTC))
+        return Offers(request, self._proxy, known, rate)
 
     def inspect(self, request_id: str) -> None:
         """Closure → facts; the portal judges them at once."""
@@ -107,6 +140,19 @@ class Stages:
         facts, known = self._proxy.inspect(closure.artifacts, self._teller(request_id, "inspect"))
         body = {"facts": [found.plain() for found in facts], "known": known}
         self._portal.report(request_id, "inspected", body)
+
+    def suggest(self, request_id: str) -> None:
+        """Judgement → what to have instead, where somebody would have to act."""
+        found = self._portal.records(request_id)
+        if not found["avoidable"]:
+            return
+        request, closure = self._records(request_id)
+        judgement = Judgement.parse(found["judgement"], where=f"judgement of {request_id}")
+        judged = read_judged(closure, judgement, found["avoidable"])
+        with Solver(request, self._proxy, self._programs.run) as solve:
+            alternative = suggest(solve, self._offers(request_id, request), judged)
+        body = {"closure": closure.digest(), "alternative": alternative.plain() if alternative else None}
+        self._portal.report(request_id, "suggested", body)
 
     # deliver
 

@@ -18,7 +18,7 @@ from sekisho_builder.proxy import ProxySilentError
 if TYPE_CHECKING:
     from sekisho_builder.stages import Stages  # which import a container engine; the workflows only order them
 
-VERSION = "1"
+VERSION = "2"
 """Raised when the order of steps changes: a workflow is only resumed by the version that began it."""
 
 _PAUSE = 1.0
@@ -45,9 +45,10 @@ class Line(DBOSConfiguredInstance):
 
     @DBOS.workflow()
     def propose(self, request_id: str) -> None:
-        """Resolve and inspect; the portal judges."""
+        """Resolve and inspect; the portal judges. Then look for something that it would allow, if it did not."""
         self._run(request_id, "resolve", self._stages.resolve)
         self._run(request_id, "inspect", self._stages.inspect)
+        self._run(request_id, "suggest", self._stages.suggest)
 
     @DBOS.workflow()
     def deliver(self, request_id: str) -> None:

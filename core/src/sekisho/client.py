@@ -1,6 +1,6 @@
 """How the command line and the rooms talk to the portal: one small client, errors as the portal meant them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -153,8 +153,13 @@ class PortalClient:
         """Report a stage's result to the ledger (service)."""
         return dict(self._call("POST", f"/api/requests/{request}/report", json={"kind": kind, "body": body}))
 
+    def foresee(self, request: str, artifacts: Sequence[Any], newest: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Foretell the verdicts on files that a resolver may choose (service)."""
+        body = {"artifacts": list(artifacts), "newest": dict(newest)}
+        return list(self._call("POST", f"/api/requests/{request}/foresee", json=body))
+
     def records(self, request: str) -> dict[str, Any]:
-        """Return a request's own record, its closure and its lock, as far as they exist (service)."""
+        """Return a request's own record, its closure, judgement and lock, as far as they exist (service)."""
         return dict(self._call("GET", f"/api/requests/{request}/records"))
 
     def events(self, *, after: int, wait: int = _LONG_POLL) -> list[dict[str, Any]]:

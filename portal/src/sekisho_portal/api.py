@@ -9,11 +9,12 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.errors import RefusedError
-from sekisho.model import EVERYONE, DemandBatch, Sha256, Slug, normalize_project
+from sekisho.model import EVERYONE, Artifact, DemandBatch, Sha256, Slug, normalize_project
 from sekisho.tokens import Identity
 from sekisho_portal.access import Ending, House, caller, house
 from sekisho_portal.chain import broken
 from sekisho_portal.reasons import explain
+from sekisho_portal.reports import read_newest
 
 _LONGEST_WAIT = 30.0
 _STEP = 0.1
@@ -43,6 +44,14 @@ class Report(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: str = Field(max_length=40)
     body: dict[str, Any]
+
+
+class Candidates(BaseModel):
+    """Files that a resolver may choose, and the newest release of each project that was asked for by name."""
+
+    model_config = ConfigDict(extra="forbid")
+    artifacts: list[dict[str, Any]] = Field(max_length=5000)
+    newest: dict[str, dict[str, Any]] = Field({}, max_length=5000)
 
 
 api = APIRouter(prefix="/api")
@@ -131,6 +140,14 @@ def report(at: At, who: Who, request_id: str, told: Report) -> dict[str, Any]:
     return {"id": request_id, "state": standing.state}
 
 
+@api.post("/requests/{request_id}/foresee")
+def foresee(at: At, who: Who, request_id: str, told: Candidates) -> list[dict[str, Any]]:
+    """Foretell the verdicts on files that nobody has fetched yet, so that a resolver can prefer what is allowed."""
+    files = [Artifact.parse(row, where="artifacts") for row in told.artifacts]
+    found = at.desk.foresee(who, request_id, files, read_newest(told.newest))
+    return [verdict.plain() for verdict in found.values()]
+
+
 @api.get("/requests/{request_id}/records")
 def records(at: At, who: Who, request_id: str) -> dict[str, Any]:
     """Return the records that the next stage works on."""
@@ -138,7 +155,13 @@ def records(at: At, who: Who, request_id: str) -> dict[str, Any]:
     standing = at.desk.standing(request_id)
     closure = standing.closure()
     found = {"request": standing.request.plain(), "closure": closure.plain() if closure else None}
-    return {**found, "lock": standing.last["locked"].body["lock"] if "locked" in standing.last else None}
+    judgement = standing.judgement()
+    return {
+        **found,
+        "judgement": judgement.plain() if judgement else None,
+        "avoidable": standing.avoidable(),
+        "lock": standing.last["locked"].body["lock"] if "locked" in standing.last else None,
+    }
 
 
 @api.get("/events")

@@ -171,6 +171,7 @@ class Deciding:
             "judgement": judged.judgement.plain(),
             "known": judged.difference["known"],
             "difference": dict(judged.difference),
+            "avoidable": list(judged.avoidable),
         }
         self._means.ledger.append("judged", standing.id, actor=POLICY, body=body)
         if judged.judgement.outcome is Outcome.ALLOW:

@@ -1,14 +1,14 @@
 """The desk: people ask here, the rooms report here, and every act of the portal is reached through it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sekisho.errors import BadInputError, ConflictError
 from sekisho.ledger import Entry, Ledger
-from sekisho.model import Closure, Outcome, Request
+from sekisho.model import Artifact, Closure, Newest, Outcome, Request, Verdict
 from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.deciding import Deciding
@@ -52,9 +52,9 @@ class Desk:
         self.mentions = mentions
         self.history = history
         self.unfinished = False
-        judging = Judging(means, feeds, sightings)
-        self._admitting = Admitting(means, judging)
-        self._deciding = Deciding(means, judging, self._admitting)
+        self._judging = Judging(means, feeds, sightings)
+        self._admitting = Admitting(means, self._judging)
+        self._deciding = Deciding(means, self._judging, self._admitting)
         self._revoking = Revoking(means)
 
     @property
@@ -197,6 +197,13 @@ class Desk:
             if kind == "inspected":
                 self._deciding.conclude(self.standing(request_id))
         return self.standing(request_id)
+
+    def foresee(
+        self, who: Identity, request_id: str, artifacts: Sequence[Artifact], newest: Mapping[str, Newest]
+    ) -> Mapping[str, Verdict]:
+        """Foretell verdicts, see ``Judging.foresee``."""
+        require(who, "service")
+        return self._judging.foresee(self.standing(request_id), artifacts, newest)
 
     def work(self, after: int) -> list[Entry]:
         """Return the rows that ask a worker to do something."""

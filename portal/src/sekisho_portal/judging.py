@@ -1,14 +1,16 @@
 """The desk judges: by the snapshot in force, and by all that is known besides."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from sekisho.errors import ConflictError
-from sekisho.model import Artifact, Facts, Judgement, Outcome, Verdict
+from sekisho.model import Artifact, Facts, Judgement, Newest, Outcome, Verdict
 from sekisho.policy import Door, Policy, Snapshot, judge
 from sekisho.policy.inform import Approved, ended, inform, learn
-from sekisho.policy.knowledge import Knowledge, Project
+from sekisho.policy.judge import foresee
+from sekisho.policy.knowledge import Knowledge, Project, Published
 from sekisho.policy.rules.origin import publishers_of
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.means import POLICY, Means
@@ -17,11 +19,16 @@ from sekisho_portal.standing import Standing
 
 
 class Judged(NamedTuple):
-    """A judgement, what of the closure was approved before, and how that differs from what the workspace has."""
+    """A judgement, what of the closure was approved before, and how that differs from what the workspace has.
+
+    ``avoidable`` are the exceptions that another release may not share: denials, and what an index entry tells. What
+    only an inspection shows, as a licence, mostly holds for all releases.
+    """
 
     judgement: Judgement
     approved: frozenset[str]
     difference: Mapping[str, int]
+    avoidable: tuple[str, ...] = ()
 
 
 class Judging:
@@ -62,17 +69,39 @@ class Judging:
         snapshot = self._means.snapshots.current()
         door = Door(_whole(snapshot), workspace)
         approved = frozenset(row.sha256 for row in closure.artifacts if door.has(row, now))
-        known = self.knowledge(workspace, closure.artifacts)
-        judgement = judge(
-            closure,
-            standing.facts(),
-            snapshot.policy,
-            approved=approved,
-            ended=ended(snapshot, workspace, now, but=POLICY),
-            known=known,
-            now=now,
+        known = _with_newest(self.knowledge(workspace, closure.artifacts), standing.newest())
+        facts, past = standing.facts(), ended(snapshot, workspace, now, but=POLICY)
+        judgement = judge(closure, facts, snapshot.policy, approved=approved, ended=past, known=known, now=now)
+        asked = frozenset((standing.request.kind, project) for project in standing.request.asked())
+        foresight = foresee(snapshot.policy, replace(known, direct=asked), now)
+        avoidable = tuple(
+            verdict.sha256
+            for artifact, verdict in zip(closure.artifacts, judgement.verdicts, strict=True)
+            if verdict.outcome is Outcome.DENY
+            or (
+                verdict.outcome is Outcome.REVIEW
+                and foresight.verdict(artifact, None, approved=approved, ended=past).outcome is not Outcome.ALLOW
+            )
         )
-        return Judged(judgement, approved, _difference(closure.artifacts, approved, known))
+        return Judged(judgement, approved, _difference(closure.artifacts, approved, known), avoidable)
+
+    def foresee(
+        self, standing: Standing, artifacts: Sequence[Artifact], newest: Mapping[str, Newest]
+    ) -> Mapping[str, Verdict]:
+        """Foretell by sha256 the verdicts on files that a resolver may choose for a request."""
+        now, request = self._means.clock(), standing.request
+        snapshot = self._means.snapshots.current()
+        door = Door(_whole(snapshot), request.workspace)
+        known = _with_newest(self.knowledge(request.workspace, artifacts), newest)
+        known = replace(known, direct=frozenset((request.kind, project) for project in request.asked()))
+        foresight = foresee(snapshot.policy, known, now)
+        facts = self._sightings.facts(artifact.sha256 for artifact in artifacts)
+        approved = frozenset(row.sha256 for row in artifacts if door.has(row, now))
+        past = ended(snapshot, request.workspace, now, but=POLICY)
+        return {
+            row.sha256: foresight.verdict(row, facts.get(row.sha256), approved=approved, ended=past)
+            for row in artifacts
+        }
 
     def _last(self, door: Door, artifacts: Iterable[Artifact], now: datetime) -> dict[Project, Facts]:
         """Return the facts of the release of each project that was approved last."""
@@ -93,6 +122,12 @@ def _whole(snapshot: Snapshot) -> Snapshot:
     return snapshot.model_copy(
         update={"approvals": tuple(row[0] for row in kept), "since": tuple(row[1] for row in kept)}
     )
+
+
+def _with_newest(known: Knowledge, newest: Mapping[str, Newest]) -> Knowledge:
+    """Add what the source offers of what was asked for by name."""
+    found = {("pypi", project): Published(row.release, row.uploaded) for project, row in newest.items()}
+    return replace(known, newest=found)
 
 
 def _difference(artifacts: Iterable[Artifact], approved: frozenset[str], known: Knowledge) -> dict[str, int]:

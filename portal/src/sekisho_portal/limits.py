@@ -23,7 +23,7 @@ _PATIENCE = 60.0
 _FEED = 512_000_000
 """Bytes of a file of advisories; OSV's for PyPI has 40 million."""
 
-_REPORTS = re.compile(r"/api/requests/[^/]+/report")
+_REPORTS = re.compile(r"/api/requests/[^/]+/(report|foresee)")
 _FEEDS = re.compile(r"/api/advisories/[^/]+")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sekisho.allowlist import project_path
-from sekisho.model import Artifact, Kind, normalize_release
+from sekisho.model import Artifact, Kind, nearest, normalize_release
 from sekisho.policy import Door, Snapshot
 from sekisho_portal import chain
 from sekisho_portal.answer import Answer, Cause, Question
@@ -59,7 +59,7 @@ def _find(desk: Desk, snapshot: Snapshot, asked: Question) -> Answer:
         approvals=tuple(_approval(desk, approval.plain()) for approval in gone[:_MOST_APPROVALS]),
         requests=tuple(_request(desk, found, asked) for found in standings),
         more_requests=total - len(standings),
-        alternative=chain.nearest(asked.release, others),
+        alternative=nearest(asked.release, others),
         demand=demand,
         refused_entries=tuple(f"{row.where}: {row.why}" for row in snapshot.refused if row.where.startswith(where)),
     )

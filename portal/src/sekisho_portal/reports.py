@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from packaging.requirements import Requirement
-
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.model import Closure, Facts, Request, normalize_project
+from sekisho.model import Alternative, Closure, Facts, Newest, normalize_project
 from sekisho_portal.standing import Standing
 
 _REPORTS = {
     "resolved": {"closure"},
     "inspected": {"facts"},
+    "suggested": {"closure", "alternative"},
     "locked": {"lock"},
     "assembled": {"assembly"},
     "gated": {"gates"},
@@ -21,6 +20,9 @@ _REPORTS = {
 
 _PROPOSES = {"resolved": {"resolving", "inspecting", "judging"}, "inspected": {"inspecting", "judging"}}
 """In which states a stage of ``propose`` reports."""
+
+_UNDECIDED = {"waiting", "asked", "refused"}
+"""In which states something else may be suggested."""
 
 _DELIVERS = {"locked", "assembled", "gated", "delivered"}
 _NEVER_DELIVERED = {"waiting", "asked", "denied", "refused"}
@@ -37,6 +39,9 @@ def check_report(kind: str, body: dict[str, Any]) -> None:
         raise BadInputError(f"a report of {kind!r} without {', '.join(sorted(missing))}", where="report")
     if kind == "resolved":
         Closure.parse(body["closure"], where="report")
+        read_newest(body.get("newest", {}))
+    if kind == "suggested" and body["alternative"] is not None:
+        Alternative.parse(body["alternative"], where="report")
     if kind == "inspected":
         _check_inspected(body["facts"])
 
@@ -45,8 +50,13 @@ def is_repeated(standing: Standing, kind: str, body: dict[str, Any]) -> bool:
     """Tell whether a stage reports again, after a crash, what changes nothing any more."""
     if kind in _PROPOSES:
         return standing.state in _JUDGED or standing.is_judged
+    if kind == "suggested":
+        closure = standing.closure()
+        return standing.state not in _UNDECIDED or closure is None or closure.digest() != body["closure"]
     if kind == "failed":
-        return standing.state in _ENDED or (standing.state in _JUDGED and body["stage"] in {"resolve", "inspect"})
+        return standing.state in _ENDED or (
+            standing.state in _JUDGED and body["stage"] in {"resolve", "inspect", "suggest"}
+        )
     return standing.state == "delivered"
 
 
@@ -69,16 +79,19 @@ def check_answers(closure: Closure, standing: Standing) -> None:
     projects = {artifact.project for artifact in closure.artifacts}
     if len(projects) != len(closure.artifacts):
         raise BadInputError("the closure has more than one file of a project", where=where)
-    if missing := _asked_projects(request) - projects:
+    if missing := request.asked() - projects:
         raise BadInputError(f"the closure lacks {', '.join(sorted(missing))}, which was asked for", where=where)
     if wrong := request.objection(closure.artifacts):
         raise BadInputError(wrong, where=where)
 
 
-def _asked_projects(request: Request) -> set[str]:
-    """Return the projects that every answer has to hold: those whose marker, if any, fits the target."""
-    wanted = map(Requirement, request.requirements)
-    return {normalize_project(request.kind, row.name) for row in wanted if request.target.fits(row.marker)}
+def read_newest(value: object) -> dict[str, Newest]:
+    """Read the newest releases that a resolver saw, by project."""
+    if not isinstance(value, dict):
+        raise BadInputError("`newest` is no mapping of projects", where="report")
+    return {
+        normalize_project("pypi", str(project)): Newest.parse(found, where="report") for project, found in value.items()
+    }
 
 
 def _check_inspected(facts: object) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sekisho.ledger import Entry
-from sekisho.model import Closure, Facts, Judgement, Outcome, Request
+from sekisho.model import Alternative, Closure, Facts, Judgement, Newest, Outcome, Request
 
 _STATES = {
     "requested": "resolving",
@@ -76,6 +76,26 @@ class Standing:
         row = self.last.get("resolved")
         return Closure.parse(row.body["closure"], where=f"ledger row {row.seq}") if row else None
 
+    def newest(self) -> dict[str, Newest]:
+        """Return the newest releases, at the time of resolution, of what was asked for by name."""
+        row = self.last.get("resolved")
+        found = row.body.get("newest", {}) if row else {}
+        return {project: Newest.parse(value, where=f"ledger row {self.id}") for project, value in found.items()}
+
+    def alternative(self) -> Alternative | None:
+        """Return what the builder found instead of the closure, if it found anything."""
+        found = self.last["suggested"].body["alternative"] if self._is_suggested() else None
+        return Alternative.parse(found, where=f"alternative of {self.id}") if found else None
+
+    def _is_suggested(self) -> bool:
+        """Tell whether somebody has looked for something else than the present closure."""
+        closure, row = self.closure(), self.last.get("suggested")
+        return closure is not None and row is not None and row.body["closure"] == closure.digest()
+
+    def avoidable(self) -> tuple[str, ...]:
+        """Return by sha256 the exceptions that another release may not share."""
+        return tuple(self.last["judged"].body.get("avoidable", ())) if "judged" in self.last else ()
+
     def facts(self) -> dict[str, Facts]:
         """Return the facts by sha256."""
         row = self.last.get("inspected")
@@ -119,6 +139,7 @@ class Standing:
             status["known"] = judged["known"]
             status["difference"] = judged.get("difference", {"known": judged["known"]})
             status["exceptions"] = self.exceptions()
+            status |= self._ways()
             if verdicts:
                 status["verdicts"] = [verdict.plain() for verdict in judgement.verdicts]
         if closure := self.closure():
@@ -129,6 +150,22 @@ class Standing:
                 "resolver": closure.resolver,
             }
         return status | self._decisions() | self._made()
+
+    def _ways(self) -> dict[str, Any]:
+        """Return what would make the request pass: which approvals, and what to have instead.
+
+        ``searching`` tells that the builder still has to look for the latter.
+        """
+        found = self.exceptions()
+        if not found:
+            return {}
+        names = {outcome: [row["name"] for row in found if row["outcome"] == outcome] for outcome in ("review", "deny")}
+        alternative = self.alternative()
+        return {
+            "needs": names,
+            "searching": bool(self.avoidable()) and not self._is_suggested(),
+            **({"alternative": alternative.plain()} if alternative else {}),
+        }
 
     def _decisions(self) -> dict[str, Any]:
         """Return what people said, and what was decided."""

@@ -8,7 +8,8 @@ import pytest
 from sekisho.errors import BadInputError
 from sekisho_builder.programs import Said
 from sekisho_builder.proxy import Proxy
-from sekisho_builder.resolve import asked, resolve
+from sekisho_builder.resolve import resolve
+from sekisho_builder.solver import asked
 from tests.fake_portal import FakePortal
 from tests.fake_upstream import run_asgi
 from tests.records import artifact, request

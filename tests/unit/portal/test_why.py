@@ -2,7 +2,7 @@
 
 import pytest
 
-from sekisho_portal.chain import nearest
+from sekisho.model import nearest
 from sekisho_portal.fits import fits, runs_on
 from sekisho_portal.reasons import explain
 from tests.allowlists_tree import POLICY

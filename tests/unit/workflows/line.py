@@ -58,6 +58,9 @@ class EvidenceStages:
     def inspect(self, request: str) -> None:
         self._stage("inspect", request)
 
+    def suggest(self, request: str) -> None:
+        self._stage("suggest", request)
+
     def lock(self, request: str) -> None:
         self._stage("lock", request)
 

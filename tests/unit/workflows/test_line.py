@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.timeout(180)
 ROOT = Path(__file__).resolve().parents[3]
-PROPOSE = ["resolve", "inspect"]
+PROPOSE = ["resolve", "inspect", "suggest"]
 DELIVER = ["lock", "assemble", "gate", "push", "clear"]
 
 
@@ -156,5 +156,5 @@ def test_a_worker_that_is_stopped_while_the_portal_is_silent_goes_on_at_the_next
     house.untell(f"silent-{silent}")
     with house.worker() as worker:
         worker.heard("ended")
-    last = "end inspect r1" if silent == "resolve" else "report r1 failed resolve: refused: it cannot be"
+    last = "end suggest r1" if silent == "resolve" else "report r1 failed resolve: refused: it cannot be"
     assert house.evidence[-1] == last

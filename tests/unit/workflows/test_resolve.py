@@ -3,7 +3,8 @@
 import pytest
 
 from sekisho.errors import UnresolvableError, UpstreamError
-from sekisho_builder.resolve import Pin, explain, parse_pins, resolve, uv_version
+from sekisho_builder.resolve import resolve
+from sekisho_builder.solver import Pin, explain, parse_pins, uv_version
 from tests.fake_upstream import FakeUpstream, run_asgi
 from tests.records import request
 from tests.wheels import make_wheel

@@ -148,6 +148,7 @@ class Place:
             "/api/requests/r1/records": {"request": asked.plain(), "closure": None, "lock": None},
             "/api/policy/snapshot": seal_snapshot(snapshot(), SIGNER).plain(),
             "/api/requests/r1/report": {},
+            "/api/requests/r1/foresee": [{"sha256": FILE.sha256, "outcome": "allow"}],
         }
 
     def resolved(self):
@@ -226,6 +227,7 @@ def _skip_resolve(proxy):
     async def call(self, scope, receive, send):
         answers = {
             "/candidates/simple/gamma/": (b"application/vnd.pypi.simple.v1+json", GAMMA),
+            "/candidates/artifacts/gamma": (b"application/json", json.dumps([FILE.plain()]).encode()),
             "/candidates/artifacts/gamma/3.0": (b"application/json", json.dumps([FILE.plain()]).encode()),
             f"/candidates/files/pypi/{FILE.path}.metadata": (b"text/plain", METADATA),
             "/candidates/files/pypi/gamma.metadata": (b"text/plain", METADATA),

@@ -3,9 +3,10 @@
 Every record carries the digest of what it was made from; none has a mutable status.
 """
 
+from sekisho.model.alternative import Alternative, Change
 from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
-from sekisho.model.closure import Artifact, Closure, Edge
+from sekisho.model.closure import Artifact, Closure, Edge, Newest
 from sekisho.model.demand import OTHERS, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, Facts, Finding, Scan
 from sekisho.model.identity import (
@@ -18,6 +19,7 @@ from sekisho.model.identity import (
     purl,
 )
 from sekisho.model.image import BaseDefinition, GateReport, GateResult, ImageDefinition, ImageReference
+from sekisho.model.nearest import nearest
 from sekisho.model.request import MOST_REQUIREMENTS, Request, parse_requirement
 from sekisho.model.target import Target
 from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
@@ -26,10 +28,12 @@ __all__ = [
     "EVERYONE",
     "MOST_REQUIREMENTS",
     "OTHERS",
+    "Alternative",
     "Approval",
     "Artifact",
     "Attestation",
     "BaseDefinition",
+    "Change",
     "Closure",
     "DemandBatch",
     "DemandRow",
@@ -43,6 +47,7 @@ __all__ = [
     "Judgement",
     "Kind",
     "Moment",
+    "Newest",
     "Outcome",
     "ProjectName",
     "Reason",
@@ -54,6 +59,7 @@ __all__ = [
     "Target",
     "Verdict",
     "canonical_json",
+    "nearest",
     "normalize_project",
     "normalize_release",
     "parse_requirement",

@@ -62,6 +62,13 @@ class Artifact(Record):
         return f"{self.project} {self.release}"
 
 
+class Newest(Record):
+    """The newest release of a project that its source offers, and since when."""
+
+    release: str
+    uploaded: Moment
+
+
 class Edge(Record):
     """``project`` requires ``needs``; both are in the closure."""
 

@@ -89,3 +89,8 @@ class Request(Record):
             if allowed is not None and artifact.sha256 not in allowed:
                 return f"{artifact.filename} has none of the {len(allowed)} hashes that were asked for"
         return None
+
+    def asked(self) -> frozenset[str]:
+        """Return the projects that every answer has to hold: those whose marker, if any, fits the target."""
+        wanted = map(Requirement, self.requirements)
+        return frozenset(normalize_project(self.kind, row.name) for row in wanted if self.target.fits(row.marker))

@@ -129,26 +129,53 @@ def weigh(
     bench: Bench, artifact: Artifact, facts: Facts | None, *, approved: Set[str], ended: Mapping[str, datetime]
 ) -> Verdict:
     """Return the verdict on one artifact."""
-    sha256 = artifact.sha256
     reasons = _NOT_INSPECTED if facts is None else bench.reasons(artifact, facts)
+    return _settle(artifact, reasons, bench.silence, approved, ended)
+
+
+def _settle(
+    artifact: Artifact,
+    reasons: tuple[Reason, ...],
+    silence: tuple[Reason, ...],
+    approved: Set[str],
+    ended: Mapping[str, datetime],
+) -> Verdict:
+    """Return a verdict: what the rules answer, beside approvals in force or ended."""
+    sha256 = artifact.sha256
     if sha256 in ended and sha256 not in approved:
         evidence = f"its approval ended {ended[sha256]:%Y-%m-%d %H:%M} UTC"
         reasons = (Reason(rule="expired", outcome=Outcome.REVIEW, evidence=evidence), *reasons)
-    outcome = Outcome.ALLOW if reasons is bench.silence else gravest([reason.outcome for reason in reasons])
+    outcome = Outcome.ALLOW if reasons is silence else gravest([reason.outcome for reason in reasons])
     if outcome is Outcome.REVIEW and sha256 in approved:
         reasons = (_APPROVED, *reasons)
         outcome = Outcome.ALLOW
     return Verdict(purl=artifact.purl, sha256=sha256, outcome=outcome, reasons=reasons)
 
 
-def foresee(artifact: Artifact, bench: Bench) -> tuple[Outcome, tuple[Reason, ...]]:
-    """Return what an index entry alone lets expect, so that a resolver can prefer what will be allowed.
+class Foresight(NamedTuple):
+    """A policy made ready to foretell verdicts: by index entries alone, and by facts where there are any."""
 
-    ``bench`` is one that was prepared with ``inspected=False``. It may still come worse, and better only by a verified
-    publisher.
-    """
-    reasons = bench.reasons(artifact, None)
-    return gravest([reason.outcome for reason in reasons]), reasons
+    early: Bench
+    late: Bench
+
+    def verdict(
+        self, artifact: Artifact, facts: Facts | None, *, approved: Set[str], ended: Mapping[str, datetime]
+    ) -> Verdict:
+        """Return what to expect, so that a resolver can prefer what will be allowed.
+
+        Of ``facts``, only what denies counts. What an inspection leaves to a person, as a licence, mostly holds for the
+        whole project: it would send a resolver from one release to the next that nobody has inspected yet.
+        """
+        found = self.late.reasons(artifact, facts) if facts else ()
+        denials = tuple(reason for reason in found if reason.outcome is Outcome.DENY)
+        reasons = denials or self.early.reasons(artifact, None)
+        return _settle(artifact, reasons, self.early.silence, approved, ended)
+
+
+def foresee(policy: Policy, known: Knowledge, now: datetime) -> Foresight:
+    """Make a policy ready. That a feed is too old is left out: it holds for every release alike."""
+    early, late = (prepare(policy, known, now, inspected=inspected) for inspected in (False, True))
+    return Foresight(early._replace(always=()), late._replace(always=()))
 
 
 def _always(reason: Reason) -> Look:

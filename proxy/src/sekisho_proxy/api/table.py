@@ -106,6 +106,12 @@ ROUTES: tuple[Route, ...] = (
         "a room of Sekisho",
     ),
     Route(
+        "/candidates/artifacts/{project}",
+        "The files of all releases as records.",
+        {200: (JSON,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
         "/candidates/artifacts/{project}/{release}",
         "The files of a release as records.",
         {200: (JSON,), **_SOURCE, **_SERVICE},

@@ -95,10 +95,10 @@ class CandidateMount:
 
     async def _artifacts(self, snapshot: Snapshot, tail: str) -> Reply:
         name, _, release = tail.partition("/")
-        if not _is_version(release):
+        if release and not _is_version(release):
             raise BadInputError(f"{release[:80]!r} is not a release", todo="write a version as PEP 440 has it")
         page = await self._upstreams.undenied(snapshot, self._clock).page(normalize_project("pypi", name))
-        found = page.listing.artifacts(normalize_release("pypi", release))
+        found = page.listing.artifacts(normalize_release("pypi", release) if release else None)
         return json_reply([artifact.plain() for artifact in found])
 
     async def _metadata(self, snapshot: Snapshot, tail: str) -> Reply:

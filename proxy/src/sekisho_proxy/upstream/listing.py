@@ -80,10 +80,12 @@ class Listing:
         """Return the files by percent-decoded path."""
         return {unquote(file.path) if "%" in file.path else file.path: file for file in self.files}
 
-    def artifacts(self, release: str) -> Iterable[Artifact]:
-        """Yield each file of one release as an artifact."""
+    def artifacts(self, release: str | None) -> Iterable[Artifact]:
+        """Yield each file of one release, or of all, as an artifact."""
         for file in self.files:
-            if _spells(file.filename, release) and (artifact := self.artifact(file)) and artifact.release == release:
+            if release is not None and not _spells(file.filename, release):
+                continue
+            if (artifact := self.artifact(file)) and release in (None, artifact.release):
                 yield artifact
 
     def artifact(self, file: UpstreamFile) -> Artifact | None:

@@ -7,7 +7,7 @@ import pytest
 
 from sekisho.model import Outcome
 from sekisho.policy import judge
-from sekisho.policy.judge import foresee, prepare
+from sekisho.policy.judge import foresee
 from sekisho.policy.knowledge import Knowledge, Published
 from sekisho.policy.rules import Inspection, ReleaseAge
 from tests.advisories import CRITICAL, index, osv
@@ -20,6 +20,11 @@ ASKS = {"id": "no-gpl", "check": "license", "allow": ["ISC"]}
 PASS = {"id": "yanked", "check": "yanked"}
 ADVISORY = {"id": "weak", "check": "advisory", "severity": 7.0, "then": "deny"}
 FRESH = Knowledge(advisories=index())
+SIX = artifact("six", "1.0")
+
+
+def _foresee(rules, one, found=None, *, approved=(), known=FRESH):
+    return foresee(rules, known, NOW).verdict(one, found, approved=frozenset(approved), ended={})
 
 
 def _judge(*rules, approved=False, ended=None, known=FRESH, more=None, **settings):
@@ -216,11 +221,23 @@ def test_an_index_that_fails_denies():
 
 def test_an_index_entry_alone_lets_expect_what_needs_no_inspection():
     rules = policy(DENIED, ASKS, {"id": "young", "check": "release_age", "days": 3650}, {"id": "big", "check": "yanked", "when": "files > 1"})  # fmt: skip
-    bench = prepare(rules, FRESH, NOW, inspected=False)
-    outcome, reasons = foresee(artifact("six", "1.0"), bench)
-    assert (outcome, [reason.rule for reason in reasons]) == (REVIEW, ["young"])
-    assert foresee(NUMPY, bench)[0] is DENY
-    assert foresee(artifact("six", "1.0"), prepare(policy(ASKS), FRESH, NOW, inspected=False))[0] is ALLOW
+    found = _foresee(rules, SIX)
+    assert (found.outcome, [reason.rule for reason in found.reasons]) == (REVIEW, ["young"])
+    assert _foresee(rules, SIX, approved={SIX.sha256}).outcome is ALLOW
+    assert _foresee(rules, NUMPY, approved={NUMPY.sha256}).outcome is DENY
+    assert _foresee(policy(ASKS), SIX).outcome is ALLOW
+
+
+def test_of_what_an_inspection_found_before_only_a_denial_is_foreseen():
+    licence = {"id": "licence", "check": "license", "allow": ["MIT"]}
+    odd = facts(SIX, license_expression="LicenseRef-Odd")
+    assert _foresee(policy(licence), SIX, odd).outcome is ALLOW
+    assert _foresee(policy({**licence, "then": "deny"}), SIX, odd).outcome is DENY
+
+
+def test_a_feed_that_is_too_old_says_nothing_of_one_release_and_is_not_foreseen():
+    assert _judge(ADVISORY, known=_at(99)).outcome is REVIEW
+    assert _foresee(policy(ADVISORY), SIX, known=_at(99)).outcome is ALLOW
 
 
 def test_what_is_malicious_is_denied_before_anything_else_is_known_where_the_data_is():

@@ -1,0 +1,222 @@
+"""uv, asked over the candidate mount: requirements, what to prefer and what to leave out → one release per project.
+
+It gets no configuration of this machine, and source distributions never count, so nothing is built and no foreign code
+runs. What is preferred goes in as an earlier answer (uv keeps its releases where they fit, of several the highest),
+what is left out as constraints.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import uv
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from sekisho.errors import BadInputError, MissingToolError, UnresolvableError, UpstreamError
+from sekisho.model import Request, normalize_project
+from sekisho_builder.programs import Run
+from sekisho_builder.proxy import Proxy
+
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+)(?:\s+#\s+via\s+(?P<via>.*))?$")
+_SECRET = re.compile(r"//[^/@\s]*@")
+_REASON = re.compile(r"Server message: ([^;\n]*)")
+"""How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
+
+_TIMEOUT = 300
+_PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""No ``*_PROXY`` among them: the index is the proxy itself."""
+
+_ARCHIVES = (
+    ".whl",
+    ".zip",
+    ".egg",
+    ".tar",
+    ".tgz",
+    ".tbz",
+    ".txz",
+    ".tlz",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".lz",
+    ".lzma",
+    ".zst",
+)
+
+_RETRIES = "1"
+"""The proxy asks an upstream several times by itself; more here would only multiply the waiting."""
+
+
+class TooSlowError(UpstreamError):
+    """The resolver was still at it when its time was over."""
+
+
+class Pin(NamedTuple):
+    """One line of the resolver's answer; ``via`` are the projects that need it, none for a direct requirement."""
+
+    project: str
+    release: str
+    via: tuple[str, ...]
+
+
+class Wish(NamedTuple):
+    """What is asked for, and by project which releases are preferred, and which are out."""
+
+    requirements: tuple[str, ...]
+    preferred: Mapping[str, Collection[str]] = {}
+    hidden: Mapping[str, Collection[str]] = {}
+
+
+class Solver:
+    """Asks uv about one request, as often as need be; what it read once is kept until the end."""
+
+    def __init__(self, request: Request, proxy: Proxy, run: Run) -> None:
+        self._request = request
+        self._proxy = proxy
+        self._run = run
+        self._room = tempfile.TemporaryDirectory(prefix="sekisho-resolve-")
+        self._folder = Path(self._room.name)
+        self._home = self._folder / "home"
+        self._home.mkdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._room.cleanup()
+
+    def __call__(self, wish: Wish) -> list[Pin]:
+        """Return what uv chose; raise ``UnresolvableError`` with its derivation when nothing fits."""
+        given = asked(wish.requirements)
+        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {
+            **kept,
+            "HOME": str(self._home),
+            "UV_DEFAULT_INDEX": self._proxy.index_url(),
+            "UV_HTTP_RETRIES": _RETRIES,
+        }
+        if ca := self._proxy.ca:
+            environment["SSL_CERT_FILE"] = str(_believed(ca, kept.get("SSL_CERT_FILE"), self._folder))
+        command = self._command(wish)
+        try:
+            done = self._run(command, environment=environment, timeout=_TIMEOUT, given=given, folder=self._home)
+        except FileNotFoundError as error:
+            raise MissingToolError("uv is not installed", todo="install the builder's requirements again") from error
+        except subprocess.TimeoutExpired as error:
+            raise TooSlowError(
+                f"resolving took more than {_TIMEOUT} seconds", todo="try again, or ask for fewer packages at once"
+            ) from error
+        if done.status:
+            raise explain(done.errors, self._request)
+        return parse_pins(done.output)
+
+    def _command(self, wish: Wish) -> list[str]:
+        target = self._request.target
+        command = [
+            uv.find_uv_bin(), "pip", "compile", "-", "--no-header", "--annotation-style", "line",
+            "--cache-dir", str(self._folder / "cache"),
+            "--no-config", "--only-binary", ":all:", "--no-python-downloads", "--color", "never",
+            "--python", sys.executable,
+            "--python-version", target.python,
+            "--python-platform", f"{target.arch}-manylinux_{target.glibc.replace('.', '_')}",
+        ]  # fmt: skip
+        if self._request.resolve_before:
+            command += ["--exclude-newer", self._request.resolve_before.isoformat()]
+        if wish.preferred:
+            command += ["--output-file", str(self._write("preferred.txt", "==", wish.preferred))]
+        if self._request.constraints:
+            path = self._folder / "constraints.txt"
+            path.write_text(asked(self._request.constraints))
+            command += ["--constraint", str(path)]
+        if wish.hidden:
+            command += ["--constraint", str(self._write("hidden.txt", "!=", wish.hidden))]
+        return command
+
+    def _write(self, name: str, operator: str, releases: Mapping[str, Collection[str]]) -> Path:
+        path = self._folder / name
+        lines = (f"{project}{operator}{release}\n" for project in sorted(releases) for release in releases[project])
+        path.write_text("".join(lines))
+        return path
+
+
+def _believed(ca: Path, more: str | None, folder: Path) -> Path:
+    """Return a file with the authorities of ``ca`` and of ``more``: uv believes those of one file."""
+    path = folder / "authorities.pem"
+    path.write_bytes(b"\n".join(Path(name).read_bytes() for name in (ca, more) if name))
+    return path
+
+
+def asked(requirements: Iterable[str]) -> str:
+    """Write requirements anew for uv, which opens a name like ``x-1.0-py3-none-any.whl`` as a file of this machine.
+
+    Raises ``BadInputError`` for a name of a file, for an address, and for what is no requirement.
+    """
+    lines = []
+    for text in requirements:
+        try:
+            found = Requirement(text)
+        except InvalidRequirement as error:
+            raise BadInputError(f"{text[:120]!r} is no requirement: {error}", where="the request") from error
+        if found.url is not None or found.name.lower().endswith(_ARCHIVES):
+            raise BadInputError(
+                f"{text[:120]!r} names a file, not a project", where="the request", todo="ask for NAME or NAME==VERSION"
+            )
+        extras = f"[{','.join(sorted(map(canonicalize_name, found.extras)))}]" if found.extras else ""
+        marker = f" ; {found.marker}" if found.marker else ""
+        lines.append(f"{canonicalize_name(found.name)}{extras}{found.specifier}{marker}")
+    return "\n".join(lines)
+
+
+def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
+    """Turn uv's last words into ours: its derivation is the chain that a person needs. Tokens in addresses go."""
+    lines = [
+        line.rstrip()
+        for line in _SECRET.sub("//", said).splitlines()
+        if line.strip() and not line.startswith("warning:")
+    ]
+    text = "\n".join(lines).removeprefix("error: ")
+    if "No solution found" in text or "not found in the package registry" in text or "no versions" in text:
+        return UnresolvableError(
+            text, where=f"requirements: {', '.join(request.requirements)}", todo="change the requirement that it names"
+        )
+    reason = _REASON.search(text)  # the proxy's sentence and where; what to do about it follows below
+    return UpstreamError(
+        f"the resolver could not read the index: {reason[1] if reason else text}",
+        where="the proxy's candidate mount",
+        todo="try again later",
+    )
+
+
+def parse_pins(text: str) -> list[Pin]:
+    """Read uv's answer; raise ``UpstreamError`` for a line that is no pin."""
+    pins = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _PIN.match(line.strip())
+        if match is None:
+            raise UpstreamError(f"the resolver answered something else than a pin: {line[:120]!r}")
+        pins.append(Pin(normalize_project("pypi", match["name"]), match["release"], tuple(_via(match["via"] or ""))))
+    return pins
+
+
+def _via(text: str) -> Iterable[str]:
+    for name in text.split(","):
+        bare = name.strip().partition("[")[0]
+        if bare and not bare.startswith("-"):
+            yield normalize_project("pypi", bare)
+
+
+def uv_version() -> str:
+    """Return uv's version."""
+    done = subprocess.run([uv.find_uv_bin(), "--version"], capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.split()[1]
