@@ -32,8 +32,8 @@ from sekisho.model import (
 )
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.settings import Settings
-from sekisho.signing import Envelope
 from sekisho.store import BlobStore, write_atomically
+from sekisho.succession import Sealed
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
@@ -104,7 +104,7 @@ class Stages:
         return request, Closure.parse(found["closure"], where=f"closure of {request_id}")
 
     def _snapshot(self) -> Snapshot:
-        sealed = Envelope.parse(self._portal.snapshot(), where="policy snapshot")
+        sealed = Sealed.parse(self._portal.snapshot(), where="policy snapshot")
         return open_snapshot(sealed, load_trust(self._settings.trust_file))
 
     # propose

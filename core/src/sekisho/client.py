@@ -141,6 +141,10 @@ class PortalClient:
         params = {"name": name, "smaller": "true" if smaller else None}
         return dict(self._call("POST", f"/api/advisories/{feed}", data=data, params=params, patience=_LONG_IMPORT))
 
+    def statements(self, approval: str) -> list[dict[str, Any]]:
+        """Return what an approval says to others, as DSSE envelopes."""
+        return list(self._call("GET", f"/api/approvals/{approval}/statements"))
+
     def affected(self) -> list[dict[str, Any]]:
         """Return what is approved and has something against it that was not known then."""
         return list(self._call("GET", "/api/affected"))

@@ -5,6 +5,7 @@ Where a request stands is a question asked of these rows; nothing else keeps a s
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -91,6 +92,14 @@ class Ledger:
             raise absent
         return cls(engine)
 
+    @contextmanager
+    def closing(self) -> Iterator[Self]:
+        """Close the connections when the context is left."""
+        try:
+            yield self
+        finally:
+            self._engine.dispose()
+
     def append(self, kind: str, subject: str, *, actor: str, body: dict[str, Any] | None = None) -> Entry:
         """Add one row, durably, and return it."""
         with self._engine.connect() as connection:
@@ -169,9 +178,11 @@ class Ledger:
 
 
 def _leaf(row: Any) -> bytes | None:  # noqa: ANN401 (see _entry)
-    """Return the leaf hash of a row as it stands, or nothing if it cannot even be read."""
+    """Return the leaf hash of a row as it stands, or nothing if it cannot be read, or says the same in other bytes."""
     try:
-        return _entry(row).leaf()
+        entry = _entry(row)
+        same = (row.at, row.body) == (entry.at.isoformat(), canonical_json(entry.body).decode())
+        return entry.leaf() if same else None
     except (ValueError, TypeError):
         return None
 

@@ -59,7 +59,7 @@ def open_checkpoint(text: str, trust: Trust) -> tuple[str, int, bytes]:
             signature = base64.b64decode(encoded, validate=True)[4:]
         except ValueError:
             continue
-        if trust.signed("checkpoint", f"{body}\n".encode(), signature):
+        if trust.signed("checkpoint", f"{body}\n".encode(), signature, rows=size):
             return origin, size, root
     raise CorruptError("the checkpoint is not signed by a trusted key")
 

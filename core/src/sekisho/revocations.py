@@ -53,9 +53,10 @@ class SignedRevocation(Record):
     def verify(self, trust: Trust) -> str:
         """Return the name of the trusted key that signed this; raise ``CorruptError`` otherwise.
 
-        Who may approve may take it back.
+        Who may approve may take it back. A key that was revoked since counts all the same: a word that only takes away
+        must not lose its force with the key.
         """
-        return trust.check("approval", REVOCATION_TYPE, self.revocation.canonical(), self.signature)
+        return trust.check("approval", REVOCATION_TYPE, self.revocation.canonical(), self.signature, ended=True)
 
 
 def sign_revocation(revocation: Revocation, signer: Signer) -> SignedRevocation:

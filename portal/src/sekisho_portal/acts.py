@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.advisories import FeedName
@@ -13,6 +13,7 @@ from sekisho_portal.api import At, Who, plain
 
 MEDIA = "application/octet-stream"
 FileName = Annotated[str, Query(max_length=300, description="what the file was called")]
+ApprovalId = Annotated[str, Path(pattern=r"^a[0-9]{1,18}$", description="as a42")]
 Smaller = Annotated[bool, Query(description="it is right that many advisories are gone")]
 Data = Annotated[bytes, Body(media_type=MEDIA)]
 
@@ -98,6 +99,12 @@ def take(
 ) -> dict[str, Any]:
     """Import OSV's all.zip, a KEV catalogue or an EPSS file, whole or not at all."""
     return at.desk.take_feed(who, feed, data, name, smaller=smaller)
+
+
+@acts.get("/approvals/{approval_id}/statements")
+def statements(at: At, _who: Who, approval_id: ApprovalId) -> list[dict[str, Any]]:
+    """Return what an approval says to others: a DSSE envelope around an in-toto statement for each file."""
+    return at.desk.statements(approval_id)
 
 
 @acts.get("/affected")

@@ -7,10 +7,14 @@ applied. ``apply`` may be called again after a crash: what is there already is n
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import sekisho_portal
 from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
+from sekisho.attestation import ENDING, Admission, attest, write_statements
 from sekisho.errors import ConflictError
 from sekisho.ledger import Entry
-from sekisho.model import Approval, Artifact
+from sekisho.model import Approval, Artifact, Closure, sha256_hex
+from sekisho.signing import Signer
+from sekisho.store import write_atomically
 from sekisho_portal.judging import Judging
 from sekisho_portal.means import Means
 from sekisho_portal.standing import Standing
@@ -67,7 +71,13 @@ class Admitting:
 
     def apply(self, standing: Standing, intent: Entry) -> None:
         """Commit what was intended, and record that."""
-        signed = self._sign(standing, intent)
+        signer = self._means.signer
+        then = Standing([row for row in standing.rows if row.seq < intent.seq])
+        closure = then.closure()
+        if closure is None:
+            raise ConflictError(f"request {standing.id} is not resolved yet")
+        signed = self._sign(then, closure, intent, signer)
+        kept = self._attest(then, closure, intent, signed, signer) if signed else None
         verb = "Break glass for" if intent.kind == "break-glass-intended" else "Approve"
         message = f"{verb} {len(signed)} projects for {standing.request.workspace} ({standing.id})"
         revision = self._commit(signed, message, intent)
@@ -78,6 +88,9 @@ class Admitting:
             "revision": revision,
             "artifacts": len(intent.body["artifacts"]),
             "image": standing.request.image,
+            "key": signer.keyid,
+            "digests": [row.approval.digest() for row in signed],
+            "statements": kept,
         }
         if intent.kind == "break-glass-intended":
             body["names"] = [row.approval.artifacts[0].name for row in signed]
@@ -92,11 +105,27 @@ class Admitting:
         self._means.tree.show([project_path(first.kind, first.project) for first in firsts])
         return revision
 
-    def _sign(self, standing: Standing, intent: Entry) -> list[SignedApproval]:
-        then = Standing([row for row in standing.rows if row.seq < intent.seq])
-        closure, facts = then.closure(), then.facts()
-        if closure is None:
-            raise ConflictError(f"request {standing.id} is not resolved yet")
+    def _attest(
+        self, then: Standing, closure: Closure, intent: Entry, signed: Sequence[SignedApproval], signer: Signer
+    ) -> str:
+        """Keep what the approval says to others; return the digest of the file, which goes on record."""
+        sources = self._means.snapshots.current().sources
+        admission = Admission(
+            closure=closure,
+            facts=then.facts(),
+            inspected=then.last["inspected"].at if "inspected" in then.last else None,
+            judgement=then.judgement(),
+            platform=self._means.url,
+            version=sekisho_portal.__version__,
+            door=self._means.door,
+            registries={source.id: source.url for source in sources if source.url},
+        )
+        data = write_statements(attest((row.approval for row in signed), admission, signer))
+        write_atomically(self._means.statements / f"a{intent.seq}{ENDING}", data)
+        return sha256_hex(data)
+
+    def _sign(self, then: Standing, closure: Closure, intent: Entry, signer: Signer) -> list[SignedApproval]:
+        facts = then.facts()
         wanted = set(intent.body["artifacts"])
         by_project: dict[str, list[Artifact]] = {}
         for artifact in closure.artifacts:
@@ -108,20 +137,20 @@ class Admitting:
             sign_approval(
                 Approval(
                     id=f"a{intent.seq}",
-                    request=standing.id,
+                    request=then.id,
                     closure=closure.digest(),
                     policy=intent.body["policy"],
-                    requested_by=standing.request.requester,
+                    requested_by=then.request.requester,
                     approved_by=intent.body["approved_by"],
                     seconded_by=intent.body.get("seconded_by"),
                     reason=intent.body["reason"],
-                    scope=(standing.request.workspace,),
+                    scope=(then.request.workspace,),
                     at=intent.at,
                     expires=intent.body["expires"],
                     break_glass=intent.kind == "break-glass-intended",
                     artifacts=tuple(artifacts),
                 ),
-                self._means.signer,
+                signer,
             )
             for artifacts in by_project.values()
         ]

@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sekisho.errors import BadInputError, ConflictError
+from sekisho.attestation import ENDING, read_statements
+from sekisho.errors import BadInputError, ConflictError, NotFoundError
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Artifact, Closure, Newest, Outcome, Request, Verdict
 from sekisho.tokens import Identity
@@ -23,6 +24,7 @@ from sekisho_portal.reports import check_answers, check_fits, check_report, is_r
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
 from sekisho_portal.standing import Standing
+from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -56,6 +58,7 @@ class Desk:
         self._admitting = Admitting(means, self._judging)
         self._deciding = Deciding(means, self._judging, self._admitting)
         self._revoking = Revoking(means)
+        self._witness = Witness(means.ledger, means.trust)
 
     @property
     def ledger(self) -> Ledger:
@@ -141,6 +144,15 @@ class Desk:
             raise ConflictError(f"request {request_id} was not approved")
         return str(row.body["id"])
 
+    def statements(self, approval: str) -> list[dict[str, Any]]:
+        """Return the signed statements of an approval, as they were kept; raise ``NotFoundError`` if there is none."""
+        path = self.means.statements / f"{approval}{ENDING}"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFoundError(f"there are no statements of an approval {approval[:40]}") from error
+        return [envelope.plain() for envelope in read_statements(data, where=str(path))]
+
     def revoke(self, who: Identity, what: str, *, reason: str, workspace: str | None = None) -> list[dict[str, Any]]:
         """Take back approvals, see ``Revoking.revoke``."""
         with self.means.deciding:
@@ -208,6 +220,13 @@ class Desk:
     def work(self, after: int) -> list[Entry]:
         """Return the rows that ask a worker to do something."""
         return self.ledger.entries(after=after, kinds=_WORK)
+
+    def bear_witness(self) -> None:
+        """Put on record what other people's keys signed and what is in force."""
+        snapshot = self.means.snapshots.current()
+        if self._witness.unseen(snapshot):
+            with self.means.deciding:
+                self._witness.note(snapshot)
 
     def keep_checkpoint(self) -> None:
         """Sign what the ledger says now."""

@@ -1,10 +1,9 @@
 """What every act of the portal works with: the ledger, the tree, the snapshot in force, a key, a clock."""
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sekisho.errors import ConflictError, CorruptError, NotFoundError, SekishoEr
 from sekisho.ledger import ORIGIN, Entry, Ledger
 from sekisho.signing import Signer, Trust
 from sekisho.store import write_atomically
+from sekisho.turn import Turn
 from sekisho_portal.snapshots import Snapshots
 from sekisho_portal.standing import Standing
 from sekisho_portal.tree import GitTree
@@ -27,17 +27,32 @@ Changes = Callable[[Mapping[str, str | None]], Mapping[str, str]]
 
 @dataclass(slots=True)
 class Means:
-    """The outside of the acts. Decisions are taken one after another: whoever takes one holds ``deciding``."""
+    """The outside of the acts. Decisions are taken one after another: whoever takes one holds ``deciding``.
+
+    ``sign_with`` is asked for each act, so that a key that was rotated signs the next one. ``url`` and ``door`` are
+    where others reach portal and proxy.
+    """
 
     ledger: Ledger
     tree: GitTree
     snapshots: Snapshots
-    signer: Signer
+    sign_with: Callable[[], Signer]
     clock: Callable[[], datetime]
     url: str
     checkpoint: Path
     trust: Callable[[], Trust]
-    deciding: threading.Lock = field(default_factory=threading.Lock)
+    deciding: Turn
+    door: str = ""
+
+    @property
+    def signer(self) -> Signer:
+        """Return the key that signs now."""
+        return self.sign_with()
+
+    @property
+    def statements(self) -> Path:
+        """Return the folder of what approvals say to others, one file for each."""
+        return self.checkpoint.with_name("statements")
 
     def standing(self, request_id: str) -> Standing:
         """Return where a request stands; raise ``NotFoundError`` for an unknown one."""

@@ -21,7 +21,7 @@ class Readings:
 
     def read(self, files: Mapping[str, str | None], trust: Trust) -> Allowlist:
         """Return what a tree admits, as ``parse_tree`` does."""
-        if self._trust != (told := trust.dump()):
+        if self._trust != (told := trust.stamp):
             self._trust, self._kept = told, {}
         fresh: dict[str, _Reading] = {}
 

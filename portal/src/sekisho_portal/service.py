@@ -8,14 +8,16 @@ from functools import partial
 import uvicorn
 
 from sekisho.database import open_database
-from sekisho.keys import load_trust, open_signer
+from sekisho.keys import TrustFile, key_path, load_signer, open_signer
 from sekisho.ledger import CHECKPOINT, Ledger
 from sekisho.listening import listen
+from sekisho.policy import Snapshot
 from sekisho.ports import Clock
 from sekisho.service_token import read_or_create
 from sekisho.settings import Settings
 from sekisho.tls import open_tls
 from sekisho.tokens import Tokens
+from sekisho.turn import portal_turn
 from sekisho_portal.app import make_app
 from sekisho_portal.demand import Demand
 from sekisho_portal.desk import Desk
@@ -41,9 +43,10 @@ def now() -> datetime:
 def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, Tokens]:
     """Open the portal's state and reconcile it."""
     engine = open_database(settings.database_url)
-    signer = open_signer(settings, "portal")
+    open_signer(settings, "portal")
+    signer = partial(load_signer, key_path(settings, "portal"))
     tree = GitTree(settings.allowlists)
-    trust = partial(load_trust, settings.trust_file)
+    trust = TrustFile(settings.trust_file)
     tokens = Tokens(engine, clock=clock)
     tokens.accept_service(read_or_create(settings.service_token_file))
     ledger = Ledger(engine, clock=clock)
@@ -60,7 +63,18 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
         again=again,
     )
     desk = Desk(
-        Means(ledger, tree, snapshots, signer, clock, settings.portal, settings.data / CHECKPOINT, trust),
+        Means(
+            ledger=ledger,
+            tree=tree,
+            snapshots=snapshots,
+            sign_with=signer,
+            clock=clock,
+            url=settings.portal,
+            checkpoint=settings.data / CHECKPOINT,
+            trust=trust,
+            deciding=portal_turn(settings),
+            door=settings.proxy,
+        ),
         feeds=feeds,
         sightings=sightings,
         again=again,
@@ -104,6 +118,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _watch(desk: Desk, snapshots: Snapshots) -> None:
     looked = ""
+    seen: Snapshot | None = None
     while True:
         await asyncio.sleep(_WATCH)
         try:
@@ -112,6 +127,9 @@ async def _watch(desk: Desk, snapshots: Snapshots) -> None:
             if looked != (stamp := f"{snapshots.current().policy.digest()} {desk.again.stamp()}"):
                 await asyncio.to_thread(desk.look_again)
                 looked = stamp
+            if seen is not (now_in_force := snapshots.current()):
+                await asyncio.to_thread(desk.bear_witness)
+                seen = now_in_force
             await asyncio.to_thread(desk.mentions.follow)
         except Exception:  # noqa: BLE001 (whatever it is, the next look may succeed)
             _LOG.exception("the allowlists tree could not be read; the policy in force stays")

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Protocol
 
 from sekisho.allowlist import SignedApproval
-from sekisho.errors import MissingToolError, NotFoundError, SekishoError
+from sekisho.errors import CorruptError, MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
 from sekisho.policy.snapshot import Denial, collector_at_rest, seal_snapshot
 from sekisho.ports import Tree
 from sekisho.revocations import SignedRevocation, parse_revocations, void
-from sekisho.signing import Envelope, Signer, Trust
+from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
 from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
+from sekisho.succession import Sealed, statements_of
 from sekisho.vex import parse_vex
 from sekisho_portal.readings import Readings
 
@@ -46,7 +47,7 @@ class Snapshots:
     def __init__(
         self,
         tree: Tree,
-        signer: Signer,
+        signer: Callable[[], Signer],
         trust: Callable[[], Trust],
         *,
         path: Path,
@@ -64,13 +65,22 @@ class Snapshots:
         self._lock = threading.Lock()
         self._readings = Readings()
         self._snapshot: Snapshot | None = None
-        self._sealed: Envelope | None = None
+        self._before: Snapshot | None = None
+        self._sealed: Sealed | None = None
         self._bad_revision = self._compiled_revision = ""
         self._index: tuple[Snapshot, dict[tuple[Kind, str], list[tuple[SignedApproval, tuple[int, ...]]]]] | None = None
         self.problem: dict[str, str] | None = None
         if path.exists():
-            sealed = Envelope.parse_json(path.read_bytes(), where=str(path))
-            self._snapshot, self._sealed = open_snapshot(sealed, trust()), sealed
+            self._resume(Sealed.parse_json(path.read_bytes(), where=str(path)), trust())
+
+    def _resume(self, sealed: Sealed, trust: Trust) -> None:
+        """Go on from the snapshot that was in force; where a key was revoked meanwhile, only as its successor."""
+        try:
+            self._snapshot, self._sealed = open_snapshot(sealed, trust), sealed
+        except CorruptError as error:
+            payload = trust.open("snapshot", SNAPSHOT_TYPE, sealed, ended=True)
+            self._before = Snapshot.parse_json(payload, where=str(self._path))
+            _LOG.warning("the policy that was in force does not hold any more, the tree is read anew: %s", error.what)
 
     def current(self) -> Snapshot:
         """Return the snapshot in force; raise ``NotFoundError`` when the tree never compiled."""
@@ -97,7 +107,7 @@ class Snapshots:
         sources = self._snapshot.sources if self._snapshot else ()
         return next((source.id for source in sources if source.kind == kind), None)
 
-    def sealed(self) -> Envelope:
+    def sealed(self) -> Sealed:
         """Return the snapshot in force with its signature."""
         self.current()
         if self._sealed is None:
@@ -107,7 +117,7 @@ class Snapshots:
     def refresh(self) -> bool:
         """Compile the newest commit if it is not in force yet; tell whether the snapshot changed."""
         with self._lock, collector_at_rest():
-            revision = f"{self._tree.revision()} {self._again.stamp()}"
+            revision = f"{self._tree.revision()} {self._again.stamp()} {self._keys()}"
             if revision == self._compiled_revision:
                 self.problem, self._bad_revision = None, ""
             if revision in (self._bad_revision, self._compiled_revision):
@@ -117,12 +127,26 @@ class Snapshots:
             except Exception as error:  # noqa: BLE001 (whatever a commit can do to us, the policy in force stays)
                 self._refuse(revision, error)
                 return False
-            old = self._snapshot
-            changed = old is None or not same_content(old, snapshot)
+            old = self._snapshot or self._before
+            changed = self._sealed is None or old is None or not same_content(old, snapshot)
+            changed = changed or not self._is_sealed_as_now()
             if changed:
                 self._put_in_force(succeed(old, snapshot))
             self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
             return changed
+
+    def _keys(self) -> str:
+        """Return what changes with the key that signs, or with those that are trusted."""
+        try:
+            return f"{self._signer().keyid} {self._trust().stamp}"
+        except SekishoError as error:
+            return str(error)
+
+    def _is_sealed_as_now(self) -> bool:
+        """Tell whether the snapshot in force was sealed by today's key, with all statements on keys beside it."""
+        sealed = self._sealed
+        by = {one.keyid for one in sealed.signatures} if sealed else set()
+        return sealed is not None and by == {self._signer().keyid} and sealed.keys == statements_of(self._trust())
 
     def _refuse(self, revision: str, error: Exception) -> None:
         """Remember that ``revision`` is bad, or, where the fault may be ours, only what was wrong this time."""
@@ -135,7 +159,7 @@ class Snapshots:
         self.problem, self._bad_revision = problem, "" if ours else revision
 
     def _put_in_force(self, snapshot: Snapshot) -> None:
-        sealed = seal_snapshot(snapshot, self._signer)
+        sealed = seal_snapshot(snapshot, self._signer(), statements_of(self._trust()))
         write_atomically(self._path, sealed.canonical())
         self._snapshot, self._sealed = snapshot, sealed
         for entry in snapshot.refused:
@@ -156,7 +180,7 @@ class Snapshots:
             policy if policy.ask else policy.model_copy(update={"ask": self._ask}),
             parse_sources(files["sources.yaml"] or "").sources,
             revision=revision,
-            sequence=self._snapshot.sequence if self._snapshot else 0,
+            sequence=old.sequence if (old := self._snapshot or self._before) else 0,
             now=self._clock(),
             vex=vex,
         )

@@ -22,6 +22,10 @@ _STATES = {
 _JUDGED = {"allow": "judged", "review": "waiting", "deny": "refused"}
 
 
+_NOT_TOLD = frozenset({"key", "digests", "statements"})
+"""What the record of an approval holds for those who check it, not for those who read a status."""
+
+
 class Standing:
     """What the rows say of one request. Later rows override earlier ones of their kind."""
 
@@ -177,12 +181,12 @@ class Standing:
         if first := self.first_approval:
             found["first_approval"] = {"by": first.actor, **first.body}
         if "approved" in self.last:
-            found["approval"] = self.last["approved"].body
+            found["approval"] = _told(self.last["approved"])
         if "denied" in self.last:
             found["denied"] = {"by": self.last["denied"].actor, "reason": self.last["denied"].body["reason"]}
         for kind, key in (("break-glass", "break_glass"), ("revoked", "revocations")):
             if rows := [row for row in self.rows if row.kind == kind]:
-                found[key] = [{"by": row.actor, "at": row.at.isoformat(), **row.body} for row in rows]
+                found[key] = [{"by": row.actor, "at": row.at.isoformat(), **_told(row)} for row in rows]
         return found
 
     def _made(self) -> dict[str, Any]:
@@ -195,3 +199,7 @@ class Standing:
             found["problem"] = self.last["failed"].body["problem"]
             found["failed_stage"] = self.last["failed"].body["stage"]
         return found
+
+
+def _told(row: Entry) -> dict[str, Any]:
+    return {key: part for key, part in row.body.items() if key not in _NOT_TOLD}

@@ -19,8 +19,8 @@ from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
-from sekisho.signing import Envelope
 from sekisho.store import write_atomically
+from sekisho.succession import KeyStatement, Sealed, follow, statements_of
 from sekisho.tls import verify_for
 from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 
@@ -64,6 +64,7 @@ class Held:
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
         self.unkept: Stale | None = None
+        self.keys: tuple[KeyStatement, ...] = ()
         self._trusted = ""
         self._horizon: Horizon | None = None
         self._kept: Horizon | None = None
@@ -108,7 +109,7 @@ class Held:
     async def offer(self, data: bytes, *, store: bool) -> bool:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays."""
         try:
-            snapshot, trusted = await asyncio.to_thread(self._verify, data, store=store)
+            snapshot, keys, trusted = await asyncio.to_thread(self._verify, data, store=store)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
@@ -116,18 +117,21 @@ class Held:
             return False
         if store:
             await self.keep(data)
-        self.snapshot, self.sealed, self._trusted = snapshot, data, trusted
+        self.snapshot, self.sealed, self.keys, self._trusted = snapshot, data, keys, trusted
         self.turn += 1
         self.begun.set()
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
         return True
 
-    def _verify(self, data: bytes, *, store: bool) -> tuple[Snapshot, str]:
-        """Return the snapshot, and the trusted keys with which it and all its approvals hold."""
-        envelope = Envelope.parse_json(data, where="policy snapshot")
-        trust = load_trust(self._trust)
-        old, told = self.snapshot, trust.dump()
+    def _verify(self, data: bytes, *, store: bool) -> tuple[Snapshot, tuple[KeyStatement, ...], str]:
+        """Return the snapshot, the statements on keys that count, and what names the keys with which all of it holds.
+
+        What was said of keys beside the snapshot in force goes on counting: nobody can take it back by leaving it out.
+        """
+        envelope = Sealed.parse_json(data, where="policy snapshot")
+        trust = follow(load_trust(self._trust), (*self.keys, *envelope.keys))
+        old, told = self.snapshot, trust.stamp
         verified = old.approvals if old and told == self._trusted else ()
         snapshot = open_snapshot(envelope, trust, verified=verified)
         replayed = old is not None and snapshot.sequence < old.sequence + store
@@ -137,7 +141,7 @@ class Held:
                 where=snapshot.revision,
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
-        return snapshot, told
+        return snapshot, statements_of(trust), told
 
     async def keep(self, data: bytes) -> None:
         """Write a sealed snapshot to the disk; where that fails, say so and go on."""

@@ -48,6 +48,7 @@ MATRIX = {
     ("POST", "/api/vex"): (VEX, {"anna"}),
     ("POST", "/api/advisories/{feed}"): (ZIP, {"ada"}),
     ("GET", "/api/affected"): (None, EVERYBODY),
+    ("GET", "/api/approvals/{approval_id}/statements"): (None, EVERYBODY),
 }
 ALLOWED = [(method, path, who) for (method, path), (_, may) in MATRIX.items() for who in sorted(may)]
 
@@ -76,7 +77,11 @@ def _call(web, method, path, who):
     request = _request(web.house, path) if "{request_id}" in path else ""
     if path == "/api/revocations" and not web.house.admitted():
         web.house.approve(web.house.waiting(SIX))
-    target = path.format(request_id=request, project="numpy", feed="osv")
+    approval = ""
+    if "{approval_id}" in path:
+        asked = web.house.waiting(SIX)
+        approval = web.house.approve(asked).last["approved"].body["id"]
+    target = path.format(request_id=request, approval_id=approval, project="numpy", feed="osv")
     return web.call(method, target, who, **_sent(body)), request
 
 
@@ -105,7 +110,10 @@ def test_a_role_may_do_nothing_else(web, method, path):
 def test_nobody_may_do_anything(web, method, path):
     body, _ = MATRIX[method, path]
     target = path.format(
-        request_id=_request(web.house, path) if "{request_id}" in path else "", project="numpy", feed="osv"
+        request_id=_request(web.house, path) if "{request_id}" in path else "",
+        approval_id="a1",
+        project="numpy",
+        feed="osv",
     )
     before = web.house.ledger.size()
     for header in (None, "Bearer skp_wrong", "Bearer ", "Basic cml0YTpy", "skp_wrong"):

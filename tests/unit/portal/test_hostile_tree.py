@@ -102,7 +102,7 @@ def exploding(tmp_path):
     tree = Explodes({"policy.yaml": POLICY, "sources.yaml": SOURCES})
     snapshots = Snapshots(
         tree,
-        SIGNER,
+        lambda: SIGNER,
         lambda: TRUST,
         path=tmp_path / "s.json",
         clock=FakeClock(),

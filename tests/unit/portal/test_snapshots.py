@@ -30,7 +30,7 @@ class House:
     def open(self, signer=SIGNER, trust=TRUST):
         self.snapshots = Snapshots(
             self.tree,
-            signer,
+            lambda: signer,
             lambda: trust,
             path=self.path,
             clock=FakeClock(),

@@ -1,5 +1,6 @@
 """Decide: ``approve``, ``deny``, ``ask-back``, ``break-glass``, ``revoke``. The portal refuses who must not."""
 
+import json
 from datetime import datetime
 
 import click
@@ -85,6 +86,19 @@ def break_glass(request_id: str, project: str, hours: int, reason: str, *, as_js
         body = {"project": project, "hours": hours, "reason": reason}
         status = portal.act(request_id, "break-glass", body)
     emit(status, as_json=as_json, text=lambda: describe(status))
+
+
+@click.command()
+@click.argument("approval", metavar="APPROVAL")
+@json_option
+def statement(approval: str, *, as_json: bool) -> None:
+    """Print what APPROVAL (as a42) says to others: a signed in-toto statement for each file, one a line.
+
+    Each is a DSSE envelope; its predicate is SLSA's dependency provenance, with the evaluations of the policy.
+    """
+    with connect(load_settings()) as portal:
+        found = portal.statements(approval)
+    emit(found, as_json=as_json, text=lambda: "\n".join(json.dumps(row) for row in found))
 
 
 @click.command()

@@ -21,6 +21,7 @@ from sekisho.policy.document import Policy
 from sekisho.policy.scopes import Scopes
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
 from sekisho.sources import Ownership, Source
+from sekisho.succession import KeyStatement, Sealed, follow, seal
 from sekisho.vex import SignedVex
 
 Sequence = Annotated[int, Field(ge=0, strict=True)]
@@ -135,17 +136,21 @@ def compile_snapshot(
     )
 
 
-def seal_snapshot(snapshot: Snapshot, signer: Signer) -> Envelope:
-    """Sign a snapshot."""
-    return signer.envelope(SNAPSHOT_TYPE, snapshot.canonical())
+def seal_snapshot(snapshot: Snapshot, signer: Signer, keys: Iterable[KeyStatement] = ()) -> Sealed:
+    """Sign a snapshot; ``keys`` lead those who trust an older key to this one."""
+    return seal(signer.envelope(SNAPSHOT_TYPE, snapshot.canonical()), keys)
 
 
 def open_snapshot(envelope: Envelope, trust: Trust, *, verified: Iterable[SignedApproval] = ()) -> Snapshot:
     """Verify a sealed snapshot and all that is signed in it; raise ``CorruptError`` for any that does not hold.
 
+    Statements on keys beside it are followed first.
+
     ``verified`` are approvals that held with the same ``trust`` before: the very same ones need not be verified again,
     which is nearly all of the work when little has changed.
     """
+    if isinstance(envelope, Sealed):
+        trust = follow(trust, envelope.keys)
     with collector_at_rest():
         snapshot = Snapshot.parse_json(trust.open("snapshot", SNAPSHOT_TYPE, envelope), where="policy snapshot")
         known = {signed.signature.sig: signed for signed in verified}

@@ -13,8 +13,9 @@ from sekisho.keys import load_trust
 from sekisho.model import Moment, Record, Sha256
 from sekisho.policy import open_snapshot
 from sekisho.settings import Settings
-from sekisho.signing import Envelope, Trust
+from sekisho.signing import Trust
 from sekisho.store import BlobStore, chunks, write_atomically
+from sekisho.succession import KeyStatement, Sealed, follow, statements_of
 from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest, provenance_path
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
 from sekisho_proxy.disk_cache import DiskCache
@@ -24,12 +25,16 @@ from sekisho_proxy.upstream.releases import keep_releases, releases_folder
 
 
 class LastImport(Record):
-    """``imported.json``: what came over last. ``bundle`` is the manifest's digest, ``snapshot`` the sealed file's."""
+    """``imported.json``: what came over last. ``bundle`` is the manifest's digest, ``snapshot`` the sealed file's.
+
+    ``keys`` is all that bundles ever said of keys: who leaves it out of a later one takes nothing back.
+    """
 
     sequence: int
     bundle: Sha256
     snapshot: Sha256
     at: Moment
+    keys: tuple[KeyStatement, ...] = ()
 
 
 class Imported(Record):
@@ -50,8 +55,9 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
     """
     at = now or utc_now()
     folder = data_folder(settings)
-    trust = load_trust(settings.trust_file)
-    manifest = open_manifest(bundle, trust)
+    last = _last(folder)
+    trust = follow(load_trust(settings.trust_file), last.keys if last else ())
+    manifest, trust = open_manifest(bundle, trust)
     with _alone(folder, disk):
         last = _last(folder)
         _check_order(manifest, last, at, bundle)
@@ -77,7 +83,11 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
             )
         write_atomically(snapshot_file(settings), sealed, disk=disk)
         record = LastImport(
-            sequence=manifest.sequence, bundle=manifest.digest(), snapshot=manifest.snapshot.sha256, at=at
+            sequence=manifest.sequence,
+            bundle=manifest.digest(),
+            snapshot=manifest.snapshot.sha256,
+            at=at,
+            keys=statements_of(trust),
         )
         write_atomically(folder / "imported.json", record.canonical(), disk=disk)
     return Imported(
@@ -125,7 +135,7 @@ def _check_order(manifest: Manifest, last: LastImport | None, now: datetime, bun
 def _check_in_force(file: Path, manifest: Manifest, trust: Trust) -> None:
     """Refuse to go behind the policy on the disk as well, in case the record of the last import was lost."""
     try:
-        present = open_snapshot(Envelope.parse_json(file.read_bytes(), where=str(file)), trust).sequence
+        present = open_snapshot(Sealed.parse_json(file.read_bytes(), where=str(file)), trust).sequence
     except (FileNotFoundError, SekishoError):
         return
     if manifest.sequence < present:
@@ -149,7 +159,7 @@ def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> bytes:
     """Check every file of the bundle and return the sealed snapshot."""
     path = bundle / SNAPSHOT
     sealed = _read_file(path, manifest.snapshot)
-    snapshot = open_snapshot(Envelope.parse_json(sealed, where=str(path)), trust)
+    snapshot = open_snapshot(Sealed.parse_json(sealed, where=str(path)), trust)
     if snapshot.sequence != manifest.sequence:
         raise CorruptError("manifest and snapshot have different numbers", where=str(path))
     for entry in manifest.blobs:

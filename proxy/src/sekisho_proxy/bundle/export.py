@@ -11,12 +11,13 @@ from pathlib import Path
 
 from sekisho.disk import disk_errors
 from sekisho.errors import ConflictError, NotFoundError, SekishoError
-from sekisho.keys import open_signer
+from sekisho.keys import load_trust, open_signer
 from sekisho.model import Artifact, Record, sha256_hex
 from sekisho.policy import Door, Snapshot
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE
 from sekisho.store import write_atomically
+from sekisho.succession import follow, seal, statements_of
 from sekisho_proxy.bundle.manifest import (
     MANIFEST,
     SNAPSHOT,
@@ -74,7 +75,8 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
                 existing=existing,
             )
             write_atomically(half / SNAPSHOT, sealed)
-            envelope = signer.envelope(BUNDLE_TYPE, manifest.canonical())
+            keys = statements_of(follow(load_trust(settings.trust_file), store.held.keys))
+            envelope = seal(signer.envelope(BUNDLE_TYPE, manifest.canonical()), keys)
             write_atomically(half / MANIFEST, envelope.model_dump_json().encode())
             put_in_place(half, place)
     return Exported(

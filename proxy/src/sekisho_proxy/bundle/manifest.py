@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Moment, Record, Sha256
-from sekisho.signing import BUNDLE_TYPE, Envelope, Trust
+from sekisho.signing import BUNDLE_TYPE, Trust
+from sekisho.succession import Sealed, follow
 
 MANIFEST = "manifest.json"
 SNAPSHOT = "snapshot.json"
@@ -54,14 +55,18 @@ def provenance_path(bundle: Path, artifact: str) -> Path:
     return bundle / "provenance" / artifact[:2] / artifact
 
 
-def open_manifest(bundle: Path, trust: Trust) -> Manifest:
-    """Read and verify a bundle's manifest; raise ``CorruptError`` if nobody trusted signed it."""
+def open_manifest(bundle: Path, trust: Trust) -> tuple[Manifest, Trust]:
+    """Read and verify a bundle's manifest; raise ``CorruptError`` if nobody trusted signed it.
+
+    Statements on keys that came with it are followed: what is returned is who is trusted then.
+    """
     path = bundle / MANIFEST
     if not path.is_file() or path.is_symlink() or path.stat().st_size > _LARGEST_MANIFEST:
         raise BadInputError("this is not a bundle", where=str(path), todo="name the folder that `sekisho export` made")
     try:
-        envelope = Envelope.parse_json(path.read_bytes(), where=str(path))
-        return Manifest.parse_json(trust.open("bundle", BUNDLE_TYPE, envelope), where=str(path))
+        envelope = Sealed.parse_json(path.read_bytes(), where=str(path))
+        trust = follow(trust, envelope.keys)
+        return Manifest.parse_json(trust.open("bundle", BUNDLE_TYPE, envelope), where=str(path)), trust
     except BadInputError as error:
         raise CorruptError(f"the bundle's manifest cannot be read: {error.what}", where=str(path)) from error
     except CorruptError as error:
