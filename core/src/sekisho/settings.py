@@ -53,6 +53,7 @@ class Settings(BaseSettings):
 
     token: str | None = Field(None, description="who you are, for commands that ask a service")
     workspace: Slug = Field(EVERYONE, description="the workspace that commands mean")
+    image: Slug | None = Field(None, description="the image that commands run in; curated images say it themselves")
     trust: Path | None = Field(None, description="file of trusted public keys; default `data`/trust.json")
     replica: bool = Field(default=False, description="serve without any upstream, by what `sekisho import` brought")
 

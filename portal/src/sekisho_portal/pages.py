@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.errors import BadInputError, RefusedError, SekishoError
+from sekisho.model import EVERYONE, Target
 from sekisho.tokens import Identity, Tokens
+from sekisho.wanted import read_lines
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
 from sekisho_portal.chain import broken
 from sekisho_portal.demand import is_approved_since
@@ -19,6 +21,9 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
 )
 _ROWS = 100
+_PYTHON, _GLIBC = "3.11.2", "2.36"
+"""Those of the base image that is shipped."""
+
 _TEMPLATES = Path(__file__).with_name("templates")
 _STYLE = _TEMPLATES / "style.css"
 _ENGINE = jinja2.Environment(
@@ -144,8 +149,12 @@ def revoke(
 
 @pages.get("/requests/new")
 def new(at: At, request: Request, project: str = "") -> Response:
-    """Show the form for a request."""
-    return page(request, "new.html", visitor(request, at.tokens), project=project[:200])
+    """Show the form for a request, filled in as the visitor's newest one was."""
+    who = visitor(request, at.tokens)
+    own = next((row.request for row in at.desk.all() if who and row.request.requester == who.name), None)
+    target = own.target if own else Target(python=_PYTHON, glibc=_GLIBC)
+    workspace = own.workspace if own else EVERYONE
+    return page(request, "new.html", who, project=project[:200], target=target, workspace=workspace)
 
 
 @pages.post("/requests/new")
@@ -157,11 +166,16 @@ def ask(
     glibc: Annotated[str, Form()],
     key: Annotated[str, Form()],
     reason: Annotated[str, Form()] = "",
+    workspace: Annotated[str, Form()] = EVERYONE,
+    arch: Annotated[str, Form()] = "x86_64",
 ) -> Response:
-    """Take a request."""
+    """Take a request; the lines are read as those of a requirements file."""
     who = _known(request, at.tokens, key)
-    wanted = [line.strip() for line in requirements.splitlines() if line.strip()]
-    body = {"requirements": wanted, "target": {"python": python, "glibc": glibc}, "reason": reason}
+    wanted = read_lines(requirements, where="requirements")
+    target = {"python": python, "glibc": glibc, "arch": arch}
+    body = {"requirements": wanted.requirements, "target": target, "reason": reason, "workspace": workspace}
+    if wanted.hashes:
+        body["hashes"] = wanted.hashes
     return _back(f"/requests/{at.desk.ask(who, body).id}")
 
 

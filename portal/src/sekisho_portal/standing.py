@@ -19,6 +19,9 @@ _STATES = {
     "delivered": "delivered",
     "failed": "failed",
 }
+_LONG = ("constraints", "hashes")
+"""What of a request a status only counts: a lock has thousands."""
+
 _JUDGED = {"allow": "judged", "review": "waiting", "deny": "refused"}
 
 
@@ -127,16 +130,19 @@ class Standing:
 
     def plain(self, link: str, *, verdicts: bool = False) -> dict[str, Any]:
         """Return the status as the API gives it: of the verdicts the exceptions, or with ``verdicts`` all."""
+        asked = self.rows[0].body["request"]
         status: dict[str, Any] = {
             "id": self.id,
             "seq": self.seq,
             "state": self.state,
-            "request": self.rows[0].body["request"],
+            "request": {key: value for key, value in asked.items() if key not in _LONG},
             "link": link,
             "events": [
                 {"seq": row.seq, "at": row.at.isoformat(), "kind": row.kind, "actor": row.actor} for row in self.rows
             ],
         }
+        if any(key in asked for key in _LONG):
+            status["bound"] = {"constraints": len(self.request.constraints), "hashed": len(self.request.hashes)}
         if judgement := self.judgement():
             judged = self.last["judged"].body
             status["counts"] = judgement.count()

@@ -120,10 +120,15 @@ def test_config_and_annotations(house):
     house.assemble(make_wheel("alpha"), environment={"X": "1"}, labels={"team": "a"}, description="Small")
     config, manifest = house.layout().config, house.layout().manifest
     assert config["created"] == "1980-01-01T00:00:00Z"
-    assert config["config"]["Env"] == ["FROM_BASE=1", "PATH=/opt/venv/bin:/bin", "VIRTUAL_ENV=/opt/venv", "X=1"]
+    assert config["config"]["Env"] == [
+        "FROM_BASE=1", "PATH=/opt/venv/bin:/bin", "SEKISHO_IMAGE=small", "VIRTUAL_ENV=/opt/venv", "X=1",
+    ]  # fmt: skip
     assert config["config"]["User"] == "1000:1000"
     assert config["config"]["WorkingDir"] == "/home/job"
-    assert config["config"]["Labels"] == {"base": "yes", "team": "a"}
+    assert config["config"]["Labels"] == {
+        "base": "yes", "team": "a", "org.opencontainers.image.title": "small",
+    }  # fmt: skip
+
     assert [row["created_by"] for row in config["history"]] == [
         "base",
         "sekisho: virtual environment",

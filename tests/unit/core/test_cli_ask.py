@@ -2,8 +2,6 @@ import json
 
 import pytest
 
-from sekisho.cli.ask import read_requirements
-from sekisho.errors import BadInputError
 from tests.command_line import run
 
 DEFINITION = """
@@ -75,14 +73,6 @@ def test_an_option_in_a_file_is_refused_with_its_line_and_nothing_is_asked(porta
     assert done.status == 1
     assert f"where: {path}, line 2" in done.err
     assert portal.asked == []
-
-
-@pytest.mark.parametrize("line", ["-r other.txt", "-e .", "--hash=sha256:00", "  -c x"])
-def test_every_option_is_refused(tmp_path, line):
-    path = tmp_path / "r.txt"
-    path.write_text(line)
-    with pytest.raises(BadInputError, match="options are not requirements"):
-        read_requirements(path)
 
 
 def test_an_image_is_asked_for_with_all_that_its_definition_says(portal, sekisho, tmp_path):

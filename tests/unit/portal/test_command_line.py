@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from sekisho.errors import BadInputError
 from tests.advisories import CRITICAL, osv, packed
 from tests.command_line import run
 from tests.fake_upstream import run_asgi
 from tests.records import facts
-from tests.unit.portal.house import GPL, NUMPY
+from tests.unit.portal.house import GPL, NUMPY, SIX
 
 
 @pytest.fixture
@@ -46,8 +47,27 @@ def test_a_request_goes_from_the_asking_to_the_approval(web, sekisho):
 def test_what_names_no_project_is_refused(web, sekisho, name):
     done = sekisho("rita", "request", "--python", "3.11.2", "--", name)
     assert done.status == 1
-    assert "requirements" in done.err
+    assert "where: the command line" in done.err
     assert web.house.desk.all() == []
+
+
+def test_a_lock_binds_the_answer_and_a_status_only_counts_it(web, sekisho, tmp_path):
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"-c pins.txt\nnumpy=={NUMPY.release} --hash=sha256:{NUMPY.sha256}\n")
+    (tmp_path / "pins.txt").write_text("six==1.16.0\n")
+    request = _ask(sekisho, "-r", str(path), "--beside", "sklearn")
+    status = json.loads(sekisho("rita", "status", request, "--json").out)
+    assert status["bound"] == {"constraints": 1, "hashed": 1}
+    assert {"constraints", "hashes"}.isdisjoint(status["request"])
+    assert "bound by 1 constraints, and hashes of 1 projects" in sekisho("rita", "status", request).out
+    with pytest.raises(BadInputError, match=r"six 1\.17\.0 is not what the constraint six==1\.16\.0 says"):
+        web.house.resolve(request, NUMPY, SIX)
+    with pytest.raises(BadInputError, match="has none of the 1 hashes"):
+        web.house.resolve(request, NUMPY.model_copy(update={"sha256": SIX.sha256}))
+    web.house.resolve(request, NUMPY)
+    page = web.visit("anna").get(f"/requests/{request}").text
+    assert "image sklearn" in page
+    assert "bound by 1 constraints" in page
 
 
 def test_a_wrong_python_version_is_refused(sekisho):

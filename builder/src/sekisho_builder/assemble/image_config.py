@@ -9,6 +9,7 @@ from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EPOCH = "1980-01-01T00:00:00Z"
+_TITLE = "org.opencontainers.image.title"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -27,8 +28,8 @@ def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[s
     environment = dict(row.partition("=")[::2] for row in told.get("Env") or ())
     environment["PATH"] = f"{definition.prefix.rstrip('/')}/bin:{environment.get('PATH') or _PATH}"
     environment["VIRTUAL_ENV"] = definition.prefix.rstrip("/")
-    environment |= definition.environment
-    labels = {**(told.get("Labels") or {}), **definition.labels}
+    environment |= {**definition.environment, "SEKISHO_IMAGE": definition.name}  # a process sees no label
+    labels = {**(told.get("Labels") or {}), _TITLE: definition.name, **definition.labels}
     inner: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
         "User": definition.user,
@@ -36,7 +37,7 @@ def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[s
         "Cmd": told.get("Cmd") or ["python"],
     }
     inner |= {"Entrypoint": told["Entrypoint"]} if told.get("Entrypoint") else {}
-    inner |= {"Labels": labels} if labels else {}
+    inner["Labels"] = labels
     return {
         "created": created(definition),
         "architecture": _ARCHITECTURES[definition.target.arch],
@@ -49,7 +50,7 @@ def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[s
     """Return the manifest's annotations (image-spec, annotations.md) and our own, the lock's digest."""
     pairs = {
         "org.opencontainers.image.created": created(definition),
-        "org.opencontainers.image.title": definition.name,
+        _TITLE: definition.name,
         "org.opencontainers.image.description": definition.description,
         "org.opencontainers.image.base.digest": f"sha256:{base.manifest_sha256}",
         "org.opencontainers.image.base.name": definition.base.image or definition.base.debian or "",

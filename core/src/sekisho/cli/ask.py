@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 import click
 from packaging.requirements import InvalidRequirement, Requirement
 
+from sekisho.cli.asking import from_definition, from_words
+from sekisho.cli.clients.door import Place
 from sekisho.cli.frame import emit, json_option
+from sekisho.cli.inferred import GLIBC, infer_workspace
 from sekisho.client import PortalClient
-from sekisho.definitions import read_definition
 from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diagnostics
 from sekisho.logs import block, printable
 from sekisho.settings import Settings, load_settings, of_this_folder
+from sekisho.wanted import Choice
 
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 (compared with, not listened on)
 FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting", "asked")
@@ -38,63 +41,63 @@ def connect(settings: Settings) -> PortalClient:
     return PortalClient(settings.portal, settings.token, ca=settings.trusted_ca)
 
 
-def read_requirements(path: Path) -> tuple[str, ...]:
-    """Read requirements, one a line; comments are skipped, options refused with their line."""
-    found = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        text = line.partition(" #")[0].strip()
-        if text and not text.startswith("#"):
-            if text.startswith("-"):
-                raise BadInputError(
-                    f"options are not requirements: {text[:60]}", where=f"{path}, line {number}", todo="remove the line"
-                )
-            found.append(text)
-    return tuple(found)
-
-
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--image", help="Ask for everything that images/IMAGE/image.yaml needs.")
-@click.option("-r", "--requirements", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file.")
+@click.option(
+    "-r",
+    "--requirements",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A requirements file, environment.yml, pyproject.toml, uv.lock or pylock.toml.",
+)
+@click.option("--extra", "extras", multiple=True, help="An extra of the project in FILE, too.")
+@click.option("--group", "groups", multiple=True, help="A dependency group of FILE, too.")
 @click.option("--reason", default="", help="Why you need it; the approver reads this.")
-@click.option("--python", help="Full Python version of the target, as 3.11.2.")
-@click.option("--glibc", default="2.36", show_default=True, help="C library of the target.")
+@click.option("--workspace", help="For whom; default is SEKISHO_WORKSPACE, or the door that pip or uv asks.")
+@click.option("--python", help="Full Python version of the target, as 3.11.2; default is this environment's.")
+@click.option("--glibc", help=f"C library of the target; default is this machine's, with --python {GLIBC}.")
+@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), help="Processor of the target; default as for glibc.")
+@click.option("--beside", help="The curated image that you want it in; default is the one that this runs in.")
+@click.option("--dry-run", is_flag=True, help="Show what would be asked, and ask nothing.")
 @click.option("--wait", is_flag=True, help="Wait until a person, or nobody, has to act.")
 @json_option
 def request(
     names: tuple[str, ...],
     image: str | None,
-    requirements: Path | None,
+    files: tuple[Path, ...],
+    extras: tuple[str, ...],
+    groups: tuple[str, ...],
     reason: str,
-    python: str | None,
-    glibc: str,
     *,
+    dry_run: bool,
     wait: bool,
     as_json: bool,
+    **named: str | None,
 ) -> None:
     """Ask for packages: NAME… , or -r FILE, or --image IMAGE.
 
-    The whole closure is resolved, inspected and judged; one decision admits all of it.
+    The whole closure is resolved, inspected and judged; one decision admits all of it. Workspace, target and image are
+    taken from where this runs, and shown; an option corrects each. Versions and hashes of a lock are kept to.
     """
     settings = load_settings()
-    if image and (names or requirements or python):
+    if image and (names or files or any(named[key] for key in ("python", "glibc", "arch", "beside"))):
         raise click.UsageError("--image asks for what its definition says, so name nothing beside it")
-    body: dict[str, Any] = {"workspace": settings.workspace, "reason": reason}
-    wanted = (*names, *(read_requirements(requirements) if requirements else ()))
+    place = Place.here()
+    workspace = infer_workspace(settings, named["workspace"], place)
     if image:
-        definition = read_definition(settings.images, image)
-        body |= {"image": image, "target": definition.target.plain()}
-        if definition.resolve_before:
-            body["resolve_before"] = definition.resolve_before.isoformat()
-        wanted = definition.requirements
-    elif python:
-        body["target"] = {"python": python, "glibc": glibc}
+        asked = from_definition(settings, image)
     else:
-        raise click.UsageError("say what it must run on: --image IMAGE, or --python 3.11.2")
-    if not wanted:
-        raise click.UsageError("name at least one package, a requirements file or an image")
+        asked = from_words(settings, place, names, files, Choice(extras, groups), named)
+    asked.body.update(workspace=workspace.value, reason=reason)
+    seen = [f"workspace: {workspace.value} ({workspace.seen}); another with --workspace", *asked.seen]
+    click.echo("\n".join(["sekisho: asking", *(printable(f"  {line}") for line in seen)]), err=True)
+    if dry_run:
+        emit(asked.body, as_json=as_json, text=lambda: "\n".join(map(printable, asked.body["requirements"])))
+        return
     with connect(settings) as portal:
-        status = portal.ask(body | {"requirements": list(wanted)})
+        status = portal.ask(asked.body)
         if wait:
             status = follow(portal, status["id"])
     emit(status, as_json=as_json, text=lambda: describe(status))
@@ -182,6 +185,8 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         printable(f"  asked by {asked['requester']} for workspace {asked.get('workspace', 'everyone')}"),
         printable(f"  requirements: {', '.join(asked['requirements'])}"),
     ]
+    if bound := status.get("bound"):
+        lines.append(f"  bound by {bound['constraints']} constraints, and hashes of {bound['hashed']} projects")
     if closure := status.get("closure"):
         lines.append(printable(f"  closure: {closure['packages']} packages, {closure['digest']}"))
     if counts := status.get("counts"):

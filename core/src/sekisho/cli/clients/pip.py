@@ -62,13 +62,17 @@ def _astray(door: Door, place: Place, to: Path | None) -> list[Finding]:
     return found
 
 
-def _others(place: Place, named: Path | None, own: Path) -> Iterator[tuple[Path, bool]]:
-    """Give every other file that pip reads, the weakest first, and whether ``own`` has the last word over it."""
+def files_read(place: Place, named: Path | None) -> list[Path]:
+    """Return every file that pip reads, the weakest first; ``named`` is that of ``PIP_CONFIG_FILE``."""
     sites = [place.environment.get("VIRTUAL_ENV"), place.environment.get("CONDA_PREFIX"), sys.prefix]
     order = [*place.system("pip/pip.conf"), Path("/etc/pip.conf"), place.home / ".pip" / "pip.conf", _own(place)]
     order += [Path(folder) / "pip.conf" for folder in dict.fromkeys(filter(None, sites))]
-    if named:
-        order.append(named)
+    return [*order, named] if named else order
+
+
+def _others(place: Place, named: Path | None, own: Path) -> Iterator[tuple[Path, bool]]:
+    """Give every other file that pip reads, the weakest first, and whether ``own`` has the last word over it."""
+    order = files_read(place, named)
     last = order.index(own) if own in order else len(order)  # one that --to names is going to be PIP_CONFIG_FILE
     return ((path, at < last) for at, path in enumerate(order) if path != own)
 

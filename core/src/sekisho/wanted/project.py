@@ -1,0 +1,119 @@
+"""``pyproject.toml``: ``project.dependencies``, extras, and dependency groups (PEP 621, PEP 735)."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from packaging.dependency_groups import resolve_dependency_groups
+from packaging.requirements import Requirement
+
+from sekisho.errors import BadInputError
+from sekisho.model import normalize_project
+from sekisho.wanted.value import (
+    IN_HOUSE,
+    Choice,
+    Wanted,
+    at,
+    chosen,
+    read_requirement,
+    read_toml,
+    shown,
+    table,
+    texts,
+)
+
+_OF_THIS_MACHINE = {"git", "url", "path", "workspace"}
+"""Keys of ``tool.uv.sources`` that take a project from somewhere else than an index."""
+
+
+def read_project(text: str, choice: Choice = Choice(), *, where: str) -> Wanted:  # noqa: B008 (an immutable value)
+    """Read what a project needs; raise ``BadInputError`` with the line, where it has one."""
+    whole = read_toml(text, where=where)
+    project = table(whole, "project", where=where)
+    groups = table(whole, "dependency-groups", where=where)
+    _check_static(whole, project, choice, where)
+    lines = [*texts(project.get("dependencies", []), "project.dependencies", where=where)]
+    lines += _extras(project, choice.extras, where)
+    found = [read_requirement(line, where=at(where, text, line)) for line in lines]
+    found += _groups(groups, choice.groups, text, where)
+    own = normalize_project("pypi", project["name"]) if isinstance(project.get("name"), str) else None
+    wanted = [row for row in found if normalize_project("pypi", row.name) != own]
+    ignored = _check_sources(table(whole, "tool", "uv", "sources", where=where), wanted, text, where)
+    python = project.get("requires-python")
+    return Wanted(
+        requirements=tuple(dict.fromkeys(map(str, wanted))),
+        python=python if isinstance(python, str) else None,
+        ignored=tuple(ignored),
+    )
+
+
+def _check_static(whole: dict[str, Any], project: dict[str, Any], choice: Choice, where: str) -> None:
+    """Raise ``BadInputError`` where the file itself does not say what is needed."""
+    if not project and not choice.groups:
+        poetry = " (only poetry's own)" if table(whole, "tool", "poetry", where=where) else ""
+        raise BadInputError(
+            f"there is no [project] table{poetry}",
+            where=where,
+            todo="write a [project] table, or ask with an exported requirements file",
+        )
+    wanted = {"dependencies"} | ({"optional-dependencies"} if choice.extras else set())
+    if dynamic := wanted & set(texts(project.get("dynamic", []), "project.dynamic", where=where)):
+        raise BadInputError(
+            f"{', '.join(sorted(dynamic))} are dynamic: only a build of the project would tell them",
+            where=where,
+            todo="ask with a lock or a requirements file",
+        )
+
+
+def _extras(project: dict[str, Any], extras: Iterable[str], where: str) -> list[str]:
+    """Return the lines of extras; one may name the project itself with more extras."""
+    rows = table(project, "optional-dependencies", where=where)
+    known = {normalize_project("pypi", name): name for name in rows}
+    left, done = sorted(chosen(extras, rows, "extra", where=where)), set[str]()
+    own = normalize_project("pypi", str(project.get("name") or "x"))
+    lines: list[str] = []
+    while left:
+        extra = left.pop(0)
+        if extra in done:
+            continue
+        done.add(extra)
+        found = texts(rows[known[extra]], f"project.optional-dependencies.{known[extra]}", where=where)
+        lines += found
+        for line in found:
+            wanted = read_requirement(line, where=where)
+            if normalize_project("pypi", wanted.name) == own:
+                left += sorted(chosen(wanted.extras, rows, "extra", where=where))
+    return lines
+
+
+def _groups(groups: dict[str, Any], asked: Iterable[str], text: str, where: str) -> Iterator[Requirement]:
+    names = chosen(asked, groups, "dependency group", where=where)
+    try:
+        lines = resolve_dependency_groups(groups, *sorted(names)) if names else ()
+    except (ValueError, TypeError, LookupError, ExceptionGroup) as error:
+        raise BadInputError(
+            f"the dependency groups cannot be read: {_said(error)}", where=at(where, text, "[dependency-groups]")
+        ) from error
+    for line in lines:
+        yield read_requirement(line, where=at(where, text, line))
+
+
+def _said(error: BaseException) -> str:
+    inner = getattr(error, "exceptions", ())
+    return "; ".join(map(_said, inner)) if inner else str(error)
+
+
+def _check_sources(sources: dict[str, Any], wanted: Iterable[Requirement], text: str, where: str) -> Iterator[str]:
+    """Refuse what uv would take from a path or an address, and say of another index that it does not count."""
+    known = {normalize_project("pypi", name): rows for name, rows in sources.items()}
+    for row in wanted:
+        found = known.get(normalize_project("pypi", row.name))
+        keys = {key for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict) for key in one}
+        here = at(where, text, "[tool.uv.sources]")
+        if elsewhere := keys & _OF_THIS_MACHINE:
+            raise BadInputError(
+                f"{shown(row.name)} comes from a {min(elsewhere)}, and only projects of a source can be judged",
+                where=here,
+                todo=IN_HOUSE,
+            )
+        if "index" in keys:
+            yield f"{here}: the index of {row.name} is ignored: allowlists/sources.yaml says where packages come from"
