@@ -3,7 +3,7 @@
 import io
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sekisho.allowlist import LARGEST_FILE, is_allowed_name
@@ -31,12 +31,37 @@ def _folder(folder: Path) -> dict[str, str | None]:
     return found
 
 
-def _revision(name: str, folder: Path) -> dict[str, str | None]:
-    command = ["git", "-C", str(folder), "archive", "--format=tar", "--end-of-options", name, "."]
+def revision_of(name: str, folder: Path) -> str:
+    """Return the id of the commit that ``name`` means; raise ``NotFoundError`` if there is none."""
+    done = _git(folder, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    if done.returncode:
+        raise NotFoundError(f"there is no revision {name[:80]}", where=str(folder), todo="commit the allowlists tree")
+    return done.stdout.decode().strip()
+
+
+def read_history(revision: str, folder: Path, paths: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Yield every version of files of the tree up to ``revision``, newest first, each with who committed it when."""
+    for path in paths:
+        told = _git(folder, "log", "--format=%H%x00%cI%x00%an%x00%s", revision, "--", path).stdout
+        for line in told.decode(errors="replace").splitlines():
+            commit, at, author, subject = line.split("\0")
+            text = _git(folder, "show", f"{commit}:./{path}")
+            if not text.returncode:
+                words = {"path": path, "revision": commit, "at": at, "author": author, "subject": subject}
+                yield {**words, "text": text.stdout.decode(errors="replace")}
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE)
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, check=False, timeout=_PATIENCE
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotFoundError(f"git does not answer: {error}", where=name) from error
+        raise NotFoundError(f"git does not answer: {error}", where=str(folder)) from error
+
+
+def _revision(name: str, folder: Path) -> dict[str, str | None]:
+    done = _git(folder, "archive", "--format=tar", "--end-of-options", name, ".")
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise NotFoundError(

@@ -1,4 +1,4 @@
-"""For the person who runs an installation: ``up``, ``token``, ``audit``."""
+"""For the person who runs an installation: ``up``, ``token``."""
 
 import asyncio
 import logging
@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -18,12 +17,9 @@ import click
 from sekisho import listening
 from sekisho.cli.frame import emit, json_option, report
 from sekisho.database import open_database
-from sekisho.errors import CorruptError, MissingToolError, SekishoError
-from sekisho.keys import load_trust, open_signer
-from sekisho.ledger import CHECKPOINT, ORIGIN, Ledger
+from sekisho.errors import MissingToolError, SekishoError
 from sekisho.logs import configure_logs
 from sekisho.settings import Settings, load_settings
-from sekisho.store import write_atomically
 from sekisho.tokens import ROLES, Tokens
 
 _GRACE = 2.0
@@ -118,41 +114,3 @@ def revoke(name: str, *, as_json: bool) -> None:
     """Revoke every token of NAME."""
     count = Tokens(open_database(load_settings().database_url)).revoke(name)
     emit({"name": name, "revoked": count}, as_json=as_json, text=lambda: f"{count} tokens of {name} revoked")
-
-
-@click.group()
-def audit() -> None:
-    """Check the ledger, and sign what it says."""
-
-
-@audit.command()
-@click.option("--against", type=click.Path(path_type=Path), help="A checkpoint; default is the portal's newest one.")
-@json_option
-def verify(against: Path | None, *, as_json: bool) -> None:
-    """Read every row again and find any that was altered, dropped or reordered since the newest checkpoint."""
-    settings = load_settings()
-    ledger = Ledger.open(settings.database_url)
-    size, root = ledger.verify()
-    path = against or settings.data / CHECKPOINT
-    signed = None
-    if against or path.exists():
-        try:
-            signed = ledger.check(path.read_text(), load_trust(settings.trust_file))
-        except CorruptError as error:
-            raise CorruptError(error.what, where=f"checkpoint {path}", todo="compare with a backup") from error
-    said = f"as signed in {path} ({signed} rows)" if signed is not None else f"there is no checkpoint at {path}"
-    result = {"rows": size, "root": root.hex(), "checkpoint": signed}
-    emit(result, as_json=as_json, text=lambda: f"{size} rows hold; root {root.hex()}\n{said}")
-
-
-@audit.command()
-@click.option("--to", "path", type=click.Path(path_type=Path), help="A file; default is standard output.")
-@json_option
-def checkpoint(path: Path | None, *, as_json: bool) -> None:
-    """Write a signed statement of the ledger's size and root (C2SP checkpoint)."""
-    settings = load_settings()
-    ledger = Ledger.open(settings.database_url)
-    text = ledger.checkpoint(ORIGIN, open_signer(settings, "portal"))
-    if path:
-        write_atomically(path, text.encode())
-    emit({"checkpoint": text}, as_json=as_json, text=text.rstrip)
