@@ -40,20 +40,25 @@ _SERVER = """
             index index.json;
             gzip_static on;
             add_header Vary "Accept, Accept-Encoding";
-            {more}
+            {extra}
         }}
         location /packages/slow/ {{ limit_rate 6m; }}
-        location / {{ }}
+        location / {{ {files} }}
+        {beyond}
     }}
 """
 _TUNED = "sendfile off; output_buffers 2 1m; open_file_cache max=1000;"
 """Large pages leave faster from nginx's own buffers than by sendfile."""
 
 
-def start(servers: Servers, name: str, folder: Path, port: int, *, log: bool, tuned: int | None = None) -> Server:
+def start(
+    servers: Servers, name: str, folder: Path, port: int, *, log: bool, tuned: int | None = None, more: str = ""
+) -> Server:
     """Serve ``folder``/root on a loopback port, with Debian's settings, and ``tuned`` for large pages on another one.
 
     With ``log``, ``asked`` in the folder has a line for each request.
+
+    A file that is not there is asked for at ``more``, the address of another server.
 
     What lies under /packages/slow/ is sent at 6 MB/s, so that many clients ask before the first one has it all.
     """
@@ -64,10 +69,15 @@ def start(servers: Servers, name: str, folder: Path, port: int, *, log: bool, tu
     config = folder / "nginx.conf"
     said = f"{folder}/asked asked" if log else "off"
     user = "user root;\n" if os.geteuid() == 0 else ""  # what is served lies in folders that only their owner enters
-    shared = {"root": folder / "root", "json": _JSON}
-    blocks = _SERVER.format(port=port, more="", **shared)
+    shared = {
+        "root": folder / "root",
+        "json": _JSON,
+        "files": "try_files $uri @more;" if more else "",
+        "beyond": f"location @more {{ proxy_pass {more}; proxy_read_timeout 300; }}" if more else "",
+    }
+    blocks = _SERVER.format(port=port, extra="", **shared)
     if tuned:
-        blocks += _SERVER.format(port=tuned, more=_TUNED, **shared)
+        blocks += _SERVER.format(port=tuned, extra=_TUNED, **shared)
     config.write_text(_CONFIG.format(folder=folder, log=said, user=user, servers=blocks))
     command = [found, "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")]
     return servers.start(name, command, bare_environment(folder), folder)

@@ -18,3 +18,4 @@ compile requirements/run.txt requirements/run.in core/pyproject.toml proxy/pypro
 compile requirements/dev.txt requirements/dev.in -c requirements/run.txt
 compile requirements/clients.txt requirements/clients.in
 compile requirements/peers.txt requirements/peers.in
+compile requirements/scanner.txt requirements/scanner.in

@@ -1,9 +1,12 @@
 """python -m bench.judging: take every figure of judging; 0 if all could be taken, whether a goal is met or not."""
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 
+from bench.judging.alarms import measure_alarms
+from bench.judging.decisions import measure_decisions
 from bench.judging.measures import measure_all
 from bench.place import MeasureError, Place
 from bench.rows import Row, dump, table
@@ -13,8 +16,14 @@ def main() -> int:
     """Run the benchmark; return its exit status."""
     place, told = Place(), Console(stderr=True, highlight=False)
     rows: list[Row] = []
-    for name, measure in measure_all():
-        told.print(name)
+    say: Callable[[str], None] = told.print
+    measures = (
+        *measure_all(),
+        ("false alarms", lambda: measure_alarms(place, say)),
+        ("the workbench", lambda: measure_decisions(place, say)),
+    )
+    for name, measure in measures:
+        say(name)
         try:
             rows += measure()
         except MeasureError as error:

@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 from bench.place import ROOT, MeasureError
@@ -32,15 +33,18 @@ class Corpus(NamedTuple):
     advisories: AdvisoryIndex
 
 
+def data_file() -> Path:
+    """Return the file of the real advisories; raise ``MeasureError`` saying what to fetch if it is not there."""
+    folder = Path(os.environ.get("SEKISHO_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / DATA).is_file():
+        raise MeasureError(f"put {DATA} into {folder}, or point SEKISHO_TEST_DATA to where it is")
+    return folder / DATA
+
+
 def load_data() -> Imported:
-    """Read the real advisories; raise ``MeasureError`` saying what to fetch if they are not there."""
-    folder = os.environ.get("SEKISHO_TEST_DATA") or str(ROOT.parent / "shared" / "data")
-    path = os.path.join(folder, DATA)  # noqa: PTH118 (one name)
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return read_osv(file, where=DATA, now=NOW)
-    except OSError as error:
-        raise MeasureError(f"put {DATA} into {folder}, or point SEKISHO_TEST_DATA to where it is") from error
+    """Read the real advisories."""
+    with data_file().open("rb") as file:
+        return read_osv(file, where=DATA, now=NOW)
 
 
 def make_corpus(imported: Imported, releases: int) -> Corpus:

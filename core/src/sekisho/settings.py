@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         description="file of Sigstore's trust root (`trusted_root.json`), by which attestations (PEP 740) are "
         "verified; default is the one that comes with its library",
     )
+    scanner: Path | None = Field(
+        None, description="GuardDog's program, in an environment of its own; without it no file is scanned"
+    )
+    scanner_wait: float = Field(
+        60.0, ge=0, description="seconds that an inspection waits for a scan, which goes on and is known the next time"
+    )
     unapproved_names: int = Field(
         600,
         ge=0,

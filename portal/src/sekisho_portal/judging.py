@@ -53,7 +53,7 @@ class Judging:
         more = Knowledge(
             first_seen=self._sightings.first_seen(artifact.sha256 for artifact in artifacts),
             scanned={
-                project: {scan.scanner: frozenset(scan.findings) for scan in facts.scans}
+                project: {scan.scanner: frozenset(scan.findings) for scan in facts.scans if not scan.problem}
                 for project, facts in last.items()
             },
             published={project: publishers_of(facts) for project, facts in last.items() if facts.attestations},

@@ -33,6 +33,7 @@ from sekisho_proxy.origin import Origins
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.quarantine import Quarantine
 from sekisho_proxy.routes import Routes
+from sekisho_proxy.scanning import Scanning
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.logins import read_logins
 from sekisho_proxy.upstream.reach import Reach
@@ -147,7 +148,9 @@ def _open_side_doors(
     inspectors = Inspectors()
     known_publishers = DiskCache(folder / "attestations")
     attesting = Attesting(store.holdings.provenances, inspectors, known_publishers, settings.sigstore_root)
-    quarantine = Quarantine(store.holdings, inspectors, attesting, DiskCache(folder / "facts"), token)
+    scanning = Scanning(settings.scanner, DiskCache(folder / "scans"), wait=settings.scanner_wait)
+    facts = DiskCache(folder / "facts")
+    quarantine = Quarantine(store.holdings, inspectors, facts, token, attesting=attesting, scanning=scanning)
     stack.push_async_callback(candidates.close)
     stack.push_async_callback(quarantine.close)
     return {"/candidates/": candidates, "/quarantine": quarantine}

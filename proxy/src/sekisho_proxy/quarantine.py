@@ -18,6 +18,7 @@ from sekisho_proxy.flights import Flights
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors, NotInspectedError, TooSlowError
 from sekisho_proxy.inspect.wheel import INSPECTOR_VERSION, Job
+from sekisho_proxy.scanning import Scanning
 from sekisho_proxy.turns import Turns
 
 _LOG = logging.getLogger("sekisho.proxy")
@@ -36,11 +37,19 @@ class Quarantine:
     """Serves ``POST /quarantine``: one line of JSON per artifact, as each is done."""
 
     def __init__(
-        self, holdings: Holdings, inspectors: Inspectors, attesting: Attesting, facts: DiskCache, token: str
+        self,
+        holdings: Holdings,
+        inspectors: Inspectors,
+        facts: DiskCache,
+        token: str,
+        *,
+        attesting: Attesting,
+        scanning: Scanning,
     ) -> None:
         self._holdings = holdings
         self._inspectors = inspectors
         self._attesting = attesting
+        self._scanning = scanning
         self._facts = facts
         self._token = token
         self._slots = Turns(_AT_ONCE)
@@ -49,6 +58,7 @@ class Quarantine:
     async def close(self) -> None:
         """Stop what is under way, and the inspectors."""
         await self._flights.cancel()
+        await self._scanning.close()
         await self._inspectors.close()
 
     async def __call__(self, request: Request) -> Reply:
@@ -89,7 +99,8 @@ class Quarantine:
             facts = Facts.parse_json(known, where="remembered facts")
         else:
             facts = await self._flights.once(key, lambda: self._inspect(artifact, key, owner))
-        return await self._attesting.add(facts, artifact, owner), known is not None
+        facts = await self._attesting.add(facts, artifact, owner)
+        return await self._scanning.add(facts, artifact, lambda: self._holdings.isolate(artifact)), known is not None
 
     async def _inspect(self, artifact: Artifact, key: str, owner: Hashable) -> Facts:
         async with self._slots.take(owner):

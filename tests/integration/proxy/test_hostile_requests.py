@@ -19,6 +19,7 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors
 from sekisho_proxy.quarantine import Quarantine
+from sekisho_proxy.scanning import Scanning
 from tests.wheels import make_wheel
 
 
@@ -81,7 +82,9 @@ def test_a_file_that_stops_its_inspector_is_remembered(tmp_path, program, word, 
         holdings.quarantine.add([wheel.data], expected=wheel.sha256)
         inspectors = Inspectors(patience=2.0, command=(sys.executable, "-c", program))
         attesting = Attesting(holdings.provenances, inspectors, DiskCache(tmp_path / "attestations"), None)
-        quarantine = Quarantine(holdings, inspectors, attesting, DiskCache(tmp_path / "facts"), "token")
+        scanning = Scanning(None, DiskCache(tmp_path / "scans"), wait=0)
+        facts = DiskCache(tmp_path / "facts")
+        quarantine = Quarantine(holdings, inspectors, facts, "token", attesting=attesting, scanning=scanning)
         try:
             return [await quarantine.learn(wheel.artifact()) for _ in range(2)]
         finally:

@@ -32,11 +32,15 @@ class Attestation(Record):
 
 
 class Scan(Record):
-    """What a scanner, which may be wrong either way, noticed: the codes of its own rules, sorted."""
+    """What a scanner, which may be wrong either way, noticed: the codes of its own rules, sorted.
+
+    With a ``problem`` it did not look at the file, and what it would have noticed is unknown.
+    """
 
     scanner: Annotated[str, Field(min_length=1, max_length=63)]
     version: Annotated[str, Field(max_length=63)] = ""
     findings: tuple[str, ...] = ()
+    problem: Annotated[str, Field(max_length=300)] = ""
 
 
 class Facts(Record):

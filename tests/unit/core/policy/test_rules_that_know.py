@@ -154,6 +154,7 @@ CASES = {
     "noticed, and nothing approved before": ({"check": "scanner"}, NUMPY, _scanned("net"), Knowledge(), None),
     "noticed, and first ones are looked at": ({"check": "scanner", "first": "review"}, NUMPY, _scanned("net"), Knowledge(), REVIEW),
     "noticed by another scanner": ({"check": "scanner", "first": "review"}, NUMPY, _scanned("net", scanner="bandit"), Knowledge(), None),
+    "the scanner failed": ({"check": "scanner", "first": "review"}, NUMPY, {"scans": ({"scanner": "guarddog", "problem": "it took too long"},)}, Knowledge(), ALLOW),
     "not scanned": ({"check": "scanner", "first": "review"}, NUMPY, {}, Knowledge(), None),
 }  # fmt: skip
 

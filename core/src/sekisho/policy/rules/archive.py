@@ -57,7 +57,8 @@ class Inspection(BaseRule):
 class Scanner(BaseRule):
     """A scanner noticed what it did not notice in the last approved release. It never denies: scanners cry wolf.
 
-    Without an approved release to compare with it is silent, or with ``first: review`` shows all that was noticed.
+    Without an approved release to compare with it is silent, or with ``first: review`` shows all that was noticed. A
+    file that the scanner could not look at is let pass by this rule, and the verdict says so.
     """
 
     inspects: ClassVar[bool] = True
@@ -71,7 +72,11 @@ class Scanner(BaseRule):
         """Answer with what is new."""
         if case.facts is None or not case.facts.scans:
             return None
-        found = {code for scan in case.facts.scans if scan.scanner == self.scanner for code in scan.findings}
+        scans = [scan for scan in case.facts.scans if scan.scanner == self.scanner]
+        problems = [scan.problem for scan in scans if scan.problem]
+        if problems:
+            return self.reason(f"{self.scanner} did not look at it: {problems[0]}", Outcome.ALLOW)
+        found = {code for scan in scans for code in scan.findings}
         earlier = case.known.scanned.get((case.artifact.kind, case.artifact.project), {}).get(self.scanner)
         if not found or (earlier is None and self.first == "ignore"):
             return None
