@@ -29,6 +29,7 @@ _SECRET = re.compile(r"//[^/@\s]*@")
 _REASON = re.compile(r"Server message: ([^;\n]*)")
 """How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
 
+_UNDATED = re.compile(r"`([^`\s]+)` is missing an upload date")
 _TIMEOUT = 300
 _PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """No ``*_PROXY`` among them: the index is the proxy itself."""
@@ -185,8 +186,12 @@ def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
     ]
     text = "\n".join(lines).removeprefix("error: ")
     if "No solution found" in text or "not found in the package registry" in text or "no versions" in text:
+        undated = sorted({name.partition("-")[0].replace("_", "-").lower() for name in _UNDATED.findall(said)})
+        todo = f"{', '.join(undated)}: the index states no upload times, so `resolve-before` leaves all out; remove it"
         return UnresolvableError(
-            text, where=f"requirements: {', '.join(request.requirements)}", todo="change the requirement that it names"
+            text,
+            where=f"requirements: {', '.join(request.requirements)}",
+            todo=todo if undated else "change the requirement that it names",
         )
     reason = _REASON.search(text)  # the proxy's sentence and where; what to do about it follows below
     return UpstreamError(

@@ -151,6 +151,15 @@ def test_a_token_in_an_address_is_not_shown_whatever_the_resolver_says(said, err
     assert "warning" not in found.what
 
 
+def test_an_index_without_upload_times_is_named_where_a_date_leaves_nothing_of_it():
+    said = """warning: `Acme_Web-1.0-py3-none-any.whl` is missing an upload date, but user provided: 2026-10-01T00:00:00Z
+error: No solution found when resolving dependencies
+  cause: Because there are no versions of acme-web and you require acme-web, …"""
+    found = explain(said, request("acme-web"))
+    assert isinstance(found, UnresolvableError)
+    assert found.todo.startswith("acme-web: the index states no upload times, so `resolve-before`")
+
+
 def test_pins_are_read_with_who_needs_them():
     text = """# a comment
 alpha==1.0                # via -r -
