@@ -11,6 +11,7 @@ from sekisho.disk import Disk
 from sekisho.errors import BadInputError, ConflictError
 from sekisho.policy import Snapshot
 from sekisho.policy.snapshot import Denial
+from sekisho.policy.weaknesses import Weakness
 from sekisho.ports import Blobs, ContainerResult, Containers, ContainerTask, Tree
 from sekisho.revocations import SignedRevocation
 from tests.records import NOW
@@ -37,6 +38,7 @@ class FakeRejudges:
     def __init__(self) -> None:
         self.known = ""
         self.against: tuple[Denial, ...] = ()
+        self.weak: tuple[Weakness, ...] | None = None
         self.revoked: tuple[SignedRevocation, ...] = ()
 
     def stamp(self) -> str:
@@ -48,6 +50,9 @@ class FakeRejudges:
     def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
         held = {one.sha256 for signed in snapshot.approvals for one in signed.approval.artifacts}
         return tuple(one for one in self.against if one.sha256 in held)
+
+    def weaknesses(self, snapshot: Snapshot) -> tuple[Weakness, ...] | None:
+        return self.weak
 
 
 def _succeed(task: ContainerTask) -> ContainerResult:

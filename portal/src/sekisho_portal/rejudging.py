@@ -18,6 +18,7 @@ from sekisho.policy.inform import inform, learn
 from sekisho.policy.judge import Bench, prepare
 from sekisho.policy.rejudge import Held, Uses, impact
 from sekisho.policy.snapshot import Denial
+from sekisho.policy.weaknesses import Weakness, known_against
 from sekisho.revocations import SignedRevocation
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.judging import Concern, concerns
@@ -97,6 +98,11 @@ class Rejudging:
             )
             for verdict, scope in (found[key] for key in sorted(found))
         )
+
+    def weaknesses(self, snapshot: Snapshot) -> tuple[Weakness, ...] | None:
+        """Return what is known against approved releases, for clients that ask a door for it."""
+        artifacts = (artifact for signed in snapshot.approvals for artifact in signed.approval.artifacts)
+        return known_against(artifacts, self._feeds.index)
 
     def grave(self, snapshot: Snapshot) -> list[Grave]:
         """Judge everything that is approved, and return what is no plain yes."""

@@ -13,6 +13,7 @@ from sekisho.model import Kind
 from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
 from sekisho.policy.snapshot import Denial, collector_at_rest, seal_snapshot
+from sekisho.policy.weaknesses import Weakness
 from sekisho.ports import Tree
 from sekisho.revocations import SignedRevocation, parse_revocations, void
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
@@ -38,6 +39,10 @@ class Rejudges(Protocol):
 
     def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
         """Return which approved files the rules deny now."""
+        ...
+
+    def weaknesses(self, snapshot: Snapshot) -> tuple[Weakness, ...] | None:
+        """Return what is known against approved releases, ``None`` if nothing covers them."""
         ...
 
 
@@ -184,4 +189,5 @@ class Snapshots:
             now=self._clock(),
             vex=vex,
         )
-        return snapshot.model_copy(update={"denied": self._again.denied(snapshot)})
+        known = {"denied": self._again.denied(snapshot), "weaknesses": self._again.weaknesses(snapshot)}
+        return snapshot.model_copy(update=known)

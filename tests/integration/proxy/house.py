@@ -20,6 +20,7 @@ from sekisho.listening import run as run_loop
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
 from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.weaknesses import Weakness
 from sekisho.settings import Settings
 from sekisho.signing import Envelope, Signer, Trust
 from sekisho.sources import Source
@@ -72,6 +73,7 @@ class House:
         self.signer = Signer.generate()
         self.portal = FakePortal()
         self.inside: tuple[Source, ...] = ()
+        self.weaknesses: tuple[Weakness, ...] | None = None
         self.source = Source(id="fake", url=f"{upstream}/simple/")
         self.sequence = 0
         self.settings.data.mkdir(parents=True)
@@ -107,7 +109,7 @@ class House:
             revision=f"r{self.sequence}",
             sequence=self.sequence,
             now=datetime.now(UTC),
-        )
+        ).model_copy(update={"weaknesses": self.weaknesses})
         return seal_snapshot(snapshot, signer or self.signer)
 
     def settle(self, *approvals: SignedApproval, policy: str = POLICY) -> None:

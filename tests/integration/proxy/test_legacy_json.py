@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sekisho.policy.weaknesses import Weakness
 from tests.integration.proxy.house import ASK, bare_environment, until
 from tests.wheels import make_wheel
 
@@ -60,6 +61,21 @@ def test_a_release_tells_of_itself_once_its_wheel_is_here(house, approved):
         assert (cold["info"]["requires_python"], cold["info"]["requires_dist"]) == (">=3.8", None)
         assert client.get(f"{DOOR}/files/{approved[0].path}").status_code == 200
         assert client.get(url).json()["info"]["requires_dist"] == ["beta>=1"]
+
+
+def test_a_release_has_what_the_portal_knows_against_it(house, approved, upstream):
+    both = [house.approval(artifact) for artifact in (approved[0], upstream.wheels[-1].artifact())]
+    weak = {"project": "alpha", "release": "1.2", "fixed": ("1.3", "abc"), "summary": "It leaks"}
+    house.weaknesses = (
+        Weakness(names=("CVE-2026-1", "GHSA-1"), **weak),
+        Weakness(names=("CVE-2026-2",), **weak | {"certain": False}),
+    )
+    house.settle(*both)
+    with house.open() as client:
+        assert client.get(f"{DOOR}/alpha/json").json()["vulnerabilities"] == []
+        sure, unsure = client.get(f"{DOOR}/alpha/1.2.0/json").json()["vulnerabilities"]
+        assert (sure["id"], sure["aliases"], sure["fixed_in"]) == ("CVE-2026-1", ["GHSA-1"], ["1.3"])
+        assert (sure["summary"], unsure["summary"]) == ("It leaks", "It may concern this release: It leaks")
 
 
 @pytest.mark.usefixtures("settled")

@@ -6,6 +6,8 @@ from sekisho.allowlist import dump_yaml, load_yaml
 from sekisho.errors import BadInputError, RefusedError
 from sekisho.keys import load_trust
 from sekisho.policy import Door, open_snapshot
+from sekisho.policy.knowledge import NO_ADVISORIES
+from sekisho.policy.weaknesses import known_against
 from tests.advisories import CRITICAL, MEDIUM, osv, packed
 from tests.records import artifact
 from tests.unit.portal.house import ADA, ANNA, BOTH, GPL, NUMPY, RITA, SERVICE, SIX
@@ -54,6 +56,19 @@ def test_what_is_denied_now_is_out_of_every_door_by_the_sealed_snapshot_alone(ho
     assert door.admits(NUMPY.sha256, house.clock()) is None
     assert door.why_not("pypi", "numpy", house.clock())[0] == "malicious"
     assert sealed.denied[0].hard
+
+
+def test_what_is_known_against_approved_releases_goes_out_with_the_snapshot(house):
+    approved(house)
+    assert house.snapshots.current().weaknesses == ()
+    take(house, osv(CVE, vector=MEDIUM, summary="It leaks", **NEWS), osv("GHSA-aaaa-aaaa-0001", "pandas"))
+    (weak,) = open_snapshot(house.snapshots.sealed(), load_trust(house.settings.trust_file)).weaknesses
+    assert (weak.project, weak.release, weak.names, weak.fixed) == ("numpy", "2.1.0", (CVE,), ("2.1.1",))
+    assert (weak.summary, weak.certain) == ("It leaks", True)
+
+
+def test_without_advisories_nobody_looked():
+    assert known_against([NUMPY], NO_ADVISORIES) is None
 
 
 def test_a_newly_affected_approval_is_recorded_once_and_shown_with_everything_that_has_it(house):

@@ -19,6 +19,7 @@ from sekisho.errors import BadInputError
 from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Sha256, Slug
 from sekisho.policy.document import Policy
 from sekisho.policy.scopes import Scopes
+from sekisho.policy.weaknesses import Weakness
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
 from sekisho.sources import Ownership, Source
 from sekisho.succession import KeyStatement, Sealed, follow, seal
@@ -56,7 +57,8 @@ class Snapshot(Record):
     ``history`` names every snapshot that was in force before this one, oldest first. ``since`` says of each approval,
     and in it of each artifact, since which sequence it has been admitted without a break; 0 is one that the policy
     denies now. Without ``since`` that is this very snapshot for all. So what was admitted then, and still is, needs no
-    second store. ``denied`` are files that approvals name and that may not be had all the same.
+    second store. ``denied`` are files that approvals name and that may not be had all the same. ``weaknesses`` say what
+    is known against approved releases, and decide nothing; ``None`` is that nobody looked.
     """
 
     revision: str
@@ -70,6 +72,7 @@ class Snapshot(Record):
     since: tuple[tuple[Sequence, ...], ...] = ()
     vex: tuple[SignedVex, ...] = ()
     denied: tuple[Denial, ...] = ()
+    weaknesses: tuple[Weakness, ...] | None = None
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

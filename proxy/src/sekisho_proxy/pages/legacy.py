@@ -1,7 +1,7 @@
 """The legacy JSON API: what PyPI serves at ``/pypi/<name>/json``, of approved files and in the same shape.
 
 Some clients read hashes and requirements there. What is not known is ``null``, never guessed: a release's own words are
-known once one of its wheels is here. ``vulnerabilities`` is always ``null``, because no advisory is known here.
+known once one of its wheels is here. ``vulnerabilities`` come with the snapshot; ``null`` is that nobody looked.
 """
 
 import json
@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import CorruptError
 from sekisho.model import Artifact
-from sekisho.policy.snapshot import Admitted
+from sekisho.policy.snapshot import Admitted, Snapshot
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.metadata import described
@@ -55,8 +55,10 @@ class LegacyBook:
         found = self._find(key, now)
         if found:
             return found
-        sequence = self._gate.door(view).snapshot.sequence if view.as_of is None else view.as_of
-        value = LegacyPage(project, chosen, files, sequence, release is None, self._holdings)
+        snapshot = self._gate.door(view).snapshot
+        sequence = snapshot.sequence if view.as_of is None else view.as_of
+        weak = _against(snapshot, project, chosen)
+        value = LegacyPage(project, chosen, files, sequence, weak, release is None, self._holdings)
         page = BuiltPage(value, only_json=True)
         self._shelf.put(key, page, self._gate.door(view).next_expiry(KIND, project, now), weight=len(files) + 1)
         return page
@@ -88,6 +90,7 @@ class LegacyPage:
         release: str,
         admitted: Sequence[Admitted],
         sequence: int,
+        weaknesses: list[dict[str, Any]] | None,
         whole: bool,  # noqa: FBT001 (as in the address)
         holdings: Holdings,
     ) -> None:
@@ -95,6 +98,7 @@ class LegacyPage:
         self.release = release
         self.admitted = admitted
         self.sequence = sequence
+        self.weaknesses = weaknesses
         self.whole = whole
         self._holdings = holdings
         self._wheels = [row.artifact for row in admitted if _is_wheel_of(row.artifact, release)]
@@ -126,7 +130,7 @@ class LegacyPage:
         value: dict[str, Any] = {"info": self._info(), "last_serial": self.sequence}
         if self.whole:
             value["releases"] = releases
-        value |= {"urls": releases[self.release], "vulnerabilities": None}
+        value |= {"urls": releases[self.release], "vulnerabilities": self.weaknesses}
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
     def to_html(self, origin: str = "") -> bytes:
@@ -176,6 +180,26 @@ def _file(admitted: Admitted, base: str) -> dict[str, Any]:
         "yanked": artifact.yanked is not None,
         "yanked_reason": artifact.yanked or None,
     }
+
+
+def _against(snapshot: Snapshot, project: str, release: str) -> list[dict[str, Any]] | None:
+    """Return what is known against a release as PyPI words it; pip-audit reads it so."""
+    if snapshot.weaknesses is None:
+        return None
+    return [
+        {
+            "id": weak.names[0],
+            "aliases": list(weak.names[1:]),
+            "summary": weak.summary if weak.certain else f"It may concern this release: {weak.summary}",
+            "details": "",
+            "fixed_in": [fixed for fixed in weak.fixed if release_order(fixed)[0]],
+            "link": None,
+            "source": "osv",
+            "withdrawn": None,
+        }
+        for weak in snapshot.weaknesses
+        if (weak.project, weak.release) == (project, release)
+    ]
 
 
 def _is_wheel_of(artifact: Artifact, release: str) -> bool:
