@@ -175,19 +175,32 @@ def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
     project, rows = entries_of(text, path)
     if kind not in KINDS or rest != f"{project}.yaml" or normalize_project(kind, project) != project:
         raise BadInputError(f"the file's name and its project {project!r} differ", where=path)
-    good: list[SignedApproval] = []
-    refused: list[RefusedEntry] = []
+    good: dict[int, SignedApproval] = {}
+    wrong: dict[int, str] = {}
+    numbers: dict[tuple[str, str], int] = {}
     for number, row in enumerate(rows, 1):
-        where = f"{path}, approval {number}"
         try:
-            signed = _signed(row, where)
+            signed = _signed(row, path)
             _belongs(signed, kind, project)
             signed.verify(trust)
         except (BadInputError, CorruptError) as error:
-            refused.append(RefusedEntry(where=where, why=error.what[:_LONGEST_WHY]))
+            wrong[number] = error.what[:_LONGEST_WHY]
+            continue
+        first = numbers.setdefault((signed.approval.id, signed.signature.sig), number)
+        if first == number:
+            good[number] = signed
         else:
-            good.append(signed)
-    return Allowlist(approvals=tuple(good), refused=_capped(refused, path))
+            wrong[number] = f"it is approval {first} once more, which counts"
+    lines = _lines_of_rows(text) if wrong else ()
+    refused = [RefusedEntry(where=f"{path}, line {lines[n - 1]}, approval {n}", why=why) for n, why in wrong.items()]
+    return Allowlist(approvals=tuple(good.values()), refused=_capped(refused, path))
+
+
+def _lines_of_rows(text: str) -> tuple[int, ...]:
+    """Return in which line of a project's file each approval begins; the file was read without complaint before."""
+    root: Any = yaml.compose(text, Loader=_Loader)
+    rows = next(value for key, value in root.value if key.value == "approvals")
+    return tuple(row.start_mark.line + 1 for row in rows.value)
 
 
 def _capped(refused: Sequence[RefusedEntry], where: str) -> tuple[RefusedEntry, ...]:

@@ -17,6 +17,7 @@ from sekisho_portal.described import describe
 from sekisho_portal.desk import Desk
 from sekisho_portal.limits import Limits
 from sekisho_portal.snapshots import Snapshots
+from sekisho_portal.sniffing import NoSniffing
 
 _LOG = logging.getLogger("sekisho.portal")
 
@@ -45,6 +46,7 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = 
         return pages.page(request, "problem.html", visitor(request, tokens), status=error.http_status, **values)
 
     app.add_middleware(Limits, tokens=tokens, answer=answer)
+    app.add_middleware(NoSniffing)
 
     async def known(request: Request, error: Exception) -> Response:
         return answer(request, error if isinstance(error, SekishoError) else SekishoError(str(error)))

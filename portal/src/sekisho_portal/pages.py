@@ -43,7 +43,6 @@ def page(request: Request, template: str, who: Identity | None, *, status: int =
     html = _ENGINE.get_template(template).render(who=who, form_key=form_key(request), **shown)
     headers = {
         "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
     return HTMLResponse(html, status_code=status, headers=headers)

@@ -22,6 +22,7 @@ from sekisho_portal.app import make_app
 from sekisho_portal.demand import Demand
 from sekisho_portal.desk import Desk
 from sekisho_portal.feeds import Feeds
+from sekisho_portal.forward import Forward
 from sekisho_portal.history import History
 from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
@@ -43,6 +44,7 @@ def now() -> datetime:
 def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, Tokens]:
     """Open the portal's state and reconcile it."""
     engine = open_database(settings.database_url)
+    clock = forward = Forward(clock)
     open_signer(settings, "portal")
     signer = partial(load_signer, key_path(settings, "portal"))
     tree = GitTree(settings.allowlists)
@@ -50,6 +52,7 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     tokens = Tokens(engine, clock=clock)
     tokens.accept_service(read_or_create(settings.service_token_file))
     ledger = Ledger(engine, clock=clock)
+    forward.follow(ledger)
     feeds = Feeds(settings.data / "portal" / "advisories", ledger, clock)
     sightings = Sightings(engine, ledger)
     again = Rejudging(feeds, sightings, ledger, clock)

@@ -169,11 +169,12 @@ def _forge(line, name, value, why):
     write_entries(line, name, value)
     line.in_force(line.commit(f"Approve {name} by hand"))
     refused = line.policy()["refused"]
-    assert {"where": f"pypi/{name}.yaml, approval 1", "why": why} in refused
+    where = f"pypi/{name}.yaml, line 3, approval 1"
+    assert {"where": where, "why": why} in refused
     theirs = httpx2.get(f"{line.proxy}/api/policy", timeout=10, trust_env=False).json()
     assert theirs["refused"] == refused
     said = line.ok("why", name, who="ana").stdout
-    assert f"an entry of the allowlists admits nothing: pypi/{name}.yaml, approval 1: {why}" in said
+    assert f"an entry of the allowlists admits nothing: {where}: {why}" in said
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_an_approval_without_a_valid_signature_is_named(tree):
     path.write_text(path.read_text().replace("approved_by: anna", "approved_by: eve"))
     done = _run(tree, "check")
     assert done.status == 1
-    assert "pypi/numpy.yaml, approval 1: the signature does not match" in done.out
+    assert "pypi/numpy.yaml, line 3, approval 1: the signature does not match" in done.out
 
 
 def test_a_tree_without_a_policy_is_none(tmp_path):

@@ -47,6 +47,27 @@ def test_malformed_yaml_names_the_line():
     assert "line 3" in caught.value.where
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{id: b, check: sounds_nice, then: deny}", "sounds_nice"),
+        ("{id: b, check: release_age, dayz: 7}", "dayz"),
+        ("{id: a, check: yanked}", "'a' is listed twice"),
+    ],
+)
+def test_a_rule_that_nobody_knows_is_named_with_its_line(rule, said):
+    with pytest.raises(BadInputError, match=said) as caught:
+        parse_policy(f"version: 1\nrules:\n  - {{id: a, check: yanked}}\n\n  - {rule}\n")
+    assert caught.value.where == "policy.yaml, line 5"
+
+
+def test_a_sandbox_that_relaxes_what_is_no_rule_is_named_with_its_line():
+    sandbox = "workspaces:\n  lab:\n    sandbox:\n      days: 7\n      relax:\n        nope: allow\n"
+    with pytest.raises(BadInputError, match="relaxes 'nope', which is no rule") as caught:
+        parse_policy(f"{GOOD}{sandbox}")
+    assert caught.value.where == "policy.yaml, line 8"
+
+
 def test_the_digest_of_a_policy_changes_with_any_rule():
     young = {"id": "young", "check": "release_age", "days": 7}
     assert policy(young).digest() != policy(young | {"days": 8}).digest() != policy(young | {"then": "deny"}).digest()

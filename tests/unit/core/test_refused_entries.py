@@ -56,7 +56,7 @@ EDITS = {
 def test_a_hand_edited_entry_admits_nothing_and_the_one_beside_it_stays(name):
     found = _edited(EDITS[name])
     assert [entry.approval.id for entry in found.approvals] == ["a2"]
-    assert [entry.where for entry in found.refused] == [f"{PATH}, approval 1"]
+    assert [entry.where for entry in found.refused] == [f"{PATH}, line 3, approval 1"]
     assert found.refused[0].why
 
 
@@ -64,6 +64,21 @@ def test_an_entry_that_nobody_touched_is_admitted():
     found = _edited(dict)
     assert [entry.approval.id for entry in found.approvals] == ["a1", "a2"]
     assert found.refused == ()
+
+
+def test_an_entry_that_stands_twice_counts_once_and_the_copy_is_named():
+    files = add_approvals({}, [signed(artifact()), signed(artifact(release="2.2.0"), id="a2")])
+    value = load_yaml(files[PATH], where=PATH)
+    value["approvals"].append(value["approvals"][0])
+    text = dump_yaml(value)
+    found = parse_tree({PATH: text}, trust=TRUST)
+    assert [entry.approval.id for entry in found.approvals] == ["a1", "a2"]
+    line = [number for number, row in enumerate(text.splitlines(), 1) if row.startswith("- ")][2]
+    (entry,) = found.refused
+    assert (entry.where, entry.why) == (
+        f"{PATH}, line {line}, approval 3",
+        "it is approval 1 once more, which counts",
+    )
 
 
 def test_the_same_words_in_another_order_are_still_signed():
@@ -77,7 +92,7 @@ def test_the_same_words_in_another_order_are_still_signed():
 
 def test_an_entry_that_is_no_mapping_is_refused():
     found = parse_tree({PATH: "project: numpy\napprovals: [yes, 1, [a]]\n"}, trust=TRUST)
-    assert [entry.where for entry in found.refused] == [f"{PATH}, approval {number}" for number in (1, 2, 3)]
+    assert [entry.where for entry in found.refused] == [f"{PATH}, line 2, approval {number}" for number in (1, 2, 3)]
 
 
 def test_an_approval_does_not_count_in_another_projects_file():

@@ -235,7 +235,7 @@ def test_the_policy_in_force_is_described(web):
     web.house.snapshots.refresh()
     found = web.call("GET", "/api/policy", "rita").json()
     assert found["sequence"] == web.house.snapshots.current().sequence
-    assert found["refused"][0]["where"] == "pypi/numpy.yaml, approval 1"
+    assert found["refused"][0]["where"] == "pypi/numpy.yaml, line 3, approval 1"
     assert found["problem"]["revision"] == web.house.repository.head()
 
 

@@ -193,7 +193,7 @@ def test_a_hand_written_approval_admits_nothing_and_is_listed(house, caplog):
     assert house.admits(NUMPY.sha256)
     assert not house.admits(artifact("numpy", "9.9.9").sha256)
     (entry,) = house.snapshots.current().refused
-    assert entry.where == "pypi/numpy.yaml, approval 2"
+    assert entry.where == "pypi/numpy.yaml, line 25, approval 2"
     assert "an entry of the tree admits nothing" in caplog.text
 
 

@@ -12,7 +12,7 @@ from sekisho.allowlist import HttpUrl
 from sekisho.errors import BadInputError
 from sekisho.model import EVERYONE, Artifact, Kind, Outcome, Reason, Record, Slug
 from sekisho.policy.knowledge import NOTHING_KNOWN, Knowledge
-from sekisho.policy.lines import parse_at
+from sekisho.policy.lines import parse_at, place_of
 from sekisho.policy.rules import BaseRule, Case, Denied, Provenance, Rule
 
 Mode = Literal["off", "audit", "enforce"]
@@ -151,35 +151,42 @@ class Policy(Record):
 def parse_policy(text: str, *, where: str = "policy.yaml") -> Policy:
     """Read ``policy.yaml``; raise ``BadInputError`` naming file, line and key of whatever does not hold together."""
     policy = parse_at(Policy, text, where=where)
-    for problem in _contradictions(policy):
-        raise BadInputError(problem, where=where)
+    for path, problem in _contradictions(policy):
+        raise BadInputError(problem, where=place_of(text, path, where=where), todo="correct it; nothing has changed")
     return policy
 
 
-def _contradictions(policy: Policy) -> Iterator[str]:
-    rules = {rule.id: rule for rule in policy.rules}
-    if len(rules) < len(policy.rules):
-        ids = [rule.id for rule in policy.rules]
-        yield f"rule {min(name for name in ids if ids.count(name) > 1)!r} is listed twice"
+Contradiction = tuple[tuple[int | str, ...], str]
+"""Where in the file it shows, and what is wrong."""
+
+
+def _contradictions(policy: Policy) -> Iterator[Contradiction]:
+    rules: dict[str, BaseRule] = {}
+    for number, rule in enumerate(policy.rules):
+        if rule.id in rules:
+            yield ("rules", number), f"rule {rule.id!r} is listed twice"
+        rules[rule.id] = rule
     for feed in sorted(policy.absent - {"osv"}):
-        yield f"feed {feed} cannot be absent: leave it out of the rules"
-    for rule in policy.rules:
+        yield ("feeds", feed), f"feed {feed} cannot be absent: leave it out of the rules"
+    for number, rule in enumerate(policy.rules):
         if rule.id in RESERVED:
-            yield f"no rule can be called {rule.id!r}: verdicts mean something else by it"
+            yield ("rules", number, "id"), f"no rule can be called {rule.id!r}: verdicts mean something else by it"
         for name in rule.lifts if isinstance(rule, Provenance) else ():
             if name not in rules or name == rule.id:
-                yield f"rule {rule.id!r} lifts {name!r}, which is no other rule"
+                yield ("rules", number, "lifts"), f"rule {rule.id!r} lifts {name!r}, which is no other rule"
     yield from _sandboxes(policy, rules)
 
 
-def _sandboxes(policy: Policy, rules: Mapping[str, BaseRule]) -> Iterator[str]:
+def _sandboxes(policy: Policy, rules: Mapping[str, BaseRule]) -> Iterator[Contradiction]:
     for workspace, found in policy.workspaces.items():
+        path = ("workspaces", workspace, "sandbox")
         if found.sandbox and workspace == EVERYONE:
-            yield f"workspace {EVERYONE} cannot be a sandbox"
+            yield path, f"workspace {EVERYONE} cannot be a sandbox"
         for name, outcome in found.sandbox.relax.items() if found.sandbox else ():
+            at = (*path, "relax", name)
             if name not in rules:
-                yield f"workspace {workspace!r} relaxes {name!r}, which is no rule"
+                yield at, f"workspace {workspace!r} relaxes {name!r}, which is no rule"
             elif rules[name].hard:
-                yield f"workspace {workspace!r} relaxes {name!r}, which holds everywhere"
+                yield at, f"workspace {workspace!r} relaxes {name!r}, which holds everywhere"
             elif outcome.gravity >= rules[name].then.gravity:
-                yield f"workspace {workspace!r} does not relax {name!r}: it answers {rules[name].then} anyway"
+                yield at, f"workspace {workspace!r} does not relax {name!r}: it answers {rules[name].then} anyway"

@@ -42,6 +42,12 @@ def parse_at(model: type[_R], text: str, *, where: str) -> _R:
         ) from error
 
 
+def place_of(text: str, path: Sequence[int | str], *, where: str) -> str:
+    """Name file and line of what ``path`` leads to in a text that was read without complaint."""
+    line = _line(yaml.compose(text, Loader=_Loader), path)
+    return f"{where}, line {line}" if line else where
+
+
 def _innermost(error: ValidationError) -> list[Any]:
     """Return the errors without those on a whole of which a part is wrong: they only follow from it."""
     rows = error.errors(include_url=False)

@@ -71,25 +71,25 @@ def _with(workspaces):
         (_with("{lab: {mode: sometimes}}"), "mode", "line 2"),
         (_with("{lab: {sandbox: {days: 0, relax: {young: allow}}}}"), "days", "line 2"),
         (_with("{lab: {sandbox: {days: 14, relax: {}}}}"), "relax", "line 2"),
-        (_with("{lab: {sandbox: {days: 14, relax: {nothing: allow}}}}"), "'nothing', which is no rule", None),
-        (_with("{lab: {sandbox: {days: 14, relax: {no-evil: allow}}}}"), "holds everywhere", None),
-        (_with("{lab: {sandbox: {days: 14, relax: {young: review}}}}"), "does not relax 'young'", None),
-        (_with("{everyone: {sandbox: {days: 14, relax: {young: allow}}}}"), "everyone cannot be a sandbox", None),
+        (_with("{lab: {sandbox: {days: 14, relax: {nothing: allow}}}}"), "'nothing', which is no rule", "line 2"),
+        (_with("{lab: {sandbox: {days: 14, relax: {no-evil: allow}}}}"), "holds everywhere", "line 2"),
+        (_with("{lab: {sandbox: {days: 14, relax: {young: review}}}}"), "does not relax 'young'", "line 2"),
+        (_with("{everyone: {sandbox: {days: 14, relax: {young: allow}}}}"), "everyone cannot be a sandbox", "line 2"),
         (_with("{'no name': {mode: audit}}"), "no name", "line 2"),
-        ("version: 1\nrules: [{id: stale-osv, check: yanked}]\n", "no rule can be called 'stale-osv'", None),
-        ("version: 1\nrules: [{id: approved, check: yanked}]\n", "no rule can be called 'approved'", None),
+        ("version: 1\nrules: [{id: stale-osv, check: yanked}]\n", "no rule can be called 'stale-osv'", "line 2"),
+        ("version: 1\nrules: [{id: approved, check: yanked}]\n", "no rule can be called 'approved'", "line 2"),
         ("version: 1\nfeeds: {osv: {days: 0}}\n" + RULES, "days", "line 2"),
         ("version: 1\nfeeds: {gossip: {days: 1}}\n" + RULES, "gossip", "line 2"),
         ("version: 1\nrules:\n  - {id: a, check: yanked}\n  - {id: b, check: yankd}\n", "yankd", "line 4"),
         ("version: 1\nrules:\n  - id: a\n    check: license\n    allow: [MIT]\n    alow: [ISC]\n", "alow", "line 6"),
-        ("version: 1\nrules:\n  - id: a\n    check: provenance\n    lifts: [b]\n    publishers: [{project: x, publisher: G, repository: r}]\n", "lifts 'b'", None),
+        ("version: 1\nrules:\n  - id: a\n    check: provenance\n    lifts: [b]\n    publishers: [{project: x, publisher: G, repository: r}]\n", "lifts 'b'", "line 5"),
         ("version: 1\nrules:\n  - {id: a, check: yanked, when: 'siz > 1'}\n", "undeclared reference to 'siz'", "line 3"),
     ],
 )  # fmt: skip
 def test_what_does_not_hold_together_is_named_with_file_line_and_key(text, why, line):
     with pytest.raises(BadInputError, match=why) as caught:
         parse_policy(text)
-    assert caught.value.where == (f"policy.yaml, {line}" if line else "policy.yaml")
+    assert caught.value.where == f"policy.yaml, {line}"
 
 
 def test_of_several_faults_each_has_its_line():

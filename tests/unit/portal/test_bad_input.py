@@ -1,0 +1,162 @@
+"""What people hand in that cannot be right: a clear answer, nothing lost, nothing approved."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from sekisho.errors import UnauthenticatedError
+from tests.records import TARGET
+from tests.unit.portal.house import ADA, ANNA, BOTH, GPL, NUMPY, OTTO, RITA, SIX
+
+SCRIPT = '<script>alert("1")</script>'
+
+
+def test_an_expiry_in_the_past_is_named_and_approves_nothing(web):
+    request = web.house.waiting(NUMPY)
+    past = (web.house.clock() - timedelta(days=1)).isoformat()
+    answer = web.call("POST", f"/api/requests/{request}/approve", "anna", json={"reason": "fine", "expires": past})
+    assert (answer.status_code, answer.json()["where"]) == (400, "expires")
+    page = web.visit("anna").post(f"/requests/{request}/approve", reason="fine", expires="2020-01-01")
+    assert page.status_code == 400
+    assert "would have expired already" in page.text
+    assert (web.house.state(request), web.house.admitted()) == ("waiting", frozenset())
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_clock_that_was_set_back_revives_nothing_and_prolongs_nothing(house, caplog, restart):
+    house.approve(house.waiting(NUMPY), expires=house.clock() + timedelta(hours=1))
+    request = house.waiting(SIX)
+    secret = house.tokens.issue("eva", ("approver",), expires=house.clock() + timedelta(hours=1))
+    house.clock.advance(hours=2)
+    house.desk.ask_back(ANNA, request, question="what for?")
+    latest = house.ledger.entries()[-1].at
+    house.clock.advance(days=-30)
+    with caplog.at_level(logging.CRITICAL):
+        if restart:
+            house.open()
+        assert house.desk.clock() >= latest
+    assert "the clock says" in caplog.text
+    with pytest.raises(UnauthenticatedError, match="expired"):
+        house.tokens.identify(secret)
+    again = house.propose(NUMPY, known=GPL)
+    assert house.desk.standing(again).last["judged"].body["known"] == 0
+    assert house.state(again) == "waiting"
+    house.approve(request, who=OTTO)
+    moments = [row.at for row in house.ledger.entries()]
+    assert moments == sorted(moments)
+
+
+def test_a_clock_that_goes_forward_again_counts_again(house, caplog):
+    house.clock.advance(hours=1)
+    house.ask()
+    latest = house.desk.clock()
+    house.clock.advance(minutes=-30)
+    with caplog.at_level(logging.CRITICAL):
+        assert [house.desk.clock() for _ in range(3)] == [latest] * 3
+    assert caplog.text.count("the clock says") == 1
+    house.clock.advance(hours=1)
+    assert house.desk.clock() > latest
+
+
+def test_five_thousand_requirements_are_one_request_and_one_more_is_none(web):
+    names = [f"name-{number}=={number}.0" for number in range(5001)]
+    body = {"target": TARGET.plain(), "requirements": names[:5000]}
+    made = web.call("POST", "/api/requests", "rita", json=body)
+    assert made.status_code == 201
+    assert len(web.house.desk.standing(made.json()["id"]).request.requirements) == 5000
+    assert web.visit("rita").get("/").text.count("name-") < 10
+    refused = web.call("POST", "/api/requests", "rita", json={**body, "requirements": names})
+    assert (refused.status_code, refused.json()["where"]) == (400, "request")
+    assert "requirements" in refused.json()["title"]
+    assert "5000" in refused.json()["title"]
+    assert len(web.house.desk.all()) == 1
+
+
+@pytest.mark.parametrize("key", ["requirements", "constraints"])
+@pytest.mark.parametrize(
+    "text",
+    ["x @ https://files.invalid/x.whl", "git+ssh://git@code.invalid/x", "./x", "-e .", "x\n-i https://a.invalid"],
+)
+def test_an_address_is_never_recorded_whoever_sends_it(web, key, text):
+    body = {"target": TARGET.plain(), "requirements": ["six"]}
+    answer = web.call("POST", "/api/requests", "rita", json={**body, key: [text]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-input")
+    assert key in answer.json()["title"]
+    assert web.house.desk.all() == []
+
+
+def test_a_second_approval_changes_nothing(web):
+    request = web.house.waiting(NUMPY)
+    path = f"/api/requests/{request}/approve"
+    assert web.call("POST", path, "anna", json={"reason": "fine"}).status_code == 200
+    before, size = web.house.repository.head(), web.house.ledger.size()
+    answer = web.call("POST", path, "otto", json={"reason": "fine, too"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert (web.house.repository.head(), web.house.ledger.size()) == (before, size)
+    assert web.house.repository.show("pypi/numpy.yaml").count("approved_by") == 1
+
+
+def test_an_approval_of_a_closure_that_was_not_shown_is_a_conflict(web):
+    request, other = web.house.waiting(NUMPY), web.house.waiting(SIX)
+    digest = web.house.desk.standing(other).closure().digest()
+    answer = web.call("POST", f"/api/requests/{request}/approve", "anna", json={"reason": "fine", "closure": digest})
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert web.house.admitted() == frozenset()
+
+
+def test_markup_in_whatever_people_say_is_shown_and_never_obeyed(web):
+    """Reasons of all kinds, in pages and in the answers of the API."""
+    house = web.house
+    asked = house.waiting(NUMPY, reason=SCRIPT)
+    house.desk.ask_back(ANNA, asked, question=SCRIPT)
+    house.desk.answer(RITA, asked, text=SCRIPT)
+    house.desk.break_glass(ANNA, asked, project="numpy", hours=4, reason=SCRIPT)
+    house.approve(asked, reason=SCRIPT)
+    house.desk.revoke(OTTO, house.desk.approval(asked), reason=SCRIPT)
+    house.desk.state(
+        ANNA,
+        {
+            "advisory": "CVE-2026-1", "project": "numpy", "releases": ["2.1.0"], "scope": ["everyone"],
+            "justification": "vulnerable_code_not_present", "impact": SCRIPT, "expires": None,
+        },
+    )  # fmt: skip
+    visitor = web.visit("anna")
+    for path in ("/", f"/requests/{asked}", "/advisories", "/demand", "/requests/new"):
+        assert "<script" not in visitor.get(path).text, path
+    assert visitor.get(f"/requests/{asked}").text.count("&lt;script&gt;") >= 6
+    for path in (f"/api/requests/{asked}", "/api/requests", "/api/policy", "/api/why/numpy"):
+        answer = web.call("GET", path, "anna")
+        assert answer.headers["content-type"] == "application/json", path
+        assert answer.headers["x-content-type-options"] == "nosniff", path
+
+
+# method of a page's form: (fields, who may send it)
+FORMS = {
+    "/requests/new": ({"requirements": "six", "python": "3.11.2", "glibc": "2.36"}, {"rita", "bo"}),
+    "/requests/{}/approve": ({"reason": "x"}, {"anna"}),
+    "/requests/{}/deny": ({"reason": "x"}, {"anna"}),
+    "/requests/{}/ask-back": ({"reason": "x"}, {"anna"}),
+    "/requests/{}/answer": ({"reason": "x"}, {"bo"}),
+    "/requests/{}/revoke": ({"reason": "x"}, {"anna", "bo"}),
+    "/advisories/revoke": ({"what": "six", "workspace": "everyone", "reason": "x"}, {"anna", "bo"}),
+}
+
+
+@pytest.mark.parametrize("who", [RITA.name, ANNA.name, BOTH.name, ADA.name, "service"])
+@pytest.mark.parametrize("path", FORMS)
+def test_every_form_for_every_role(web, path, who):
+    """``bo`` asked, and is an approver, too."""
+    house = web.house
+    request = house.waiting(NUMPY, who=BOTH)
+    fields, may = FORMS[path]
+    if "revoke" in path:
+        house.approve(request)
+        house.approve(house.waiting(SIX))
+    if path.endswith("/answer"):
+        house.desk.ask_back(ANNA, request, question="what for?")
+    admitted, head = house.admitted(), house.repository.head()
+    answer = web.visit(who).post(path.format(request), **fields)
+    assert answer.status_code == (303 if who in may else 403), answer.text
+    if who not in may:
+        assert (house.admitted(), house.repository.head()) == (admitted, head)
