@@ -51,6 +51,7 @@ _ARCHIVES = (
     ".zst",
 )
 
+_SHOWN = 20
 _RETRIES = "1"
 """The proxy asks an upstream several times by itself; more here would only multiply the waiting."""
 
@@ -175,6 +176,12 @@ def asked(requirements: Iterable[str]) -> str:
         marker = f" ; {found.marker}" if found.marker else ""
         lines.append(f"{canonicalize_name(found.name)}{extras}{found.specifier}{marker}")
     return "\n".join(lines)
+
+
+def _few(names: Sequence[str]) -> str:
+    """Name the first of many: a file may hold thousands."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
