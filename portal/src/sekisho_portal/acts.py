@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from sekisho.advisories import FeedName
+from sekisho.advisories import ImportName
 from sekisho.model import EVERYONE, Slug, normalize_project
 from sekisho.vex import Justification
 from sekisho_portal.api import At, Who, plain
@@ -95,9 +95,9 @@ def state(at: At, who: Who, said: Statement) -> dict[str, Any]:
 
 @acts.post("/advisories/{feed}", status_code=201)
 def take(
-    at: At, who: Who, feed: FeedName, data: Data, name: FileName = "", *, smaller: Smaller = False
+    at: At, who: Who, feed: ImportName, data: Data, name: FileName = "", *, smaller: Smaller = False
 ) -> dict[str, Any]:
-    """Import OSV's all.zip, a KEV catalogue or an EPSS file, whole or not at all."""
+    """Import OSV's all.zip, a KEV catalogue, an EPSS file, or what conda packages are called, whole or not at all."""
     return at.desk.take_feed(who, feed, data, name, smaller=smaller)
 
 

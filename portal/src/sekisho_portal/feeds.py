@@ -1,7 +1,8 @@
 """The advisories that the portal judges by: imported files, and the index that was made of them.
 
 Every input and every index lies in a file named by its digest; ``current.json`` names those in force and is replaced
-last, so that an import is whole or never was. Each of OSV, KEV and EPSS is imported by itself; the others stay.
+last, so that an import is whole or never was. Each of OSV, KEV, EPSS and what conda packages are called is imported
+by itself; the others stay.
 """
 
 import hashlib
@@ -12,12 +13,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from sekisho.advisories import AdvisoryIndex, FeedName
+from sekisho.advisories import AdvisoryIndex, FeedName, ImportName
 from sekisho.advisories.exploited import Exploitation, read_epss, read_kev
+from sekisho.advisories.names import read_names
 from sekisho.disk import sweep
 from sekisho.errors import ConflictError, CorruptError, NotFoundError, SekishoError
 from sekisho.ledger import Ledger
@@ -56,7 +58,7 @@ class Edition(Record):
     records: int
     withdrawn: int
     skipped: int
-    inputs: Mapping[FeedName, Input]
+    inputs: Mapping[ImportName, Input]
 
 
 class Feeds:
@@ -101,7 +103,7 @@ class Feeds:
         """Return what names the index in force."""
         return self.edition.index if self.edition else ""
 
-    def take(self, who: Identity, feed: FeedName, data: bytes, name: str, *, smaller: bool = False) -> Edition:
+    def take(self, who: Identity, feed: ImportName, data: bytes, name: str, *, smaller: bool = False) -> Edition:
         """Import one file; raise and keep the old index if anything is wrong with it.
 
         ``ConflictError`` for data that is older than what is in force, and, unless ``smaller`` is meant, for advisories
@@ -123,18 +125,23 @@ class Feeds:
                 _LOG.error("an import of %s was refused, the old index stays: %s", feed, error)
                 raise
 
-    def _take(self, actor: str, feed: FeedName, data: bytes, name: str, *, smaller: bool) -> Edition:
+    def _take(self, actor: str, feed: ImportName, data: bytes, name: str, *, smaller: bool) -> Edition:
         old, now = self.edition, self._clock()
         if old is None and feed != "osv":
             raise NotFoundError(f"there are no advisories yet that {feed} could speak of", todo="import OSV first")
-        files: dict[FeedName, bytes] = {one: self._read(row.sha256) for one, row in (old.inputs if old else {}).items()}
+        files: dict[ImportName, bytes] = {
+            one: self._read(row.sha256) for one, row in (old.inputs if old else {}).items()
+        }
         files[feed] = data
         names = {one: row.name for one, row in (old.inputs if old else {}).items()} | {feed: name}
         from sekisho.advisories.zip_import import read_osv  # noqa: PLC0415 (its CVSS library is slow to load)
 
         made = read_osv(BytesIO(files["osv"]), where=names["osv"], now=now, exploitation=_exploitation(files, names))
+        index = made.advisories
+        if "conda" in files:
+            index = index.named(read_names(BytesIO(files["conda"]), where=names["conda"]))
         digest = hashlib.sha256(data).hexdigest()
-        taken = made.advisories.feeds[feed]
+        taken = index.feeds.get(feed, now)  # what conda packages are called has no date
         before = old.inputs.get(feed) if old else None
         if before and taken < before.taken:
             raise ConflictError(
@@ -142,14 +149,14 @@ class Feeds:
                 where=name,
                 todo="fetch a newer file",
             )
-        count = len(made.advisories.advisories)
+        count = len(index.advisories)
         if old and count < _SHRINKS * old.advisories and not smaller:
             raise ConflictError(
                 f"it has {count} advisories, and {old.advisories} are in force",
                 where=name,
                 todo="fetch it again; if so many were really taken back, import it with --smaller",
             )
-        packed = made.advisories.dump()
+        packed = index.dump()
         edition = Edition(
             number=old.number + 1 if old else 1,
             index=hashlib.sha256(packed).hexdigest(),
@@ -165,7 +172,7 @@ class Feeds:
         write_atomically(self._folder / edition.index, packed)
         write_atomically(self._folder / f"edition-{edition.number:06}.json", edition.canonical())
         write_atomically(self._folder / "current.json", edition.canonical())
-        self.index, self.edition, self.problem = made.advisories, edition, None
+        self.index, self.edition, self.problem = index, edition, None
         self._record(edition)
         self._forget()
         return edition
@@ -190,8 +197,9 @@ class Feeds:
         """Return what is in force, how old it is, and what was wrong with the last import."""
         edition = self.edition
         leaned = {feed for rule in policy.rules for feed in rule.feeds}
+        there = {name for name in get_args(FeedName) if edition and name in edition.inputs}
         feeds = {}
-        for feed in sorted({*leaned, *(edition.inputs if edition else ())}):
+        for feed in sorted(leaned | there):
             taken = self.index.feeds.get(feed)
             age = self._clock() - taken if taken else None
             feeds[feed] = {
@@ -216,7 +224,7 @@ def _state(age: timedelta | None, policy: Policy, feed: FeedName) -> str:
     return "stale" if age > policy.oldest(feed) else "fresh"
 
 
-def _exploitation(files: Mapping[FeedName, bytes], names: Mapping[FeedName, str]) -> Exploitation:
+def _exploitation(files: Mapping[ImportName, bytes], names: Mapping[ImportName, str]) -> Exploitation:
     said = Exploitation()
     if "kev" in files:
         known, taken = read_kev(BytesIO(files["kev"]), where=names["kev"])

@@ -174,3 +174,17 @@ def test_an_approver_decides_on_what_was_shown(house):
     house.approve(request)
     assert house.state(request) == "approved"
     assert house.clock.now - house.desk.standing(request).last["approved"].at < timedelta(seconds=1)
+
+
+def test_what_conda_packages_are_called_is_imported_kept_and_no_feed_that_may_be_too_old(house):
+    take(house, osv(vector=CRITICAL))
+    made = house.desk.take_feed(ADA, "conda", b'{"numpy-base": "numpy"}', "names.json")
+    assert made["inputs"]["conda"]["name"] == "names.json"
+    take(house, osv(vector=CRITICAL), osv("GHSA-yyyy-yyyy-yyyy", "more"))
+    for feeds in (house.desk.feeds, _reopened(house)):
+        assert feeds.index.known_as("conda", "numpy-base") == (("pypi", "numpy"),)
+        assert "conda" not in feeds.plain(house.snapshots.current().policy)["feeds"]
+    before = house.desk.feeds.index
+    with pytest.raises(BadInputError, match="object"):
+        house.desk.take_feed(ADA, "conda", b"[]", "names.json")
+    assert house.desk.feeds.index is before

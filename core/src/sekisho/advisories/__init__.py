@@ -4,6 +4,6 @@ What no data covers is unknown, never clean. ``zip_import`` reads OSV's files; t
 """
 
 from sekisho.advisories.index import AdvisoryIndex
-from sekisho.advisories.record import FEEDS, Advisory, Affected, FeedName, Hit, Range
+from sekisho.advisories.record import FEEDS, IMPORTS, Advisory, Affected, FeedName, Hit, ImportName, Range
 
-__all__ = ["FEEDS", "Advisory", "AdvisoryIndex", "Affected", "FeedName", "Hit", "Range"]
+__all__ = ["FEEDS", "IMPORTS", "Advisory", "AdvisoryIndex", "Affected", "FeedName", "Hit", "ImportName", "Range"]

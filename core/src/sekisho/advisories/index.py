@@ -30,7 +30,7 @@ class AdvisoryIndex:
     """What is known against releases of the kinds it ``covers``. It never changes; it only remembers answers.
 
     ``affected`` and ``files`` name advisories by their place in ``advisories``. ``feeds`` says of each feed in it when
-    its data is of.
+    its data is of. ``names`` are the index's projects by the conda package that holds them.
     """
 
     def __init__(
@@ -41,10 +41,12 @@ class AdvisoryIndex:
         *,
         covers: frozenset[str],
         feeds: Mapping[str, datetime],
+        names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.advisories = advisories
         self.covers_kinds = covers
         self.feeds = feeds
+        self.names = names or {}
         self._affected = affected
         self._files = files
         self._ready: dict[tuple[str, str], _Project] = {}
@@ -52,7 +54,24 @@ class AdvisoryIndex:
 
     def dated(self, feeds: Mapping[str, datetime]) -> Self:
         """Return the same with feeds of other dates, for what is not about their age."""
-        return type(self)(self.advisories, self._affected, self._files, covers=self.covers_kinds, feeds=feeds)
+        return self._with(feeds=feeds, names=self.names)
+
+    def named(self, names: Mapping[str, tuple[str, ...]]) -> Self:
+        """Return the same, which also knows what conda packages are called in the index."""
+        return self._with(feeds=self.feeds, names=names)
+
+    def _with(self, *, feeds: Mapping[str, datetime], names: Mapping[str, tuple[str, ...]]) -> Self:
+        return type(self)(
+            self.advisories, self._affected, self._files, covers=self.covers_kinds, feeds=feeds, names=names
+        )
+
+    def known_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:
+        """Return (kind, project) of all under which the data speaks of a project; where there is none it is unknown."""
+        if kind in self.covers_kinds:
+            return ((kind, project),)
+        if kind == "conda" and "pypi" in self.covers_kinds:
+            return tuple(("pypi", name) for name in self.names.get(project, ()))
+        return ()
 
     def covers(self, kind: str) -> bool:
         """Tell whether the data speaks of ``kind`` at all; of any other nothing is known, and nothing is clean."""
@@ -83,9 +102,9 @@ class AdvisoryIndex:
     def concerned(self, name: str) -> tuple[tuple[str, str], ...]:
         """Return (kind, project) of everything that the advisory of this name concerns, by any of its names."""
         wanted = {number for number, advisory in enumerate(self.advisories) if name in advisory.names}
-        return tuple(
-            sorted(key for key, parts in self._affected.items() if any(part.advisory in wanted for part in parts))
-        )
+        found = {key for key, parts in self._affected.items() if any(part.advisory in wanted for part in parts)}
+        holding = {("conda", held) for held in self.names if not found.isdisjoint(self.known_as("conda", held))}
+        return tuple(sorted(found | holding))
 
     def _find(self, key: tuple[str, str], release: str) -> Iterator[Hit]:
         project = self._ready.get(key)
@@ -123,6 +142,7 @@ class AdvisoryIndex:
                 "advisories": [_pack(advisory) for advisory in self.advisories],
                 "affected": [[*key, [list(part) for part in parts]] for key, parts in sorted(self._affected.items())],
                 "files": dict(sorted(self._files.items())),
+                "names": {name: list(projects) for name, projects in sorted(self.names.items())},
             },
             separators=(",", ":"),
             ensure_ascii=False,
@@ -158,7 +178,8 @@ class AdvisoryIndex:
             message = "it names an advisory that it does not have"
             raise ValueError(message)
         feeds = {name: datetime.fromisoformat(at) for name, at in value["feeds"].items()}
-        return cls(advisories, affected, value["files"], covers=frozenset(value["covers"]), feeds=feeds)
+        names = {name: tuple(projects) for name, projects in value.get("names", {}).items()}
+        return cls(advisories, affected, value["files"], covers=frozenset(value["covers"]), feeds=feeds, names=names)
 
 
 def _prepare(kind: str, parts: tuple[Affected, ...]) -> _Project:

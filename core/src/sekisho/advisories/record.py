@@ -7,6 +7,11 @@ FeedName = Literal["osv", "kev", "epss"]
 
 FEEDS: tuple[str, ...] = ("osv", "kev", "epss")
 
+ImportName = Literal["osv", "kev", "epss", "conda"]
+"""What can be imported: the feeds, and what conda packages are called in the index."""
+
+IMPORTS: tuple[str, ...] = (*FEEDS, "conda")
+
 
 class Advisory(NamedTuple):
     """What is known of one weakness, under whatever ``names`` (its ids and aliases); the first is the one to show.

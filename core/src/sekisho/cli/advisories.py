@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import click
 import httpx2
 
-from sekisho.advisories import FEEDS
+from sekisho.advisories import IMPORTS
 from sekisho.cli.ask import connect
 from sekisho.cli.decide import moment
 from sekisho.cli.frame import emit, json_option
@@ -30,11 +30,11 @@ def advisories() -> None:
 
 @advisories.command("import")
 @click.argument("place", metavar="FILE|URL")
-@click.option("--feed", type=click.Choice(FEEDS), default="osv", show_default=True, help="What the file is.")
+@click.option("--feed", type=click.Choice(IMPORTS), default="osv", show_default=True, help="What the file is.")
 @click.option("--smaller", is_flag=True, help="It is right that many advisories are gone.")
 @json_option
 def import_(place: str, feed: str, *, smaller: bool, as_json: bool) -> None:
-    """Import OSV's all.zip, a KEV catalogue or an EPSS file; needs the role admin.
+    """Import OSV's all.zip, a KEV catalogue, an EPSS file, or what conda packages are called; needs the role admin.
 
     Each is whole or not imported at all, and everything that is approved is judged again by it.
     """

@@ -98,6 +98,10 @@ class _Supposition:
         """Cover every kind: a case says what is known."""
         return bool(kind)
 
+    def known_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:
+        """Know every project by its own name."""
+        return ((kind, project),)
+
     def affecting(self, kind: str, project: str, release: str) -> tuple[Hit, ...]:
         """Return what the case supposes."""
         return tuple(

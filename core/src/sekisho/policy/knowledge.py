@@ -26,6 +26,10 @@ class Advisories(Protocol):
         """Tell whether the data speaks of this kind of source at all."""
         ...
 
+    def known_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:
+        """Return (kind, project) of all under which the data speaks of a project."""
+        ...
+
     def affecting(self, kind: str, project: str, release: str) -> tuple[Hit, ...]:
         """Return what concerns a release."""
         ...
@@ -59,9 +63,8 @@ class Knowledge:
 
     ``first_seen`` is kept by sha256, on our own clock. ``approved`` holds the releases with an approval in force;
     ``scanned`` is what a scanner noticed in the last approved one, by scanner, ``published`` who was behind it.
-    ``newest`` is what the source offers. ``names`` are, by kind, those that nothing may imitate. ``mapped`` says under
-    which name another kind of source is covered by advisories (a channel's package under the index's). ``direct`` is
-    filled in from the closure.
+    ``newest`` is what the source offers. ``names`` are, by kind, those that nothing may imitate. ``direct`` is filled
+    in from the closure.
     """
 
     advisories: Advisories = NO_ADVISORIES
@@ -73,19 +76,20 @@ class Knowledge:
     newest: Mapping[Project, Published] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
     excuses: Excuses = field(default_factory=Excuses)
-    mapped: Mapping[Project, Project] = field(default_factory=dict)
     direct: frozenset[Project] = frozenset()
     workspace: Slug = EVERYONE
 
     def against(self, artifact: Artifact) -> tuple[Hit, ...] | None:
         """Return the advisories that concern an artifact, or ``None`` where no data covers it: that is not clean."""
-        kind, project = artifact.kind, artifact.project
-        if not self.advisories.covers(kind):
-            named = self.mapped.get((kind, project))
-            if named is None or not self.advisories.covers(named[0]):
-                return None
-            kind, project = named  # type: ignore[assignment]
-        return self.advisories.affecting(kind, project, artifact.release)
+        return self.concerning(artifact.kind, artifact.project, artifact.release)
+
+    def concerning(self, kind: str, project: str, release: str) -> tuple[Hit, ...] | None:
+        """Return the advisories that concern a release, under whatever names the data speaks of its project."""
+        if self.advisories.covers(kind):
+            return self.advisories.affecting(kind, project, release)
+        known_as = self.advisories.known_as(kind, project)
+        found = [hit for named in known_as for hit in self.advisories.affecting(*named, release)]
+        return tuple({hit.advisory.id: hit for hit in found}.values()) if known_as else None
 
 
 NOTHING_KNOWN = Knowledge()

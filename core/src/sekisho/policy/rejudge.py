@@ -65,9 +65,10 @@ class Uses:
         for kind, project in advisories.concerned(name):
             for sha256 in self._projects.get((kind, project), ()):
                 artifact = self.artifacts[sha256]
-                for hit in advisories.affecting(kind, project, artifact.release):
-                    if name in hit.advisory.names:
-                        yield artifact, hit
+                for known_as in advisories.known_as(kind, project):
+                    for hit in advisories.affecting(*known_as, artifact.release):
+                        if name in hit.advisory.names:
+                            yield artifact, hit
 
 
 class Impact(Record):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sekisho.advisories.exploited import Exploitation, read_epss, read_kev
+from sekisho.advisories.names import read_names
 from sekisho.advisories.severity import score_vector
 from sekisho.advisories.zip_import import read_osv
 from sekisho.errors import BadInputError
@@ -205,3 +206,30 @@ def test_probabilities_that_are_none_are_refused_with_their_line(file, where):
     with pytest.raises(BadInputError) as caught:
         read_epss(file, where="epss.csv.gz")
     assert where in caught.value.where
+
+
+def test_conda_names_are_read_in_each_form_and_null_is_unknown():
+    data = b'{"pytorch": "Torch", "jupyter": ["notebook", "jupyter_core", "notebook"], "openssl": null, "_x": []}'
+    assert read_names(io.BytesIO(data), where="names") == {
+        "pytorch": ("torch",),
+        "jupyter": ("notebook", "jupyter-core"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "JSON"),
+        (b"[" * 100_000, "JSON"),
+        (b"[]", "object"),
+        (b"{}", "object"),
+        (b'{"a b": "x"}', "'a b'"),
+        (b'{"a": "x y"}', "'a' is none"),
+        (b'{"a": 1}', "'a' is none"),
+        (b'{"a": ["x", null]}', "'a' is none"),
+        (b'{"a": {"b": "c"}}', "'a' is none"),
+    ],
+)
+def test_what_is_no_mapping_names_the_entry(data, said):
+    with pytest.raises(BadInputError, match=said):
+        read_names(io.BytesIO(data), where="names")

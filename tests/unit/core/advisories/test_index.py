@@ -144,6 +144,17 @@ def test_what_an_advisory_concerns_is_found_by_any_of_its_names():
     assert made.concerned("CVE-2026-2") == ()
 
 
+def test_a_channels_package_is_known_by_the_names_that_were_imported_and_else_unknown():
+    made = index(osv("PYSEC-2026-1", "torch", aliases=["CVE-2026-1"])).named(
+        {"pytorch": ("torch",), "joblib": ("joblib",)}
+    )
+    assert made.known_as("conda", "pytorch") == made.known_as("pypi", "torch") == (("pypi", "torch"),)
+    assert made.known_as("conda", "openssl") == made.known_as("huggingface", "pytorch") == ()
+    assert made.concerned("CVE-2026-1") == (("conda", "pytorch"), ("pypi", "torch"))
+    again = AdvisoryIndex.load(made.dump(), where="index")
+    assert (again.names, again.dump()) == (made.names, made.dump())
+
+
 def test_an_index_is_what_its_own_bytes_say():
     made = index(osv(versions=["1.0"], events=[{"introduced": "2"}, {"fixed": "3"}], vector=CRITICAL), osv("MAL-2026-1", "six"))  # fmt: skip
     again = AdvisoryIndex.load(made.dump(), where="index")

@@ -52,12 +52,12 @@ def _mends(case: Case) -> str:
     """Return which advisories on approved releases do not concern this one, in words."""
     artifact, known = case.artifact, case.known
     approved = known.approved.get((artifact.kind, artifact.project), frozenset()) - {artifact.release}
-    if not approved or not known.advisories.covers(artifact.kind):
+    if not approved:
         return ""
     still = {hit.advisory.id for hit in case.hits or ()}
     mended: dict[str, str] = {}
     for release in sorted(approved):
-        for hit in known.advisories.affecting(artifact.kind, artifact.project, release):
+        for hit in known.concerning(artifact.kind, artifact.project, release) or ():
             if hit.certain and hit.advisory.id not in still:
                 mended.setdefault(hit.advisory.id, release)
     return ", ".join(f"{name} of the approved {release}" for name, release in list(mended.items())[:3])
