@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sekisho.model import Outcome
 from sekisho.policy import judge
-from sekisho.policy.judge import foresee, prepare
+from sekisho.policy.judge import foresee
 from tests.property.strategies import KNOWN, POLICIES, closures, facts_of, rules
 from tests.records import NOW, by_hash, policy
 
@@ -123,6 +123,7 @@ def test_an_approval_that_ended_never_makes_an_outcome_lighter(case, policy_rule
 def test_what_an_index_entry_lets_expect_is_never_graver_than_the_verdict(case, policy_rules):
     closure, _, _, known = case
     known = replace(known, direct=frozenset(("pypi", name) for name in closure.asked()))
-    bench = prepare(policy(*policy_rules), known, NOW, inspected=False)
+    foresight = foresee(policy(*policy_rules), known, NOW)
     for artifact, verdict in zip(closure.artifacts, _judge(case, policy_rules, set()).verdicts, strict=True):
-        assert foresee(artifact, bench)[0].gravity <= verdict.outcome.gravity
+        found = foresight.verdict(artifact, None, approved=set(), ended={})
+        assert found.outcome.gravity <= verdict.outcome.gravity
