@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from bench.judging.corpus import NOW, Corpus, load_data, make_corpus, shipped_policy
+from bench.judging.fewer import measure_fewer
 from bench.place import MeasureError
 from bench.rows import Row
 from sekisho.advisories import AdvisoryIndex
@@ -171,4 +172,5 @@ def measure_all() -> list[tuple[str, Callable[[], list[Row]]]]:
         ("evaluation", lambda: measure_evaluation(corpus())),
         ("re-judging", lambda: measure_rejudging(corpus())),
         ("advisories", measure_advisories),
+        ("fewer new things", measure_fewer),
     ]

@@ -16,7 +16,7 @@ from typing import Any
 from sekisho.client import PortalClient
 from sekisho.containers import DockerContainers
 from sekisho.definitions import read_definition
-from sekisho.errors import BadInputError, ConflictError, RefusedError
+from sekisho.errors import BadInputError, ConflictError, RefusedError, UnresolvableError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
 from sekisho.model import (
@@ -37,6 +37,7 @@ from sekisho.succession import Sealed
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
+from sekisho_builder.denials import name_denials
 from sekisho_builder.gates import run_gates
 from sekisho_builder.oci import Layout, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
@@ -115,7 +116,11 @@ class Stages:
         if not any(source.kind == request.kind for source in self._snapshot().sources):
             raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
         offers = self._offers(request_id, request)
-        closure = resolve(request, self._proxy, self._teller(request_id, "resolve"), self._programs.run, offers=offers)
+        told = self._teller(request_id, "resolve")
+        try:
+            closure = resolve(request, self._proxy, told, self._programs.run, offers=offers)
+        except UnresolvableError as error:
+            raise name_denials(error, request, self._snapshot().policy, offers) from error
         newest = {project: found.plain() for project, found in offers.newest().items()}
         self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": newest})
 

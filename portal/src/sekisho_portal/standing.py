@@ -5,6 +5,7 @@ from typing import Any
 
 from sekisho.ledger import Entry
 from sekisho.model import Alternative, Closure, Facts, Judgement, Newest, Outcome, Request
+from sekisho_portal.ways import way_lines
 
 _STATES = {
     "requested": "resolving",
@@ -171,10 +172,12 @@ class Standing:
             return {}
         names = {outcome: [row["name"] for row in found if row["outcome"] == outcome] for outcome in ("review", "deny")}
         alternative = self.alternative()
+        searching = bool(self.avoidable()) and not self._is_suggested()
         return {
             "needs": names,
-            "searching": bool(self.avoidable()) and not self._is_suggested(),
-            **({"alternative": alternative.plain()} if alternative else {}),
+            "searching": searching,
+            "ways": way_lines(names, alternative, self.request.requirements, searching=searching),
+            **({"alternative": alternative.model_dump(mode="json")} if alternative else {}),
         }
 
     def _decisions(self) -> dict[str, Any]:

@@ -23,6 +23,11 @@ FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting", "ask
 """States in which nothing more happens without a person, when a request is not meant for an image."""
 
 
+_STOPPED = ("waiting", "refused")
+_SEARCH = 60.0
+"""Seconds that something to have instead is waited for."""
+
+
 def connect(settings: Settings) -> PortalClient:
     """Return a client that speaks as the holder of ``SEKISHO_TOKEN``.
 
@@ -104,11 +109,17 @@ def request(
 
 
 def follow(portal: PortalClient, request_id: str, *, limit: float = 1800) -> dict[str, Any]:
-    """Wait until the request needs a person or has ended; raise what it failed with, or that ``limit`` is over."""
+    """Wait until the request needs a person or has ended; raise what it failed with, or that ``limit`` is over.
+
+    Where it stops at something that policy does not allow, what to have instead is waited for, too, for a while.
+    """
     end = time.monotonic() + limit
     status = portal.status(request_id)
     while not _settled(status) and time.monotonic() < end:
         status = portal.status(request_id, after=status["seq"], wait=20)
+    search = min(end, time.monotonic() + _SEARCH)
+    while status.get("searching") and status["state"] in _STOPPED and time.monotonic() < search:
+        status = portal.status(request_id, after=status["seq"], wait=10)
     raise_problem(status)
     if not _settled(status):
         raise ConflictError(
@@ -137,7 +148,7 @@ def raise_problem(status: dict[str, Any]) -> None:
         raise RefusedError(
             f"the policy denies {', '.join(denied[:5])}",
             where=f"request {status['id']}",
-            todo=f"see why with `sekisho status {status['id']}`, and ask again without it",
+            todo=f"see why, and what to have instead, with `sekisho status {status['id']}`",
         )
     if status["state"] == "denied":
         said = status["denied"]
@@ -198,6 +209,7 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
     for row in status.get("verdicts" if verdicts else "exceptions", ()):
         reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
         lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
+    lines += [printable(f"  {line}") for line in status.get("ways", ())]
     lines += _said(status)
     if problem := status.get("problem"):
         lines.append(f"  failed in {printable(status['failed_stage'])}: {block(problem.get('title'))}")

@@ -1,0 +1,55 @@
+"""What would make a request pass, in lines for a person: which approvals, and what to have instead. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from sekisho.model import Alternative, Change
+
+_MOST = 12
+
+
+def way_lines(
+    needs: Mapping[str, Sequence[str]], alternative: Alternative | None, asked: Sequence[str], *, searching: bool
+) -> list[str]:
+    """Say what stands in the way, and the nearest answer of which the policy allows more."""
+    lines = []
+    if needs["deny"]:
+        lines.append(f"no approval admits {_some(needs['deny'])}")
+    if needs["review"]:
+        also = "and what would still need an approval" if needs["deny"] else "it passes once somebody approves"
+        lines.append(f"{also}: {_some(needs['review'])}")
+    if searching:
+        lines.append("the builder is looking for something to have instead")
+    if alternative is None:
+        return lines
+    if alternative.requirements == tuple(asked):
+        lines.append("instead: ask for the same again; it can be had otherwise")
+    else:
+        lines.append(f"instead: ask for {_some(_quoted(alternative.requirements, asked))}")
+    lines.append(f"  that is {_some([_change(row) for row in alternative.changes])}")
+    left = [f"approval of {_some(alternative.review)}"] if alternative.review else []
+    left += [f"no denial of {_some(alternative.deny)}"] if alternative.deny else []
+    what = f"it needs {' and '.join(left)}" if left else "the policy allows all of it"
+    lines.append(f"  {what}, as far as it is known before an inspection")
+    return lines
+
+
+def _quoted(requirements: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """Return what is different in another list of requirements; the rest is as it was asked for."""
+    return [
+        f"{after!r} in place of {before!r}"
+        for before, after in zip(asked, requirements, strict=True)
+        if before != after
+    ]
+
+
+def _change(row: Change) -> str:
+    if row.before is None:
+        return f"{row.project} {row.after} more"
+    if row.after is None:
+        return f"no {row.project}"
+    return f"{row.project} {row.after} instead of {row.before}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST
+    return f"{', '.join(names[:_MOST])} and {more} more" if more > 0 else ", ".join(names)
