@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sekisho.disk import Disk
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.policy import Snapshot
+from sekisho.policy import Policy, Snapshot
 from sekisho.policy.snapshot import Denial
 from sekisho.policy.weaknesses import Weakness
 from sekisho.ports import Blobs, ContainerResult, Containers, ContainerTask, Tree
@@ -40,12 +40,16 @@ class FakeRejudges:
         self.against: tuple[Denial, ...] = ()
         self.weak: tuple[Weakness, ...] | None = None
         self.revoked: tuple[SignedRevocation, ...] = ()
+        self.malicious = ""
 
     def stamp(self) -> str:
         return self.known
 
     def revocations(self) -> tuple[SignedRevocation, ...]:
         return self.revoked
+
+    def reports(self, policy: Policy) -> str:
+        return self.malicious if policy.relaxed() else ""
 
     def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
         held = {one.sha256 for signed in snapshot.approvals for one in signed.approval.artifacts}

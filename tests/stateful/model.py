@@ -51,6 +51,7 @@ class Tree:
     denied: tuple[str, ...] = ()
     hosts: str = "files"
     owners: str = "usual"
+    modes: tuple[tuple[str, str], ...] = ()
 
     def denies(self, key: str) -> bool:
         """Tell whether the policy denies a file, or its source may not provide its name."""
@@ -92,6 +93,12 @@ class Model:
     def tree(self) -> Tree:
         """The tree by which the proxy serves."""
         return self.line[self.reached - 1].tree if self.reached else Tree()
+
+    def relaxed(self, workspace: str) -> frozenset[str]:
+        """Return the keys of what sources may give a workspace that nobody approved; nothing where it enforces."""
+        if dict(self.tree.modes).get(workspace, "enforce") == "enforce":
+            return frozenset()
+        return frozenset(key for key in POOL if not self.tree.denies(key))
 
     def items(self, workspace: str, now: datetime, as_of: int | None = None) -> dict[str, Item]:
         """Return what a door has, by key: granted without a break since ``as_of``, not ended, never denied since."""

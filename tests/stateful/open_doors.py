@@ -12,7 +12,7 @@ from tests.stateful.messages import Asked
 from tests.stateful.model import HOSTS, OWNERS
 from tests.stateful.oracle import judge
 from tests.stateful.outside import FAULTS
-from tests.stateful.pool import INSIDE, OUTSIDE, POOL, PROJECTS, marks
+from tests.stateful.pool import BY_PATH, INSIDE, OUTSIDE, POOL, PROJECTS, marks
 from tests.stateful.requests import KEYS
 from tests.stateful.spellings import target
 
@@ -51,12 +51,14 @@ class OpenDoors(Doors):
         self.count()
         self.world.outside.faults[source] = fault
         self.world.outside.faulty_since_start.add(source)
+        self.world.notice()
 
     @rule(source=SOURCES)
     def heal(self, source):
         self.count()
         self.world.outside.faults[source] = ""
         self.world.outside.changed.clear()
+        self.world.notice()
 
     @rule(key=KEYS)
     def change(self, key):
@@ -105,6 +107,10 @@ class OpenDoors(Doors):
             self.judged(f"{judge(self.world, asked, answer, here)} raced")
 
     def on_the_way(self):
-        """Return (door, file) of what a door has and a source would be asked for."""
+        """Return (door, file) of what a door has and a source would be asked for, whichever file the path leads to."""
         here = self.here()
-        return [(door, key) for door, key in self.admitted() if POOL[key].sha256 not in here]
+        return [
+            (door, key)
+            for door, key in self.admitted()
+            if all(one.sha256 not in here for one in BY_PATH[POOL[key].where])
+        ]

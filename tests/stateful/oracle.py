@@ -4,6 +4,7 @@ import json
 
 from tests.stateful.judge_files import judge_file
 from tests.stateful.judge_pages import LEGACY, judge_legacy, judge_page
+from tests.stateful.judge_relaxed import judge_relaxed
 from tests.stateful.messages import Answer, Asked
 from tests.stateful.pool import POOL, hashes, marks
 from tests.stateful.reading import plain_body
@@ -21,10 +22,10 @@ def judge(world: World, asked: Asked, answer: Answer, here: frozenset[str]) -> s
     well_formed(asked, answer)
     if world.outside.strays:
         raise LeakError(world.outside.strays[0])
-    return _early(world, asked, answer, view) or _route(world, asked, answer, view, here)
+    return _early(world, asked, answer, view, here) or _route(world, asked, answer, view, here)
 
 
-def _early(world: World, asked: Asked, answer: Answer, view: View | None) -> str:
+def _early(world: World, asked: Asked, answer: Answer, view: View | None, here: frozenset[str]) -> str:
     """Judge what no route is asked for."""
     if asked.method not in {"GET", "HEAD"}:
         return f"{answer.status} method"
@@ -32,7 +33,9 @@ def _early(world: World, asked: Asked, answer: Answer, view: View | None) -> str
         return "400 parser"
     if view is None:
         return _nothing(world, asked, answer)
-    return "409 address" if not view.sure and answer.status == 409 else ""
+    if not view.sure and answer.status == 409:
+        return "409 address"
+    return judge_relaxed(world, asked, answer, view, here) if view.relaxed else ""
 
 
 def _route(world: World, asked: Asked, answer: Answer, view: View, here: frozenset[str]) -> str:
@@ -50,6 +53,7 @@ def _route(world: World, asked: Asked, answer: Answer, view: View, here: frozens
 def no_leak(world: World, asked: Asked, answer: Answer, view: View | None) -> None:
     """Whatever the route: no mark and no hash of a file that this door does not have."""
     allowed = {item.sha256 for item in view.items.values()} if view else set()
+    allowed |= {POOL[key].sha256 for key in view.relaxed} if view else set()
     body = plain_body(answer) if answer.whole else answer.body
     headers = "\n".join(value for _, value in answer.headers).encode()
     named = hashes(body) | hashes(headers)

@@ -9,6 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.leaks import LEAKS, leaky
 from tests.stateful.open_doors import OpenDoors
+from tests.stateful.relaxed_doors import RelaxedDoors
 from tests.stateful.replica import ReplicaDoors
 from tests.stateful.wire import WireDoors
 
@@ -18,6 +19,7 @@ ROUNDS = 10 if SOAK else 1
 
 MACHINES = [
     pytest.param(OpenDoors, 190, 60, 8_400, id="open"),
+    pytest.param(RelaxedDoors, 16, 60, 700, id="relaxed"),
     pytest.param(ReplicaDoors, 30, 45, 1_200, id="replica"),
     pytest.param(WireDoors, 12, 45, 450, id="wire"),
 ]
@@ -28,6 +30,10 @@ MET = {
         "403 tombstone", "409 address", "404 elsewhere", "405 method", "200 candidates", "401 candidates", "403 candidates",
         "200 candidate metadata", "502 candidate metadata", "502 problem", "404 problem", "403 file raced",
         "206 file raced", "200 beside", "401 beside",
+    },
+    RelaxedDoors: {
+        "200 relaxed file", "206 relaxed file", "403 relaxed file", "200 relaxed page", "200 relaxed beside",
+        "200 relaxed legacy", "502 relaxed file", "200 file", "403 file", "200 page", "200 tombstones",
     },
     ReplicaDoors: {"200 file", "206 file", "403 file", "200 page", "200 tombstones", "503 problem", "200 metadata"},
     WireDoors: {"200 file", "206 file", "403 file", "200 page", "200 tombstones", "405 method"},

@@ -24,6 +24,8 @@ class View:
     rest: str
     items: dict[str, Item]
     sure: bool = True
+    relaxed: frozenset[str] = frozenset()
+    """What else may be had because the workspace does not enforce."""
 
 
 def view_of(world: World, path: str) -> View | None:
@@ -37,7 +39,9 @@ def view_of(world: World, path: str) -> View | None:
         if as_of is None:
             return None
     items = world.model.items(match["workspace"], world.clock.now, as_of)
-    return View(match["door"], match["workspace"], match["rest"], items, sure)
+    open_to = world.model.relaxed(match["workspace"])
+    relaxed = open_to if match["at"] is None and not world.settings.replica else frozenset()
+    return View(match["door"], match["workspace"], match["rest"], items, sure, relaxed)
 
 
 def address(world: World, text: str) -> tuple[int | None, bool]:

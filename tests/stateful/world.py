@@ -18,6 +18,7 @@ from sekisho import service_token
 from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.model import Approval
 from sekisho.policy import Snapshot, compile_snapshot
+from sekisho.policy.document import WorkspacePolicy
 from sekisho.policy.frozen import succeed
 from sekisho.policy.snapshot import seal_snapshot
 from sekisho.settings import Settings
@@ -136,8 +137,10 @@ class World:
             Source(id=INSIDE, url=f"http://{INDEX[INSIDE]}/simple/", owns=owns(INSIDE)),
         )
         approvals = tuple(self._sign(grant, signer) for grant in tree.grants)
+        modes = {workspace: WorkspacePolicy(mode=mode) for workspace, mode in tree.modes}
+        said = policy(*rules).model_copy(update={"workspaces": modes})
         return compile_snapshot(
-            Allowlist(approvals=approvals), policy(*rules), sources, revision=revision, sequence=0, now=self.clock()
+            Allowlist(approvals=approvals), said, sources, revision=revision, sequence=0, now=self.clock()
         )
 
     def _sign(self, grant: Grant, signer: Signer) -> SignedApproval:
@@ -163,6 +166,10 @@ class World:
         assert self.outside.portal.after == newest, f"the proxy did not follow to policy {newest}"
         self.model.reached = newest
         self.coming = self.model.tree
+
+    def notice(self) -> None:
+        """Let the proxy look again for sources that were away, so that none comes back while an answer is judged."""
+        self.run(asyncio.sleep(25))
 
     def portal_back(self) -> None:
         self.outside.portal.away = False

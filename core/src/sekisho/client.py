@@ -183,6 +183,11 @@ class PortalClient:
         asked = {"release": release, "workspace": workspace, "python": python}
         return dict(self._call("GET", f"/api/why/{project}", params=asked))
 
+    def demand(self, *, served: bool = False, workspace: str | None = None, limit: int = 100) -> dict[str, Any]:
+        """Return what was refused, the most wanted first; with ``served``, what ``enforce`` would refuse."""
+        params = {"served": "true" if served else None, "workspace": workspace, "limit": limit}
+        return dict(self._call("GET", "/api/demand", params=params))
+
     def answers(self) -> bool:
         """Tell whether a portal is up at this address."""
         try:

@@ -25,6 +25,8 @@ Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="seconds to wa
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows at once")]
 Offset = Annotated[int, Query(ge=0, le=2**31, description="rows to leave out")]
 AllVerdicts = Annotated[bool, Query(description="every verdict, not only the exceptions")]
+Served = Annotated[bool, Query(description="what was served, and mode enforce would have refused")]
+WorkspaceWanted = Annotated[Slug | None, Query(description="of this workspace only")]
 ReleaseWanted = Annotated[str | None, Query(max_length=200)]
 PythonWanted = Annotated[str | None, Query(pattern=r"^3\.\d{1,2}(\.\d{1,2})?$", description="as 3.12 or 3.12.4")]
 
@@ -179,6 +181,7 @@ def policy(at: At, _who: Who) -> dict[str, Any]:
     return {
         **at.desk.feeds.plain(snapshot.policy),
         "break_glass": broken(snapshot, at.desk.clock()),
+        "modes": dict(snapshot.policy.relaxed()),
         "revision": snapshot.revision,
         "sequence": snapshot.sequence,
         "refused": [entry.plain() for entry in snapshot.refused],
@@ -215,7 +218,14 @@ def count(at: At, who: Who, batch: DemandBatch) -> dict[str, bool]:
 
 
 @api.get("/demand")
-def demand(at: At, _who: Who, limit: Limit = 100, offset: Offset = 0) -> dict[str, Any]:
-    """Return what was refused, the most wanted first."""
-    total, rows = at.desk.demand.most_wanted(limit=limit, offset=offset)
+def demand(
+    at: At,
+    _who: Who,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    served: Served = False,  # noqa: FBT002 (a query parameter)
+    workspace: WorkspaceWanted = None,
+) -> dict[str, Any]:
+    """Return what was refused, the most wanted first; with ``served``, what ``enforce`` would refuse and was served."""
+    total, rows = at.desk.demand.most_wanted(limit=limit, offset=offset, served=served, workspace=workspace)
     return {"total": total, "rows": [row.model_dump(mode="json") for row in rows]}

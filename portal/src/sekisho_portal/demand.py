@@ -1,4 +1,7 @@
-"""Demand: what proxies refused, added up. An operational table beside the ledger; nothing is decided by it."""
+"""Demand: what proxies refused, added up, and what they would have in workspaces that only audit.
+
+Operational tables beside the ledger; nothing is decided by them.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
+    RowMapping,
     String,
     Table,
     and_,
@@ -32,18 +36,24 @@ _BATCHES = 1000
 """Batches that are remembered, of all proxies together."""
 
 _NAMES = ("workspace", "kind", "project", "release", "rule")
-_ROWS = Table(
-    "demand",
-    MetaData(),
-    Column("workspace", String(63), primary_key=True),
-    Column("kind", String(20), primary_key=True),
-    Column("project", String(200), primary_key=True, index=True),
-    Column("release", String(64), primary_key=True),
-    Column("rule", String(63), primary_key=True),
-    Column("count", BigInteger, nullable=False, index=True),
-    Column("first", String(40), nullable=False),
-    Column("last", String(40), nullable=False),
-)
+
+
+def _table(name: str) -> Table:
+    return Table(
+        name,
+        MetaData(),
+        Column("workspace", String(63), primary_key=True),
+        Column("kind", String(20), primary_key=True),
+        Column("project", String(200), primary_key=True, index=True),
+        Column("release", String(64), primary_key=True),
+        Column("rule", String(63), primary_key=True),
+        Column("count", BigInteger, nullable=False, index=True),
+        Column("first", String(40), nullable=False),
+        Column("last", String(40), nullable=False),
+    )
+
+
+_ROWS, _SERVED = _table("demand"), _table("demand_served")
 _TAKEN = Table(
     "demand_batches",
     MetaData(),
@@ -67,7 +77,7 @@ class Demand:
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self._engine = engine
         self._clock = clock
-        for table in (_ROWS, _TAKEN):
+        for table in (_ROWS, _SERVED, _TAKEN):
             create_table(engine, table)
 
     def take(self, batch: DemandBatch) -> bool:
@@ -79,25 +89,33 @@ class Demand:
                 return False
             for row in batch.rows:
                 _add(connection, row if row.project else _unnamed(row))
-            _fold(connection)
+            _fold(connection, _ROWS)
+            _fold(connection, _SERVED)
             connection.execute(insert(_TAKEN).values(proxy=batch.proxy, id=batch.id, at=self._clock().isoformat()))
             oldest = select(_TAKEN.c.at).order_by(_TAKEN.c.at.desc()).offset(_BATCHES).limit(1).scalar_subquery()
             connection.execute(delete(_TAKEN).where(_TAKEN.c.at <= oldest))
             connection.commit()
         return True
 
-    def most_wanted(self, *, limit: int, offset: int = 0) -> tuple[int, list[DemandRow]]:
-        """Return how many rows there are, and some from ``offset``, the most wanted first, what has no name last."""
+    def most_wanted(
+        self, *, limit: int, offset: int = 0, served: bool = False, workspace: str | None = None
+    ) -> tuple[int, list[DemandRow]]:
+        """Return how many rows there are, and some from ``offset``, the most wanted first, what has no name last.
+
+        ``served``: not what was refused, but what was served and mode ``enforce`` would have refused.
+        """
+        table = _SERVED if served else _ROWS
+        where = [table.c.workspace == workspace] if workspace is not None else []
         order = (
-            (_ROWS.c.project == OTHERS).asc(),
-            _ROWS.c.count.desc(),
-            _ROWS.c.last.desc(),
-            *(_ROWS.c[name] for name in _NAMES),
+            (table.c.project == OTHERS).asc(),
+            table.c.count.desc(),
+            table.c.last.desc(),
+            *(table.c[name] for name in _NAMES),
         )
         with self._engine.connect() as connection:
-            total = connection.execute(select(func.count()).select_from(_ROWS)).scalar_one()
-            found = connection.execute(select(_ROWS).order_by(*order).limit(limit).offset(offset))
-            return int(total), [DemandRow.model_validate(row) for row in found.mappings()]
+            total = connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+            found = connection.execute(select(table).where(*where).order_by(*order).limit(limit).offset(offset))
+            return int(total), [_row(row, table) for row in found.mappings()]
 
     def refused(self, workspace: str, kind: Kind, project: str, release: str | None) -> Refused | None:
         """Return how often a project was refused; with ``release``, that one and pages that name none."""
@@ -110,33 +128,38 @@ class Demand:
         return Refused.model_validate({"count": count, "first": first, "last": last}) if count else None
 
 
+def _row(found: RowMapping, table: Table) -> DemandRow:
+    return DemandRow.model_validate({**found, "served": table is _SERVED})
+
+
 def _unnamed(row: DemandRow) -> DemandRow:
-    return DemandRow(rule="others", count=row.count, first=row.first, last=row.last)
+    return DemandRow(rule="others", count=row.count, first=row.first, last=row.last, served=row.served)
 
 
-def _is(row: DemandRow) -> ColumnElement[bool]:
-    return and_(*(_ROWS.c[name] == getattr(row, name) for name in _NAMES))
+def _is(table: Table, row: DemandRow) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == getattr(row, name) for name in _NAMES))
 
 
 def _add(connection: Connection, row: DemandRow) -> None:
+    table = _SERVED if row.served else _ROWS
     first, last = row.first.isoformat(), row.last.isoformat()
-    found = connection.execute(select(_ROWS.c.count, _ROWS.c.first, _ROWS.c.last).where(_is(row))).first()
+    found = connection.execute(select(table.c.count, table.c.first, table.c.last).where(_is(table, row))).first()
     if found is None:
         names = {name: getattr(row, name) for name in _NAMES}
-        connection.execute(insert(_ROWS).values(**names, count=row.count, first=first, last=last))
+        connection.execute(insert(table).values(**names, count=row.count, first=first, last=last))
         return
     values = {"count": found[0] + row.count, "first": min(found[1], first), "last": max(found[2], last)}
-    connection.execute(update(_ROWS).where(_is(row)).values(values))
+    connection.execute(update(table).where(_is(table, row)).values(values))
 
 
-def _fold(connection: Connection) -> None:
-    """Keep the table bounded: what was refused least, and of equals longest ago, goes under no name."""
-    if int(connection.execute(select(func.count()).select_from(_ROWS)).scalar_one()) <= MOST:
+def _fold(connection: Connection, table: Table) -> None:
+    """Keep a table bounded: what was refused least, and of equals longest ago, goes under no name."""
+    if int(connection.execute(select(func.count()).select_from(table)).scalar_one()) <= MOST:
         return
-    named = select(_ROWS).where(_ROWS.c.project != OTHERS).order_by(_ROWS.c.count.desc(), _ROWS.c.last.desc())
-    for row in connection.execute(named.offset(_KEEP)).mappings().all():
-        gone = DemandRow.model_validate(row)
-        connection.execute(delete(_ROWS).where(_is(gone)))
+    named = select(table).where(table.c.project != OTHERS).order_by(table.c.count.desc(), table.c.last.desc())
+    for found in connection.execute(named.offset(_KEEP)).mappings().all():
+        gone = _row(found, table)
+        connection.execute(delete(table).where(_is(table, gone)))
         _add(connection, _unnamed(gone))
 
 

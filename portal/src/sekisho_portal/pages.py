@@ -1,5 +1,6 @@
 """The pages, plain: list, show, ask, approve, deny. Everything they do is in the JSON API too."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +40,7 @@ At = Annotated[House, Depends(house)]
 
 def page(request: Request, template: str, who: Identity | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
     """Render a page, with headers that let no foreign script, frame or form near it."""
-    shown = {"broken": _broken(request) if who else [], **values}
+    shown = {"broken": _broken(request) if who else [], "relaxed": _relaxed(request) if who else {}, **values}
     html = _ENGINE.get_template(template).render(who=who, form_key=form_key(request), **shown)
     headers = {
         "Content-Security-Policy": _POLICY,
@@ -55,6 +56,14 @@ def _broken(request: Request) -> list[dict[str, Any]]:
         return broken(at.snapshots.current(), at.desk.clock())
     except SekishoError:
         return []
+
+
+def _relaxed(request: Request) -> Mapping[str, str]:
+    """Return the workspaces that do not enforce; every page says so."""
+    try:
+        return house(request).snapshots.current().policy.relaxed()
+    except SekishoError:
+        return {}
 
 
 def _back(path: str) -> RedirectResponse:
@@ -111,14 +120,19 @@ def index(at: At, request: Request) -> Response:
 
 
 @pages.get("/demand")
-def demand(at: At, request: Request, offset: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
-    """Show what was refused, the most wanted first."""
+def demand(
+    at: At,
+    request: Request,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    served: Annotated[bool, Query()] = False,  # noqa: FBT002 (a query parameter)
+) -> Response:
+    """Show what was refused, the most wanted first; with ``served``, what ``enforce`` would refuse."""
     who = visitor(request, at.tokens)
     if who is None:
         return _back("/login")
-    total, rows = at.desk.demand.most_wanted(limit=_ROWS, offset=offset)
+    total, rows = at.desk.demand.most_wanted(limit=_ROWS, offset=offset, served=served)
     shown = [(row, is_approved_since(row, at.snapshots.about(row.kind, row.project))) for row in rows]
-    return page(request, "demand.html", who, rows=shown, total=total, offset=offset, step=_ROWS)
+    return page(request, "demand.html", who, rows=shown, total=total, offset=offset, step=_ROWS, served=served)
 
 
 @pages.get("/advisories")

@@ -32,7 +32,11 @@ def explain(
     answer = _find(desk, snapshots.about(_KIND, project), question)
     answer = replace(answer, first_source=snapshots.first_source(_KIND))
     lines = served_lines(answer) if answer.available else refused_lines(answer)
-    return {**_plain(answer), "lines": lines}
+    policy = snapshots.current().policy
+    mode, barred = policy.mode(workspace), policy.denial(_KIND, project, wanted)
+    if mode != "enforce" and not (answer.available or barred):
+        lines.append(f"  workspace {workspace} does not enforce (mode {mode}): its source is served there all the same")
+    return {**_plain(answer), "mode": mode, "lines": lines}
 
 
 def _find(desk: Desk, snapshot: Snapshot, asked: Question) -> Answer:

@@ -10,7 +10,7 @@ from typing import Protocol
 from sekisho.allowlist import SignedApproval
 from sekisho.errors import CorruptError, MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
-from sekisho.policy import Snapshot, compile_snapshot, open_snapshot, parse_policy
+from sekisho.policy import Policy, Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
 from sekisho.policy.snapshot import Denial, collector_at_rest, seal_snapshot
 from sekisho.policy.weaknesses import Weakness
@@ -35,6 +35,10 @@ class Rejudges(Protocol):
 
     def revocations(self) -> tuple[SignedRevocation, ...]:
         """Return every revocation that was ever given."""
+        ...
+
+    def reports(self, policy: Policy) -> str:
+        """Return the reports of malicious code, as a snapshot carries them for workspaces that do not enforce."""
         ...
 
     def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
@@ -189,5 +193,9 @@ class Snapshots:
             now=self._clock(),
             vex=vex,
         )
-        known = {"denied": self._again.denied(snapshot), "weaknesses": self._again.weaknesses(snapshot)}
+        known = {
+            "denied": self._again.denied(snapshot),
+            "weaknesses": self._again.weaknesses(snapshot),
+            "reports": self._again.reports(policy),
+        }
         return snapshot.model_copy(update=known)

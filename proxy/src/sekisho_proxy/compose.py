@@ -34,10 +34,12 @@ from sekisho_proxy.pages.book import Book
 from sekisho_proxy.quarantine import Quarantine
 from sekisho_proxy.routes import Routes
 from sekisho_proxy.scanning import Scanning
+from sekisho_proxy.unapproved import Unapproved
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.logins import read_logins
 from sekisho_proxy.upstream.reach import Reach
 from sekisho_proxy.upstream.releases import Releases, releases_folder
+from sekisho_proxy.upstream.sidecars import Sidecars
 from sekisho_proxy.upstream.sources import Upstreams
 
 
@@ -107,25 +109,32 @@ async def open_app(
         store = await stack.enter_async_context(open_store(settings, clock, transport=transport))
         store.holdings.sweep()
         sweep_halves(data_folder(settings))
-        gate = Gate(store.held, settings.portal)
+        gate = Gate(store.held, settings.portal, strict=store.upstreams is None)
         reach = Reach(store.held, store.holdings, store.upstreams) if store.upstreams else None
         releases = open_releases(settings, store, clock)
         stack.push_async_callback(releases.close)
         book = Book(store.held, gate, store.holdings, reach, releases)
-        status = Status(store.held, reach)
+        status = Status(store.held, reach, gate)
         observer = Observer(store.held)
         handlers: dict[str, Handler] = dict.fromkeys(("/healthz", "/readyz", "/api/policy"), status)
         handlers["/metrics"] = observer
         tally = Tally(clock)
         handlers["/openapi.json"] = Described()
-        door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy))
+        sidecars = unapproved = None
+        if store.upstreams is not None:
+            disk = DiskCache(data_folder(settings) / "candidates", memory=METADATA_IN_MEMORY)
+            sidecars = Sidecars(store.upstreams, store.holdings, disk)
+            stack.push_async_callback(sidecars.close)
+            unapproved = Unapproved(store.held, gate, store.upstreams, store.holdings, sidecars)
+        door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy), unapproved)
+        stack.push_async_callback(door.close)
         handlers["/w/"] = Counted(door, tally)
         token = service_token.read_or_create(settings.service_token_file)
         send = None
-        if store.upstreams is None:
+        if store.upstreams is None or sidecars is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
-            handlers |= _open_side_doors(settings, store, store.upstreams, token, stack)
+            handlers |= _open_side_doors(settings, store, store.upstreams, sidecars, token, stack)
             portal = make_portal_client(settings.portal, transport, ca=settings.trusted_ca)
             client = await stack.enter_async_context(portal)
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
@@ -139,19 +148,17 @@ async def open_app(
 
 
 def _open_side_doors(
-    settings: Settings, store: Store, upstreams: Upstreams, token: str, stack: AsyncExitStack
+    settings: Settings, store: Store, upstreams: Upstreams, sidecars: Sidecars, token: str, stack: AsyncExitStack
 ) -> dict[str, Handler]:
     """Build what only the builder may enter; a replica has neither."""
     folder = data_folder(settings)
-    known = DiskCache(folder / "candidates", memory=METADATA_IN_MEMORY)
-    candidates = CandidateMount(store.held, upstreams, store.holdings, known, token, store.held.now)
+    candidates = CandidateMount(store.held, upstreams, sidecars, token, store.held.now)
     inspectors = Inspectors()
     known_publishers = DiskCache(folder / "attestations")
     attesting = Attesting(store.holdings.provenances, inspectors, known_publishers, settings.sigstore_root)
     scanning = Scanning(settings.scanner, DiskCache(folder / "scans"), wait=settings.scanner_wait)
     facts = DiskCache(folder / "facts")
     quarantine = Quarantine(store.holdings, inspectors, facts, token, attesting=attesting, scanning=scanning)
-    stack.push_async_callback(candidates.close)
     stack.push_async_callback(quarantine.close)
     return {"/candidates/": candidates, "/quarantine": quarantine}
 

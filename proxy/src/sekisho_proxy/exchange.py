@@ -56,7 +56,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. A stream states its length itself, if known; ``refusal`` is what a page of tombstones refuses."""
+    """One answer. A stream states its length itself, if known.
+
+    ``refusal`` is what a page of tombstones refuses, or what mode ``enforce`` would have refused.
+    """
 
     status: int
     headers: Headers

@@ -1,9 +1,11 @@
 """The gate: the one function that every route asks before a byte of a file leaves.
 
-A path names artifacts, an artifact has a sha256, and the workspace's door says whether it admits that sha256 now.
+A path names artifacts, an artifact has a sha256, and the workspace's door says whether it admits that sha256 now. How
+strict it is, the mode of the workspace, is part of the answer, and comes from the signed snapshot alone.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -12,27 +14,42 @@ from packaging.utils import canonicalize_name
 
 from sekisho.model import Artifact, Kind
 from sekisho.policy import Door, Snapshot
+from sekisho.policy.document import Mode
 from sekisho.policy.frozen import find
 from sekisho.policy.scopes import Scopes
 from sekisho_proxy.follow import Held
-from sekisho_proxy.refusal import NotAdmittedError, refusal_of, release_of
+from sekisho_proxy.refusal import NotAdmittedError, Refusal, refusal_of, release_of
 
+_LOG = logging.getLogger("sekisho.proxy")
 _MOST_ADDRESSES = 1024
 
 
 class View(NamedTuple):
-    """What a route looks at: a workspace's door, the present one or frozen as of a sequence."""
+    """What a route looks at: a workspace's door, the present one or frozen as of a sequence.
+
+    ``strict`` is a frozen one of the present policy, where the present door itself does not enforce.
+    """
 
     workspace: str
     as_of: int | None = None
+    strict: bool = False
+
+
+class Passed(NamedTuple):
+    """The gate's yes. ``refusal`` is what mode ``enforce`` would have refused, where the mode is ``audit``."""
+
+    artifact: Artifact
+    refusal: Refusal | None = None
 
 
 class Gate:
-    """The doors of the snapshot in force, made when first asked for."""
+    """The doors of the snapshot in force, made when first asked for. ``strict`` knows no mode but ``enforce``."""
 
-    def __init__(self, held: Held, ask: str) -> None:
+    def __init__(self, held: Held, ask: str, *, strict: bool = True) -> None:
         self._held = held
         self._ask = ask
+        self._strict = strict
+        self._relaxed: Mapping[str, Mode] = {}
         self._turn = -1
         self._doors: dict[str, Door] = {}
         self._scopes: Scopes | None = None
@@ -46,8 +63,25 @@ class Gate:
             self._doors = {}
             self._scopes = snapshot.scopes()
             self._addresses = {}
+            self._relax({} if self._strict else snapshot.policy.relaxed())
             self._paths = index_paths(snapshot)
         return snapshot
+
+    def _relax(self, relaxed: Mapping[str, Mode]) -> None:
+        if relaxed != self._relaxed:
+            told = ", ".join(f"{name} ({mode})" for name, mode in sorted(relaxed.items()))
+            _LOG.warning("workspaces that serve what nobody approved: %s", told or "none any more")
+        self._relaxed = relaxed
+
+    def relaxed(self) -> Mapping[str, Mode]:
+        """Return the workspaces that do not enforce, and their modes."""
+        self._follow()
+        return self._relaxed
+
+    def mode(self, view: View) -> Mode:
+        """Return how strict a view is. A frozen one always enforces: what sources offer has no history here."""
+        strict = view.strict or view.as_of is not None
+        return "enforce" if strict else self.relaxed().get(view.workspace, "enforce")
 
     def frozen(self, workspace: str, address: str) -> View:
         """Return the view that ``@<address>`` names; one of the present policy is the present view.
@@ -61,7 +95,8 @@ class Gate:
             while len(self._addresses) >= _MOST_ADDRESSES:
                 self._addresses.pop(next(iter(self._addresses)))
             self._addresses[address] = sequence
-        return View(workspace, sequence if sequence < snapshot.sequence else None)
+        as_of = sequence if sequence < snapshot.sequence else None
+        return View(workspace, as_of, strict=as_of is None and workspace in self._relaxed)
 
     def door(self, view: View) -> Door:
         """Return a view's door. A workspace that nobody knows is one without approvals."""
@@ -74,7 +109,9 @@ class Gate:
         if door is None:
             scopes = self._scopes or snapshot.scopes()
             door = Door(snapshot, workspace, scopes=scopes)
-            if scopes.of(workspace):  # any other name is made up by who asks: made anew, it costs nothing
+            if (
+                scopes.of(workspace) or workspace in self._relaxed
+            ):  # any other name is made up by who asks: made anew, it costs nothing
                 self._doors[workspace] = door
         return door
 
@@ -82,19 +119,34 @@ class Gate:
         """Return where a person asks for what was refused, without a trailing slash."""
         return (self._follow().policy.ask or self._ask).rstrip("/")
 
-    def pass_through(self, view: View, kind: Kind, path: str, now: datetime) -> Artifact:
+    def pass_through(
+        self, view: View, kind: Kind, path: str, now: datetime, *, listed: Artifact | None = None
+    ) -> Passed:
         """Return the artifact at ``path`` (percent-decoded) if the view has it now.
 
-        Raises ``RefusedError`` naming the rule and where to ask.
+        ``listed`` is what a source lists at this path: where the workspace does not enforce, that is had as well,
+        unless something bars it in every mode. Raises ``NotAdmittedError`` naming the rule and where to ask.
         """
         door = self.door(view)
         known = self._paths.get((kind, path), ())
         for artifact in known:
             if door.has(artifact, now):
-                return artifact
+                return Passed(artifact)
+        if listed is not None and self.mode(view) != "enforce":
+            return self._pass_unapproved(view, listed, now, path)
         project = known[0].project if known else _project_of(path)
         release = known[0].release if known else ""
         raise self.refusal(view, kind, project, now, where=path, release=release, of=known)
+
+    def _pass_unapproved(self, view: View, listed: Artifact, now: datetime, path: str) -> Passed:
+        """Let through what nobody approved, with what is recorded of that; or say what bars it."""
+        kind, project, release = listed.kind, listed.project, listed.release
+        if barred := self.door(view).barred(listed, now):
+            raise self._error(view, kind, project, path, release, barred.rule, barred.evidence)
+        if self.mode(view) == "off":
+            return Passed(listed)
+        error = self.refusal(view, kind, project, now, where=path, release=release, of=(listed,))
+        return Passed(listed, error.refusal._replace(served=True))
 
     def leads_to(self, view: View, artifact: Artifact, now: datetime) -> bool:
         """Tell whether the path of a file that the view has is answered with it: another source may share the path."""
@@ -129,6 +181,11 @@ class Gate:
             rule, sentence = door.why_not_releases(kind, project, [release], now)[release]
         elif offered:
             rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {view.workspace}"
+        return self._error(view, kind, project, where, release, rule, sentence)
+
+    def _error(
+        self, view: View, kind: Kind, project: str, where: str, release: str, rule: str, sentence: str
+    ) -> NotAdmittedError:
         return NotAdmittedError(
             f"Sekisho refused {project}: {sentence} (rule {rule})",
             refusal_of(view.workspace, kind, project, rule, path=where, release=release),

@@ -14,13 +14,17 @@ NOTE_EPOCH = 9999
 
 
 class Refusal(NamedTuple):
-    """Something that ``workspace`` may not have by ``rule``. ``release`` is empty where none was named."""
+    """Something that ``workspace`` may not have by ``rule``. ``release`` is empty where none was named.
+
+    ``served`` is one that would have been, in mode ``enforce``.
+    """
 
     workspace: str
     kind: Kind
     project: str
     release: str
     rule: str
+    served: bool = False
 
 
 class NotAdmittedError(RefusedError):

@@ -100,7 +100,9 @@ class House:
         )
         return sign_approval(approval, self.signer)
 
-    def seal(self, *approvals: SignedApproval, policy: str = POLICY, signer: Signer | None = None) -> Envelope:
+    def seal(
+        self, *approvals: SignedApproval, policy: str = POLICY, signer: Signer | None = None, reports: str = ""
+    ) -> Envelope:
         self.sequence += 1
         snapshot = compile_snapshot(
             Allowlist(approvals=approvals),
@@ -109,12 +111,12 @@ class House:
             revision=f"r{self.sequence}",
             sequence=self.sequence,
             now=datetime.now(UTC),
-        ).model_copy(update={"weaknesses": self.weaknesses})
+        ).model_copy(update={"weaknesses": self.weaknesses, "reports": reports})
         return seal_snapshot(snapshot, signer or self.signer)
 
-    def settle(self, *approvals: SignedApproval, policy: str = POLICY) -> None:
+    def settle(self, *approvals: SignedApproval, policy: str = POLICY, reports: str = "") -> None:
         """Put a policy where a start finds it."""
-        sealed = self.seal(*approvals, policy=policy).model_dump_json().encode()
+        sealed = self.seal(*approvals, policy=policy, reports=reports).model_dump_json().encode()
         write_atomically(self.settings.data / "proxy" / "snapshot.json", sealed)
 
     def publish(self, *approvals: SignedApproval, policy: str = POLICY, signer: Signer | None = None) -> None:

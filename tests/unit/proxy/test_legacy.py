@@ -3,7 +3,7 @@
 import pytest
 from pip._internal.models.link import Link
 
-from sekisho.policy.snapshot import Admitted
+from sekisho.policy.door import Admitted
 from sekisho_proxy.doors.pip import legacy_address
 from sekisho_proxy.inspect.metadata import described
 from sekisho_proxy.pages.legacy import _file, _newest, _of

@@ -15,6 +15,7 @@ from sekisho.errors import CorruptError
 _FORMAT = 1
 _MALICIOUS, _EXPLOITED = 1, 2
 _MOST_REMEMBERED = 100_000
+_SHORT = 80
 
 
 class _Project(NamedTuple):
@@ -72,6 +73,23 @@ class AdvisoryIndex:
         if kind == "conda" and "pypi" in self.covers_kinds:
             return tuple(("pypi", name) for name in self.names.get(project, ()))
         return ()
+
+    def reports(self) -> Self:
+        """Return what is reported as malicious and nothing else, under one name each: small enough to travel."""
+        kept = [number for number, advisory in enumerate(self.advisories) if advisory.malicious]
+        places = {number: place for place, number in enumerate(kept)}
+        affected = {
+            key: tuple(part._replace(advisory=places[part.advisory]) for part in parts if part.advisory in places)
+            for key, parts in self._affected.items()
+        }
+        return type(self)(
+            tuple(Advisory((self.advisories[number].id,), malicious=True,
+                           summary=self.advisories[number].summary[:_SHORT]) for number in kept),
+            {key: parts for key, parts in affected.items() if parts},
+            {sha256: places[number] for sha256, number in self._files.items() if number in places},
+            covers=self.covers_kinds,
+            feeds={name: at for name, at in self.feeds.items() if name == "osv"},
+        )  # fmt: skip
 
     def covers(self, kind: str) -> bool:
         """Tell whether the data speaks of ``kind`` at all; of any other nothing is known, and nothing is clean."""

@@ -24,6 +24,8 @@ ReleaseText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.!+_-]{0,64}
 class DemandRow(Record):
     """``count`` refusals of one thing by one rule, the first and the last of them at these times.
 
+    ``served`` are those of a workspace in mode ``audit``: it was served, and ``enforce`` would have refused it.
+
     Every name in it came from somebody who could reach a proxy, so each is short and of harmless letters only.
     """
 
@@ -35,6 +37,7 @@ class DemandRow(Record):
     count: Annotated[int, Field(ge=1, le=2**53)]
     first: Moment
     last: Moment
+    served: bool = False
 
     @field_validator("project")
     @classmethod

@@ -1,10 +1,11 @@
 """Policy: rules that judge artifacts, and the snapshot that proxies serve by."""
 
 from sekisho.policy.document import Policy, parse_policy
+from sekisho.policy.door import Door
 from sekisho.policy.judge import judge
 from sekisho.policy.knowledge import Knowledge
 from sekisho.policy.rules import Rule
-from sekisho.policy.snapshot import Door, Snapshot, compile_snapshot, open_snapshot
+from sekisho.policy.snapshot import Snapshot, compile_snapshot, open_snapshot
 
 __all__ = [
     "Door",

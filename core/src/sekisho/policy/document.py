@@ -99,6 +99,10 @@ class Policy(Record):
         found = self.workspaces.get(workspace)
         return found.mode if found else "enforce"
 
+    def relaxed(self) -> Mapping[str, Mode]:
+        """Return the workspaces that do not enforce, and their modes."""
+        return {name: found.mode for name, found in self.workspaces.items() if found.mode != "enforce"}
+
     def approvers_for(self, workspace: str) -> int:
         """Return how many different people have to approve for a workspace."""
         found = self.workspaces.get(workspace)

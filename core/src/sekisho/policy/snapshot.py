@@ -1,23 +1,25 @@
 """A policy snapshot: one commit of the allowlists tree, compiled into an immutable signed value.
 
-Proxies and replicas share nothing but this. ``Door`` is the index over it that every route asks.
+Proxies and replicas share nothing but this. ``sekisho.policy.door`` is the index over it that every route asks.
 """
 
 import gc
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from copy import copy
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from sekisho.advisories import AdvisoryIndex
 from sekisho.allowlist import Allowlist, RefusedEntry, SignedApproval
-from sekisho.errors import BadInputError
-from sekisho.model import Approval, Artifact, Kind, Moment, Reason, Record, Sha256, Slug
+from sekisho.errors import BadInputError, CorruptError
+from sekisho.model import Moment, Reason, Record, Sha256, Slug
 from sekisho.policy.document import Policy
+from sekisho.policy.knowledge import NOTHING_KNOWN, Knowledge
 from sekisho.policy.scopes import Scopes
 from sekisho.policy.weaknesses import Weakness
 from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
@@ -59,6 +61,9 @@ class Snapshot(Record):
     denies now. Without ``since`` that is this very snapshot for all. So what was admitted then, and still is, needs no
     second store. ``denied`` are files that approvals name and that may not be had all the same. ``weaknesses`` say what
     is known against approved releases, and decide nothing; ``None`` is that nobody looked.
+
+    ``reports`` is the part of the advisories that names malicious code, as ``AdvisoryIndex.dump`` writes it: only there
+    while a workspace does not enforce, since what is not approved is served there by nothing but the hard denials.
     """
 
     revision: str
@@ -73,6 +78,7 @@ class Snapshot(Record):
     vex: tuple[SignedVex, ...] = ()
     denied: tuple[Denial, ...] = ()
     weaknesses: tuple[Weakness, ...] | None = None
+    reports: str = ""
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -94,7 +100,16 @@ class Snapshot(Record):
         if unknown:
             message = f"since: there was no snapshot {min(unknown)}"
             raise ValueError(message)
+        try:
+            self.known()
+        except CorruptError as error:
+            message = f"reports: {error.what}"
+            raise ValueError(message) from error
         return self
+
+    def known(self) -> Knowledge:
+        """Return what those who serve know of files that nobody judged: the reports of malicious code."""
+        return _known(self.reports) if self.reports else NOTHING_KNOWN
 
     def line(self) -> tuple[InForce, ...]:
         """Return every snapshot that was ever in force, oldest first; the last is this one."""
@@ -112,6 +127,11 @@ class Snapshot(Record):
     def scopes(self) -> Scopes:
         """Return the approvals sorted for doors; who opens several doors keeps it."""
         return Scopes(zip(self.approvals, self.admitted_since(), strict=True), self.sources)
+
+
+@lru_cache(maxsize=2)
+def _known(reports: str) -> Knowledge:
+    return Knowledge(advisories=AdvisoryIndex.load(reports.encode(), where="reports"))
 
 
 def compile_snapshot(
@@ -178,200 +198,3 @@ def collector_at_rest() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
-
-
-class Door:
-    """What one workspace may have by one snapshot: the only place that says yes.
-
-    Denials of the policy beat approvals; an approval that has expired admits nothing; a hash that nobody approved
-    is not admitted; nor is a file whose name another source owns than the one it was approved from, nor one that the
-    snapshot lists as denied. A door that is
-    frozen ``as_of`` a sequence admits of that what one approval has admitted without a break since then or earlier:
-    never more than the present door, and less and less. ``scopes`` are the snapshot's own, if somebody has them.
-    """
-
-    def __init__(
-        self, snapshot: Snapshot, workspace: Slug, as_of: int | None = None, *, scopes: Scopes | None = None
-    ) -> None:
-        self.snapshot = snapshot
-        self.workspace = workspace
-        self.as_of = as_of
-        self._by_hash: dict[str, list[_Entry]] = {}
-        self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
-        self._changes: dict[tuple[Kind, str], tuple[int, ...]] = {}
-        self._scopes = scopes or snapshot.scopes()
-        denied: dict[str, Denial] = {}
-        for one in snapshot.denied:
-            if workspace in one.scope and (one.hard or one.sha256 not in denied):
-                denied[one.sha256] = one
-        for signed, numbers in self._scopes.of(workspace):
-            for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
-                objection = self._scopes.ownership.objection(artifact)
-                objection = objection or _denial(signed.approval, denied.get(artifact.sha256))
-                entry = _Entry(signed.approval, artifact, since, objection)
-                self._by_hash.setdefault(artifact.sha256, []).append(entry)
-                self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
-
-    def at(self, as_of: int | None) -> Self:
-        """Return the same door frozen as of a sequence, or the present one; both stand on one index."""
-        door = copy(self)
-        door.as_of = as_of
-        return door
-
-    def admits(self, sha256: str, now: datetime) -> Artifact | None:
-        """Return the artifact if the workspace may have these bytes now."""
-        for entry in self._by_hash.get(sha256, ()):
-            if self._holds(entry, now):
-                return entry.artifact
-        return None
-
-    def has(self, artifact: Artifact, now: datetime) -> bool:
-        """Tell whether the workspace may have this file now by its own name: what is denied stays so as a twin."""
-        return any(
-            entry.artifact.path == artifact.path and entry.artifact.source == artifact.source
-            for entry in self._by_hash.get(artifact.sha256, ())
-            if self._holds(entry, now)
-        )
-
-    def artifacts(self, kind: Kind, project: str, now: datetime) -> tuple[Artifact, ...]:
-        """Return the files of ``project`` that the workspace may have now, each once, sorted by file name."""
-        return tuple(row.artifact for row in self.admitted(kind, project, now))
-
-    def admitted(self, kind: Kind, project: str, now: datetime) -> tuple["Admitted", ...]:
-        """Return the files of ``project`` that the workspace may have now, each once, sorted by file name.
-
-        Where several approvals hold for a file, the newest says what is known of it.
-        """
-        found: dict[str, Admitted] = {}
-        for entry in self._by_project.get((kind, project), ()):
-            if self._holds(entry, now):
-                at, known = entry.approval.at, found.get(entry.artifact.sha256)
-                if known is None:
-                    found[entry.artifact.sha256] = Admitted(entry.artifact, at, at)
-                else:
-                    artifact = entry.artifact if at >= known.newest else known.artifact
-                    found[artifact.sha256] = Admitted(artifact, min(at, known.first), max(at, known.newest))
-        return tuple(sorted(found.values(), key=lambda row: row.artifact.filename))
-
-    def projects(self, kind: Kind, now: datetime) -> tuple[str, ...]:
-        """Return the names of which the workspace may have at least one file now."""
-        found = (
-            name
-            for (of, name), entries in self._by_project.items()
-            if of == kind and any(self._holds(entry, now) for entry in entries)
-        )
-        return tuple(sorted(found))
-
-    def hashes(self, now: datetime) -> frozenset[str]:
-        """Return every sha256 that the workspace may have now."""
-        return frozenset(sha256 for sha256 in self._by_hash if self.admits(sha256, now))
-
-    def next_expiry(self, kind: Kind, project: str, now: datetime) -> datetime | None:
-        """Return when the answer for ``project`` changes by itself, if it does."""
-        ends = [
-            entry.approval.expires
-            for entry in self._by_project.get((kind, project), ())
-            if entry.approval.expires and entry.approval.expires > now
-        ]
-        return min(ends, default=None)
-
-    def settled(self, kind: Kind, project: str) -> int | None:
-        """Return the oldest sequence whose frozen door has the same of ``project``: 0 if nothing was there yet.
-
-        ``None`` if nothing came later, so that the present door has the same. So a thousand dates share a few pages.
-        """
-        if self.as_of is None:
-            return None
-        key = kind, project
-        changes = self._changes.get(key)
-        if changes is None and key in self._by_project:
-            changes = self._changes[key] = tuple(sorted({entry.since for entry in self._by_project[key]} - {0}))
-        if not changes or changes[-1] <= self.as_of:
-            return None
-        before = bisect_right(changes, self.as_of)
-        return changes[before - 1] if before else 0
-
-    def why_not(self, kind: Kind, project: str, now: datetime) -> tuple[str, str]:
-        """Return (rule id, sentence) for a project that has nothing to offer."""
-        entries = self._by_project.get((kind, project), ())
-        if self.as_of is not None and any(self._holds_now(entry, now) for entry in entries):
-            return self.not_then(project)
-        denied = self.snapshot.policy.denial(kind, project)
-        if denied:
-            return denied.rule, denied.evidence
-        for entry in entries:
-            approval, artifact = entry.approval, entry.artifact
-            denial = self.snapshot.policy.hard_denial(artifact, now) or entry.objection
-            if denial:
-                return denial.rule, denial.evidence
-            if not approval.admits(self.workspace, now):
-                return "expired", f"the approval of {artifact.name} expired"
-        return self._not_approved(project, elsewhere=bool(self._scopes.releases(kind, project)))
-
-    def why_not_releases(
-        self, kind: Kind, project: str, releases: Iterable[str], now: datetime
-    ) -> dict[str, tuple[str, str]]:
-        """Return (rule id, sentence) for each of ``releases``, of which there is nothing to offer.
-
-        No sentence names its release, so that a thousand releases share a few.
-        """
-        entries: dict[str, list[_Entry]] = {}
-        for entry in self._by_project.get((kind, project), ()):
-            entries.setdefault(entry.artifact.release, []).append(entry)
-        anywhere = self._scopes.releases(kind, project)
-        found = {}
-        for release in releases:
-            here = entries.get(release, [])
-            denial = self.snapshot.policy.denial(kind, project, release) or (here[0].objection if here else None)
-            if denial:
-                found[release] = denial.rule, denial.evidence
-            elif any(self._holds_now(entry, now) for entry in here):
-                found[release] = self.not_then("this release")
-            elif here:
-                found[release] = "expired", "the approval of this release expired"
-            else:
-                found[release] = self._not_approved("this release", elsewhere=release in anywhere)
-        return found
-
-    def _not_approved(self, name: str, *, elsewhere: bool) -> tuple[str, str]:
-        how = "approved, but not" if elsewhere else "not approved"
-        return "not-approved", f"{name} is {how} for workspace {self.workspace}"
-
-    def not_then(self, name: str) -> tuple[str, str]:
-        """Return (rule id, sentence) for what the present door admits and this frozen one does not."""
-        then = self.snapshot.was(self.snapshot.sequence if self.as_of is None else self.as_of)
-        when = f"at revision {then.revision[:12]} of {then.made:%Y-%m-%d}"
-        return "not-approved-then", f"{name} is approved now, but was not approved {when}, or not all the time since"
-
-    def _holds(self, entry: "_Entry", now: datetime) -> bool:
-        then = self.as_of is None or 0 < entry.since <= self.as_of
-        return then and self._holds_now(entry, now)
-
-    def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
-        denial = entry.objection or self.snapshot.policy.hard_denial(entry.artifact, now)
-        return denial is None and entry.approval.admits(self.workspace, now)
-
-
-def _denial(approval: Approval, found: Denial | None) -> Reason | None:
-    """Return why an approval does not count for a file that is denied; broken glass gives way to hard denials only."""
-    return None if found is None or (approval.break_glass and not found.hard) else found.reason
-
-
-class Admitted(NamedTuple):
-    """A file that may be had, and when the approvals that hold for it were given: the first and the newest."""
-
-    artifact: Artifact
-    first: datetime
-    newest: datetime
-
-
-class _Entry(NamedTuple):
-    """One file of one approval, and since which sequence it has been admitted without a break.
-
-    ``objection`` is why it may not be had all the same: its source may not provide its name, or rules deny it.
-    """
-
-    approval: Approval
-    artifact: Artifact
-    since: int
-    objection: Reason | None

@@ -46,8 +46,9 @@ _DOOR_ROUTES = (
     Route("pypi/simple", "The same, at its right address.", {308: (), **_DOOR}),
     Route(
         "pypi/simple/{project}/",
-        "The files of a project that may be had; tombstones that say why the others may not.",
-        {200: _PAGE, **_CONDITIONAL, **_DOOR},
+        "The files of a project that may be had; tombstones that say why the others may not."
+        " Header `sekisho-mode` where the workspace does not enforce: then its source is asked, and may fail.",
+        {200: _PAGE, **_CONDITIONAL, **_DOOR, **_SOURCE},
     ),
     Route("pypi/simple/{project}", "The same, at its right address.", {308: (), **_DOOR}),
     Route(
@@ -69,7 +70,7 @@ _DOOR_ROUTES = (
         Route(
             f"pypi/{place}{{project}}{release}/json",
             "The same, where some clients look for it." if place else "The legacy JSON API, over what may be had.",
-            {200: (JSON,), **_CONDITIONAL, 403: (PROBLEM,), **_DOOR},
+            {200: (JSON,), **_CONDITIONAL, 403: (PROBLEM,), **_DOOR, **_SOURCE},
         )
         for place in ("", "pypi/", "simple/pypi/")
         for release in ("", "/{release}")

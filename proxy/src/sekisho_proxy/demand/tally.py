@@ -63,7 +63,7 @@ class Tally:
     def restore(self, rows: Iterable[DemandRow]) -> None:
         """Add what was counted before a restart."""
         for row in rows:
-            refusal = Refusal(row.workspace, row.kind, row.project, row.release, row.rule)
+            refusal = Refusal(row.workspace, row.kind, row.project, row.release, row.rule, row.served)
             self._add(refusal if row.project else _OTHERS, row.count, row.first, row.last)
 
 

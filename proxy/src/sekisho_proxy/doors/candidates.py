@@ -3,7 +3,6 @@
 One index over all sources: each project comes from its owner, or from the first source that has it.
 """
 
-import asyncio
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
@@ -13,18 +12,14 @@ from sekisho.errors import BadInputError, NotFoundError, RefusedError
 from sekisho.model import normalize_project, normalize_release
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
-from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.pip import redirect
 from sekisho_proxy.doors.service_only import require_service
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply, not_allowed
-from sekisho_proxy.flights import Flights
 from sekisho_proxy.follow import Held
-from sekisho_proxy.holdings import Holdings
-from sekisho_proxy.inspect.metadata import extract_metadata
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.value import FileRow, ProjectPage
-from sekisho_proxy.upstream.listing import Listing, UpstreamFile
-from sekisho_proxy.upstream.remote_metadata import WholeFileNeededError, fetch_metadata
+from sekisho_proxy.upstream.listing import Listing
+from sekisho_proxy.upstream.sidecars import Sidecars
 from sekisho_proxy.upstream.source import Page, find_file
 from sekisho_proxy.upstream.sources import Upstreams
 
@@ -35,21 +30,13 @@ _MOST_BUILT = 512
 class CandidateMount:
     """Serves ``/candidates/…`` to whoever has the service token."""
 
-    def __init__(
-        self, held: Held, upstreams: Upstreams, holdings: Holdings, disk: DiskCache, token: str, clock: Clock
-    ) -> None:
+    def __init__(self, held: Held, upstreams: Upstreams, sidecars: Sidecars, token: str, clock: Clock) -> None:
         self._held = held
         self._upstreams = upstreams
-        self._holdings = holdings
-        self._disk = disk
+        self._sidecars = sidecars
         self._token = token
         self._clock = clock
-        self._flights = Flights()
         self._built: dict[str, tuple[Page, int, BuiltPage]] = {}
-
-    async def close(self) -> None:
-        """Stop what is being fetched."""
-        await self._flights.cancel()
 
     async def __call__(self, request: Request) -> Reply:
         """Answer what is below ``/candidates/``."""
@@ -110,27 +97,10 @@ class CandidateMount:
             raise NotFoundError(f"{listing.project} comes from source {listing.source!r}", where=path)
         if not file.is_wheel:
             raise NotFoundError("only wheels have metadata", where=path)
-        key = f"wheel {file.sha256} {file.filename} {file.core_metadata or ''}"
-        data = self._disk.get(key)
-        if data is None:
-            data = await self._flights.once(key, lambda: self._learn(snapshot, listing, file, key))
+        data = await self._sidecars.get(snapshot, listing, file)
         return Reply(
             200, ((b"content-type", b"application/octet-stream"), (b"cache-control", b"private, max-age=600")), data
         )
-
-    async def _learn(self, snapshot: Snapshot, listing: Listing, file: UpstreamFile, key: str) -> bytes:
-        fetcher = self._upstreams.fetcher(snapshot, listing.source, listing.project)
-        try:
-            data = await fetch_metadata(fetcher, file)
-        except WholeFileNeededError:
-            artifact = listing.artifact(file)
-            if artifact is None:
-                raise NotFoundError("the file's name states no release of its project", where=file.path) from None
-            path = await self._holdings.isolate(artifact)
-            with path.open("rb") as wheel:
-                data = await asyncio.to_thread(extract_metadata, wheel, file.filename)
-        self._disk.put(key, data)
-        return data
 
 
 def _is_version(release: str) -> bool:

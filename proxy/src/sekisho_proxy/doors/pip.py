@@ -4,6 +4,7 @@
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,15 +12,18 @@ from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Artifact, normalize_project, normalize_release, sha256_hex
 from sekisho.ports import Clock
 from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
-from sekisho_proxy.gate import Gate, View
+from sekisho_proxy.gate import Gate, Passed, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
 from sekisho_proxy.origin import Origins
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.pages.legacy import LegacyBook
+from sekisho_proxy.pages.relaxed import RelaxedBook
 from sekisho_proxy.provenance import MEDIA_TYPE
 from sekisho_proxy.ranges import UnsatisfiableError, wanted
 from sekisho_proxy.refusal import NotAdmittedError
+from sekisho_proxy.unapproved import Listed, Unapproved
+from sekisho_proxy.upstream.listing import Listing
 from sekisho_proxy.upstream.reach import Reach
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
@@ -35,7 +39,14 @@ class PipDoor:
     """Serves ``/w/<workspace>/pypi/…``, simple and legacy, and ``/w/<workspace>/denied/…``."""
 
     def __init__(
-        self, gate: Gate, book: Book, holdings: Holdings, reach: Reach | None, clock: Clock, origin: Origins
+        self,
+        gate: Gate,
+        book: Book,
+        holdings: Holdings,
+        reach: Reach | None,
+        clock: Clock,
+        origin: Origins,
+        unapproved: Unapproved | None = None,
     ) -> None:
         self._gate = gate
         self._book = book
@@ -44,6 +55,12 @@ class PipDoor:
         self._reach = reach
         self._clock = clock
         self._origin = origin
+        self._unapproved = unapproved
+        self._relaxed = RelaxedBook(book, gate)
+
+    async def close(self) -> None:
+        """Stop what is being built."""
+        await self._relaxed.close()
 
     async def __call__(self, request: Request) -> Reply:
         """Answer what is below ``/w/``."""
@@ -75,8 +92,15 @@ class PipDoor:
     async def _legacy_page(self, request: Request, view: View, door: str, name: str, release: str | None) -> Reply:
         if self._reach:
             await self._reach.known()
-        page = self._legacy.page(view, _normal(name), release, self._clock())
+        project, now = _normal(name), self._clock()
+        if listing := await self._listing(view, project):
+            page = await self._legacy.relaxed(view, listing, release, now, self._relaxed)
+        else:
+            page = self._legacy.page(view, project, release, now)
         return await page.answer(request, lambda asked: self._origin(asked) + door)
+
+    async def _listing(self, view: View, project: str) -> Listing | None:
+        return await self._unapproved.listing(view, project) if self._unapproved else None
 
     async def _page(self, request: Request, view: View, rest: str) -> Reply:
         name, slash, more = rest.partition("/")
@@ -87,6 +111,9 @@ class PipDoor:
         project = _normal(name)
         if not slash:
             return redirect(f"{request.path.removesuffix(rest)}{project}/")
+        if self._gate.mode(view) != "enforce" and (listing := await self._listing(view, project)):
+            page = await self._relaxed.project(view, listing, self._clock())
+            return await page.answer(request, self._origin)
         await self._book.learn(project)
         return await self._book.project(view, project, self._clock()).answer(request, self._origin)
 
@@ -100,14 +127,31 @@ class PipDoor:
 
     async def _file(self, request: Request, view: View, path: str) -> Reply:
         bare = path.removesuffix(".metadata").removesuffix(".provenance")
-        artifact = self._gate.pass_through(view, "pypi", bare, self._clock())
+        passed, listed = await self._pass(view, bare)
         if bare != path:
-            beside = {f"{bare}.metadata": self._metadata, f"{bare}.provenance": self._provenance}.get(path)
-            if beside is None:
+            if path not in {f"{bare}.metadata", f"{bare}.provenance"}:
                 raise NotFoundError("there is nothing at this address", where=request.path)
-            reply = await beside(request, artifact)
-            self._gate.pass_through(view, "pypi", bare, self._clock())
-            return reply
+            beside = self._metadata if path.endswith(".metadata") else self._provenance
+            reply = await beside(request, passed.artifact, listed)
+        else:
+            reply = await self._bytes(request, passed.artifact)
+            reply = replace(reply, refusal=passed.refusal) if passed.refusal else reply
+        again = self._gate.pass_through(view, "pypi", bare, self._clock(), listed=listed and listed.artifact)
+        if again.artifact.sha256 != passed.artifact.sha256:  # fetching may have taken minutes
+            return await self._file(request, view, path)
+        return reply
+
+    async def _pass(self, view: View, path: str) -> tuple[Passed, Listed | None]:
+        """Ask the gate, and where it says no and does not enforce, ask it again with what a source lists."""
+        try:
+            return self._gate.pass_through(view, "pypi", path, self._clock()), None
+        except NotAdmittedError:
+            listed = await self._unapproved.find(view, path) if self._unapproved else None
+            if listed is None:
+                raise
+        return self._gate.pass_through(view, "pypi", path, self._clock(), listed=listed.artifact), listed
+
+    async def _bytes(self, request: Request, artifact: Artifact) -> Reply:
         etag = f'"{artifact.sha256}"'
         shared: Headers = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
         if matches(request.header(b"if-none-match"), etag):
@@ -115,7 +159,6 @@ class PipDoor:
         ranged = request.header(b"range") and request.method != "HEAD"
         shared = (*shared, _CACHE[self._holdings.has(artifact.sha256)])
         found = await (self._holdings.ensure(artifact) if ranged else self._holdings.open(artifact))
-        self._gate.pass_through(view, "pypi", bare, self._clock())  # again: fetching may have taken minutes
         if not isinstance(found, Path):
             return Reply(200, (*shared, (b"content-length", b"%d" % artifact.size)), found)
         size = found.stat().st_size
@@ -129,12 +172,14 @@ class PipDoor:
         content_range = b"bytes %d-%d/%d" % (start, start + length - 1, size)
         return Reply(206, (*shared, (b"content-range", content_range)), Slice(found, start, length))
 
-    async def _metadata(self, request: Request, artifact: Artifact) -> Reply:
+    async def _metadata(self, request: Request, artifact: Artifact, listed: Listed | None) -> Reply:
         if not artifact.filename.endswith(".whl"):
             raise NotFoundError("only wheels have metadata", where=artifact.path)
+        if listed and self._unapproved:
+            return _whole(request, await self._unapproved.metadata(listed), _BYTES, _KEEP)
         return _whole(request, await self._holdings.metadata(artifact), _BYTES, _KEEP)
 
-    async def _provenance(self, request: Request, artifact: Artifact) -> Reply:
+    async def _provenance(self, request: Request, artifact: Artifact, _listed: Listed | None) -> Reply:
         return _whole(request, await self._holdings.provenances.get(artifact), _ATTESTED, _ASK_AGAIN)
 
 

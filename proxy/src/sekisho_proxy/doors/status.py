@@ -2,15 +2,17 @@
 
 from sekisho_proxy.exchange import Reply, Request, json_reply, not_allowed
 from sekisho_proxy.follow import Held, Stale
+from sekisho_proxy.gate import Gate
 from sekisho_proxy.upstream.reach import Reach
 
 
 class Status:
     """Serves ``/healthz``, ``/readyz`` and ``/api/policy``."""
 
-    def __init__(self, held: Held, reach: Reach | None) -> None:
+    def __init__(self, held: Held, reach: Reach | None, gate: Gate) -> None:
         self._held = held
         self._reach = reach
+        self._gate = gate
 
     async def __call__(self, request: Request) -> Reply:
         """Answer one of the three."""
@@ -30,6 +32,7 @@ class Status:
                 "approvals": len(snapshot.approvals),
                 "refused": [entry.plain() for entry in snapshot.refused],
                 "stale": held.unreachable is not None or held.refused is not None,
+                "modes": dict(self._gate.relaxed()),
                 "sources_away": sorted(self._reach.away) if self._reach else [],
                 "portal_unreachable": _plain(held.unreachable),
                 "snapshot_refused": _plain(held.refused),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sekisho.model import Artifact, Kind
-from sekisho.policy.snapshot import Admitted
+from sekisho.policy.door import Admitted
 from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings, NotHereError
@@ -81,6 +81,14 @@ class Book:
             end = door.next_expiry(KIND, project, now)
             self._keep(shared, project, built, end, rows=page.rows, made_of=known)
         return built
+
+    def servable(self, view: View, project: str, now: datetime) -> list[Admitted]:
+        """Return the files of a project that the view has and that can be served, which may be none."""
+        return self._offered(view, self._gate.door(view).admitted(KIND, project, now), now)
+
+    def approved(self, view: View, project: str, offered: Sequence[Admitted]) -> ProjectPage:
+        """Put approved files on a page, without tombstones."""
+        return approved_page(project, offered, self._measured, self._attested(view, offered))
 
     def offered(self, view: View, project: str, now: datetime) -> list[Admitted]:
         """Return the files of a project that the view has and that can be served.
@@ -191,7 +199,7 @@ def _row(admitted: Admitted, measured: Measured, provenance: str | None) -> File
         url=f"../../files/{artifact.path}",
         sha256=artifact.sha256,
         size=size,
-        uploaded=_moment(artifact.uploaded or admitted.first),
+        uploaded=moment(artifact.uploaded or admitted.first),
         yanked=artifact.yanked,
         requires_python=artifact.index.get("requires-python"),
         metadata=metadata,
@@ -199,7 +207,8 @@ def _row(admitted: Admitted, measured: Measured, provenance: str | None) -> File
     )
 
 
-def _moment(when: datetime) -> str:
+def moment(when: datetime) -> str:
+    """Write a time as PEP 700 wants it."""
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

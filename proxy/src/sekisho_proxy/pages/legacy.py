@@ -14,14 +14,17 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import CorruptError
 from sekisho.model import Artifact
-from sekisho.policy.snapshot import Admitted, Snapshot
+from sekisho.policy.door import Admitted
+from sekisho.policy.snapshot import Snapshot
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.metadata import described
 from sekisho_proxy.pages.book import KIND, Book
 from sekisho_proxy.pages.built import BuiltPage
+from sekisho_proxy.pages.relaxed import RelaxedBook
 from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.value import release_order
+from sekisho_proxy.upstream.listing import Listing
 
 _MOST_ROWS = 20_000
 """Some 30 MB, at about 1.5 KB for a file in two codings."""
@@ -47,36 +50,61 @@ class LegacyBook:
         Raises ``NotAdmittedError`` for what the view does not have, ``NotHereError`` for what cannot be served now.
         """
         found = self._find((view, project, release), now)
+        return found or self._make(view, project, release, self._book.offered(view, project, now), now)
+
+    async def relaxed(
+        self, view: View, listing: Listing, release: str | None, now: datetime, pages: RelaxedBook
+    ) -> BuiltPage:
+        """Return the same where the workspace does not enforce, of all that ``pages`` would list."""
+        found = self._find((view, listing.project, release), now, made_of=listing)
         if found:
             return found
-        files = self._files(view, project, release, now)
+        sifted = await pages.sift(view, listing, now)
+        refusal = pages.refusal(view, listing.project, sifted, now)
+        more = {"headers": pages.headers(view), "refusal": refusal if refusal and refusal.served else None}
+        return self._make(view, listing.project, release, sifted.all, now, made_of=listing, **more)
+
+    def _make(
+        self,
+        view: View,
+        project: str,
+        release: str | None,
+        offered: Sequence[Admitted],
+        now: datetime,
+        *,
+        made_of: object = None,
+        **more: Any,  # noqa: ANN401 (as BuiltPage takes it)
+    ) -> BuiltPage:
+        files = self._files(view, project, release, offered, now)
         chosen = _newest(files) if release is None else files[0].artifact.release
         key = view, project, release and chosen  # of a release's many spellings one page is kept
-        found = self._find(key, now)
+        found = self._find(key, now, made_of=made_of)
         if found:
             return found
         snapshot = self._gate.door(view).snapshot
         sequence = snapshot.sequence if view.as_of is None else view.as_of
         weak = _against(snapshot, project, chosen)
         value = LegacyPage(project, chosen, files, sequence, weak, release is None, self._holdings)
-        page = BuiltPage(value, only_json=True)
-        self._shelf.put(key, page, self._gate.door(view).next_expiry(KIND, project, now), weight=len(files) + 1)
+        page = BuiltPage(value, only_json=True, **more)
+        end = self._gate.door(view).next_expiry(KIND, project, now)
+        self._shelf.put(key, page, end, weight=len(files) + 1, made_of=made_of)
         return page
 
-    def _files(self, view: View, project: str, release: str | None, now: datetime) -> Sequence[Admitted]:
-        offered = self._book.offered(view, project, now)
+    def _files(
+        self, view: View, project: str, release: str | None, offered: Sequence[Admitted], now: datetime
+    ) -> Sequence[Admitted]:
         files = offered if release is None else _of(release, offered)
         if not files:
             where = f"{project.replace('-', '_')}-{release}.tar.gz" if release else ""
             raise self._gate.refusal(view, KIND, project, now, where=where)
         return files
 
-    def _find(self, key: _Key, now: datetime) -> BuiltPage | None:
+    def _find(self, key: _Key, now: datetime, *, made_of: object = None) -> BuiltPage | None:
         turn = self._book.turn()
         if self._turn != turn:
             self._turn = turn
             self._shelf.clear()
-        found = self._shelf.find(key, now)
+        found = self._shelf.find(key, now, made_of=made_of)
         outdated = found and isinstance(found.value, LegacyPage) and found.value.could_tell_more()
         return None if outdated else found
 
