@@ -164,7 +164,9 @@ class Stages:
     def lock(self, request_id: str) -> None:
         """Closure and approvals → lock."""
         request, closure = self._records(request_id)
-        approvals = (signed.approval for signed in self._snapshot().approvals)
+        snapshot = self._snapshot()
+        snapshot.policy.check_image(request.workspace, request.image)
+        approvals = (signed.approval for signed in snapshot.approvals)
         name = request.image or request_id
         lock = make_lock(name, closure, approvals, workspace=request.workspace, now=datetime.now(UTC))
         self._portal.report(request_id, "locked", {"lock": lock.plain()})

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -92,6 +93,8 @@ class Desk:
         if has_controls(str(body.get("reason", "")), but="\n\r\t"):
             raise BadInputError("the reason holds characters that cannot be printed", where="reason")
         request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
+        with suppress(NotFoundError):  # without a policy in force nothing is approved either
+            self.means.snapshots.current().policy.check_image(request.workspace, request.image)
         row = self.ledger.append(
             "requested", f"r{request.digest()[:12]}", actor=who.name, body={"request": request.plain()}
         )

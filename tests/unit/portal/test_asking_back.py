@@ -168,6 +168,16 @@ def test_a_sandbox_ends_soon_whoever_approves(house):
     assert house.admitted("lab") == frozenset()
 
 
+def test_no_image_is_asked_for_in_a_sandbox(house):
+    house.repository.commit(
+        {"policy.yaml": POLICY + "workspaces: {lab: {sandbox: {days: 2, relax: {licence: allow}}}}\n"}
+    )
+    house.snapshots.refresh()
+    with pytest.raises(RefusedError, match="lab is a sandbox"):
+        house.ask(workspace="lab", image="sklearn")
+    assert house.state(house.ask(workspace="team-a", image="sklearn")) == "resolving"
+
+
 def test_the_page_asks_answers_and_revokes(web):
     request = web.house.waiting(NUMPY)
     anna, rita = web.visit("anna"), web.visit("rita")

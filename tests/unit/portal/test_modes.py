@@ -51,7 +51,10 @@ def test_what_enforce_would_refuse_is_counted_by_itself(house):
     demand.take(batch(row(count=3), row(count=5, served=True, workspace="watched"), row("six", "1.0", served=True)))
     assert [(one.project, one.count, one.served) for one in demand.most_wanted(limit=9)[1]] == [("numpy", 3, False)]
     total, rows = demand.most_wanted(limit=9, served=True)
-    assert (total, [(one.project, one.count, one.served) for one in rows]) == (2, [("numpy", 5, True), ("six", 1, True)])
+    assert (total, [(one.project, one.count, one.served) for one in rows]) == (
+        2,
+        [("numpy", 5, True), ("six", 1, True)],
+    )
     total, rows = demand.most_wanted(limit=9, served=True, workspace="watched")
     assert (total, rows[0].workspace) == (1, "watched")
     assert demand.refused("everyone", "pypi", "six", None) is None

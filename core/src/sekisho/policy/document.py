@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sekisho.advisories import FEEDS, FeedName
 from sekisho.allowlist import HttpUrl
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, RefusedError
 from sekisho.model import EVERYONE, Artifact, Kind, Outcome, Reason, Record, Slug
 from sekisho.policy.knowledge import NOTHING_KNOWN, Knowledge
 from sekisho.policy.lines import parse_at, place_of
@@ -150,6 +150,15 @@ class Policy(Record):
             )
         latest = now + timedelta(days=sandbox.days)
         return latest if expires is None else min(expires, latest)
+
+    def check_image(self, workspace: str, image: str | None) -> None:
+        """Raise ``RefusedError`` for an image of a sandbox: images are for all, its approvals for it alone."""
+        if image is not None and self.sandbox(workspace):
+            raise RefusedError(
+                f"{workspace} is a sandbox, and nothing that is approved there enters an image",
+                where=f"image {image}",
+                todo="ask for the image in a workspace that is none, or for its packages without --image",
+            )
 
 
 def parse_policy(text: str, *, where: str = "policy.yaml") -> Policy:

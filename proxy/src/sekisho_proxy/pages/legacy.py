@@ -83,7 +83,10 @@ class LegacyBook:
             return found
         snapshot = self._gate.door(view).snapshot
         sequence = snapshot.sequence if view.as_of is None else view.as_of
-        weak = _against(snapshot, project, chosen)
+        judged = made_of is None or any(
+            row.artifact.release == chosen for row in self._book.servable(view, project, now)
+        )
+        weak = _against(snapshot, project, chosen) if judged else None
         value = LegacyPage(project, chosen, files, sequence, weak, release is None, self._holdings)
         page = BuiltPage(value, only_json=True, **more)
         end = self._gate.door(view).next_expiry(KIND, project, now)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, RefusedError
 from sekisho.model import Outcome
 from sekisho.policy import judge, parse_policy
 from sekisho.policy.knowledge import Knowledge
@@ -143,3 +143,11 @@ def test_only_the_first_feed_can_be_absent(feed):
 def test_what_is_no_number_of_approvers_and_no_feed_is_refused(text):
     with pytest.raises(BadInputError):
         parse_policy(ABSENT.replace("feeds: {osv: absent}", text))
+
+
+def test_no_image_is_built_of_what_a_sandbox_has():
+    policy = parse_policy(SANDBOX)
+    with pytest.raises(RefusedError, match="enters an image"):
+        policy.check_image("lab", "sklearn")
+    policy.check_image("lab", None)
+    policy.check_image("everyone", "sklearn")
