@@ -59,7 +59,8 @@ class DiskCache:
                 self._write(self._path(key), hashlib.sha256(value).digest() + value)
         except StorageFullError as error:  # whoever asked has the value; it is only worked out again the next time
             _LOG.warning("a derived value is not kept: %s", error)
-        self._remember(key, value)
+        else:  # what is in memory would never come to the disk once there is room
+            self._remember(key, value)
 
     def _write(self, path: Path, data: bytes) -> None:
         for folder in (self._incoming, path.parent):
