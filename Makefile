@@ -55,7 +55,8 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names (about 80 minutes)
 	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py
 
-bench-policy: $(READY) ## how fast artifacts are judged, as a table and build/bench/policy.json
+bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, as a table and build/bench/policy.json
+	@sh deploy/setup.sh bench
 	$(BIN)/python -m bench.judging
 
 docs: $(READY) ## write docs/reference from the code

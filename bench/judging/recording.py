@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from packaging.utils import canonicalize_name
-from pypi_simple import ACCEPT_JSON_ONLY, PyPISimple
+from pypi_simple import ACCEPT_JSON_ONLY, PYPI_SIMPLE_ENDPOINT, PyPISimple
 from requests import RequestException
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -52,7 +52,7 @@ class Recording:
             _write(kept, [answer.content])
         found: dict[str, Any] = json.loads(kept.read_bytes())
         for row in found["files"]:
-            parts = urlsplit(row["url"])
+            parts = urlsplit(urljoin(pypi.get_project_url(project), row["url"]))
             self._hosts[parts.path.lstrip("/")] = f"{parts.scheme}://{parts.netloc}"
         return found
 
@@ -145,9 +145,9 @@ def _kept(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def record(folder: Path) -> Iterator[str]:
-    """Serve an index on loopback while the context lasts; yield its address."""
-    with PyPISimple() as pypi, ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+def record(folder: Path, endpoint: str = PYPI_SIMPLE_ENDPOINT) -> Iterator[str]:
+    """Serve an index on loopback while the context lasts; yield its address. What is not kept is asked for there."""
+    with PyPISimple(endpoint) as pypi, ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         server.recording, server.pypi = Recording(folder), pypi  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, daemon=True)
