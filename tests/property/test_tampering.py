@@ -85,7 +85,7 @@ def test_any_flipped_bit_of_any_row_is_found(kept, row, column, at, bit):
     assert kept.is_found()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(gone=st.sets(PLACE, min_size=1), renumbered=st.booleans())
 def test_any_dropped_rows_are_found(kept, gone, renumbered):
     rows = [dict(one) for number, one in enumerate(kept.rows) if number not in gone]
@@ -96,7 +96,7 @@ def test_any_dropped_rows_are_found(kept, gone, renumbered):
     assert kept.is_found()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(order=st.permutations(range(ROWS)).filter(lambda order: list(order) != sorted(order)), hashed=st.booleans())
 def test_any_other_order_is_found(kept, order, hashed):
     """With ``hashed`` by somebody who writes the hashes of the rows anew."""
@@ -150,7 +150,7 @@ def _is_found(export):
     return False
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), bit=st.integers(0, 7))
 def test_any_flipped_bit_of_an_export_is_found(export, data, bit):
     """In each file: its first and last byte, those about the middle, and any."""

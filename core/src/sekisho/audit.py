@@ -5,18 +5,14 @@
 """
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from sekisho.allowlist import is_allowed_name, parse_tree
 from sekisho.attestation import read_statements
-from sekisho.errors import BadInputError, ConflictError, CorruptError, NotFoundError
+from sekisho.errors import BadInputError, CorruptError, NotFoundError
 from sekisho.keys import key_path, load_signer, load_trust
 from sekisho.ledger import CHECKPOINT, ORIGIN, Entry, Ledger
 from sekisho.merkle import open_checkpoint, root_hash
@@ -26,7 +22,7 @@ from sekisho.revocations import parse_revocations
 from sekisho.rotation import SEEN
 from sekisho.settings import Settings
 from sekisho.signing import AUDIT_TYPE, STATEMENT_TYPE, Trust
-from sekisho.store import file_sha256, write_atomically
+from sekisho.store import file_sha256, new_folder, write_atomically
 from sekisho.succession import Sealed, follow, seal, statements_of
 from sekisho.trees import read_history, read_tree, revision_of
 from sekisho.turn import portal_turn
@@ -78,7 +74,7 @@ def export_audit(settings: Settings, target: Path) -> Manifest:
 
     Raises ``ConflictError`` if there is something at ``target``, ``CorruptError`` if the ledger is not what it was.
     """
-    with portal_turn(settings), _making(target) as half, Ledger.open(settings.database_url).closing() as ledger:
+    with portal_turn(settings), new_folder(target) as half, Ledger.open(settings.database_url).closing() as ledger:
         signer, trust = load_signer(key_path(settings, "portal")), load_trust(settings.trust_file)
         rows, root = ledger.verify()
         _write(half / LEDGER, b"".join(_line(entry) for entry in ledger.entries()))
@@ -142,22 +138,6 @@ def verify_export(folder: Path, trust: Trust | None, against: str | None = None)
         checkpoints=len(checkpoints) + (against is not None),
         unproven=tuple(unproven),
     )
-
-
-@contextmanager
-def _making(target: Path) -> Iterator[Path]:
-    """Give a folder that becomes ``target`` once all is well, and is gone otherwise."""
-    if not target.absolute().parent.is_dir():
-        raise NotFoundError("the folder to write into does not exist", where=str(target.absolute().parent))
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConflictError("there is something here already", where=str(target), todo="name a new folder with --to")
-    half = target.absolute().with_name(f".{target.name}.{uuid.uuid4().hex}")
-    half.mkdir(mode=0o700)
-    try:
-        yield half
-        os.replace(half, target)  # noqa: PTH105 (Path.replace says no more)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -27,6 +27,7 @@ VEX_TYPE = "application/vnd.sekisho.vex.v1+json"
 REVOCATION_TYPE = "application/vnd.sekisho.revocation.v1+json"
 BUNDLE_TYPE = "application/vnd.sekisho.bundle.v1+json"
 KEY_TYPE = "application/vnd.sekisho.key.v1+json"
+BACKUP_TYPE = "application/vnd.sekisho.backup.v1+json"
 AUDIT_TYPE = "application/vnd.sekisho.audit.v1+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 

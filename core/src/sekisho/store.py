@@ -7,13 +7,14 @@ every folder that had to be made for it. What a crash leaves in ``incoming/`` is
 import hashlib
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sekisho.disk import DISK, Disk, disk_errors, sweep
-from sekisho.errors import CorruptError, NotFoundError
+from sekisho.errors import ConflictError, CorruptError, NotFoundError
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _HALVES = ".*." + "[0-9a-f]" * 32
@@ -61,6 +62,28 @@ def write_secret_once(path: Path, data: bytes, *, disk: Disk = DISK) -> None:
 def sweep_halves(folder: Path) -> int:
     """Remove what interrupted ``write_atomically`` left in ``folder``; return how many files that were."""
     return sweep(folder, _HALVES)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder, closed to others, that becomes ``target`` once all is well, and is gone otherwise.
+
+    Raises ``ConflictError`` if there is something at ``target``, ``NotFoundError`` if there is nothing above it.
+    """
+    whole = target.absolute()
+    if not whole.parent.is_dir():
+        raise NotFoundError("the folder to write into does not exist", where=str(whole.parent))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConflictError("there is something here already", where=str(target), todo="name a new folder")
+    half = whole.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    with disk_errors(whole.parent):
+        half.mkdir(mode=0o700)
+        try:
+            yield half
+            half.rename(whole)
+            DISK.flush_folder(whole.parent)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
 
 
 class Incoming:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sekisho.allowlist import LARGEST_FILE, is_allowed_name
-from sekisho.errors import BadInputError, NotFoundError
+from sekisho.errors import BadInputError, ConflictError, NotFoundError
+from sekisho.model import Record
+from sekisho.store import new_folder
 
 _LARGEST_TREE = 256_000_000
 _PATIENCE = 120
@@ -49,6 +51,57 @@ def read_history(revision: str, folder: Path, paths: Iterable[str]) -> Iterator[
             if not text.returncode:
                 words = {"path": path, "revision": commit, "at": at, "author": author, "subject": subject}
                 yield {**words, "text": text.stdout.decode(errors="replace")}
+
+
+class Place(Record):
+    """Where a tree lies in its repository (``prefix``, with a slash behind it), its branch and its newest commit."""
+
+    prefix: str
+    branch: str
+    revision: str
+
+
+def save_tree(folder: Path, target: Path) -> Place:
+    """Write the whole history of the tree into a git bundle at ``target``; return where it lay."""
+    place = Place(
+        prefix=_said(folder, "rev-parse", "--show-prefix"),
+        branch=_said(folder, "branch", "--show-current"),
+        revision=revision_of("HEAD", folder),
+    )
+    _said(folder, "bundle", "create", "--quiet", str(target.absolute()), "HEAD", "--branches")
+    return place
+
+
+def clone_tree(bundle: Path, folder: Path, place: Place) -> None:
+    """Make the repository in whose sub-folder the tree lay anew, so that the tree is at ``folder``, as it was then."""
+    root = folder.absolute()
+    for part in reversed(Path(place.prefix).parts):
+        if root.name != part:
+            raise ConflictError(
+                f"the tree was {place.prefix} in its repository, and this is another place",
+                where=str(folder),
+                todo="set SEKISHO_ALLOWLISTS to a folder of that name",
+            )
+        root = root.parent
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(root) as half:
+        _said(half, "clone", "--quiet", "--no-checkout", str(bundle.absolute()), ".")
+        branch = ("-B", place.branch) if place.branch else ("--detach",)
+        _said(half, "checkout", "--quiet", *branch, place.revision)
+        _said(half, "remote", "remove", "origin")
+
+
+def tree_has(folder: Path, revision: str) -> bool:
+    """Tell whether the tree in ``folder`` is of commit ``revision`` or a later one."""
+    return _git(folder, "merge-base", "--is-ancestor", revision, "HEAD").returncode == 0
+
+
+def _said(folder: Path, *arguments: str) -> str:
+    done = _git(folder, *arguments)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise NotFoundError(f"git {arguments[0]}: {said[-500:]}", where=str(folder))
+    return done.stdout.decode(errors="replace").strip()
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sekisho.allowlist import SignedApproval
+from sekisho.backup import RESTORED
 from sekisho.errors import CorruptError, MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
 from sekisho.policy import Policy, Snapshot, compile_snapshot, open_snapshot, parse_policy
@@ -24,6 +25,8 @@ from sekisho.vex import parse_vex
 from sekisho_portal.readings import Readings
 
 _LOG = logging.getLogger("sekisho.portal")
+_GAP = 1_000_000
+"""Numbers that are left out after a restore: more than were given since any backup."""
 
 
 class Rejudges(Protocol):
@@ -68,6 +71,7 @@ class Snapshots:
         self._signer = signer
         self._trust = trust
         self._path = path
+        self._restored = path.with_name(RESTORED.name)
         self._clock = clock
         self._ask = ask
         self._again = again
@@ -138,9 +142,11 @@ class Snapshots:
                 return False
             old = self._snapshot or self._before
             changed = self._sealed is None or old is None or not same_content(old, snapshot)
-            changed = changed or not self._is_sealed_as_now()
+            gap = _GAP if self._restored.exists() else 0
+            changed = changed or bool(gap) or not self._is_sealed_as_now()
             if changed:
-                self._put_in_force(succeed(old, snapshot))
+                self._put_in_force(succeed(old, snapshot, gap=gap))
+                self._restored.unlink(missing_ok=True)
             self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
             return changed
 

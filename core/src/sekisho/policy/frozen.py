@@ -25,15 +25,17 @@ def same_content(one: Snapshot, other: Snapshot) -> bool:
     return other.model_copy(update=kept) == one
 
 
-def succeed(previous: Snapshot | None, new: Snapshot) -> Snapshot:
+def succeed(previous: Snapshot | None, new: Snapshot, *, gap: int = 0) -> Snapshot:
     """Return ``new`` as it comes into force after ``previous``: its number, its history, and what was never broken.
+
+    Its number is the next one, or ``gap`` more, for numbers that were given and forgotten.
 
     ``made`` is later than that of any snapshot before, even where a clock was set back, so that a moment never comes to
     mean something else.
     """
     if previous is None:
-        return new.model_copy(update={"sequence": 1, "history": (), "since": ()})
-    sequence = previous.sequence + 1
+        return new.model_copy(update={"sequence": 1 + gap, "history": (), "since": ()})
+    sequence = previous.sequence + 1 + gap
     return new.model_copy(
         update={
             "sequence": sequence,
