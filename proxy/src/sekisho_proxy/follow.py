@@ -19,8 +19,9 @@ from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
 from sekisho.policy import Snapshot, open_snapshot
 from sekisho.ports import Clock
+from sekisho.signing import Trust
 from sekisho.store import write_atomically
-from sekisho.succession import KeyStatement, Sealed, follow, statements_of
+from sekisho.succession import KeyStatement, Sealed, complete, follow, statements_of
 from sekisho.tls import verify_for
 from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 
@@ -109,7 +110,7 @@ class Held:
     async def offer(self, data: bytes, *, store: bool) -> bool:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays."""
         try:
-            snapshot, keys, trusted = await asyncio.to_thread(self._verify, data, store=store)
+            snapshot, trust, data = await asyncio.to_thread(self._verify, data, store=store)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
@@ -117,22 +118,22 @@ class Held:
             return False
         if store:
             await self.keep(data)
-        self.snapshot, self.sealed, self.keys, self._trusted = snapshot, data, keys, trusted
+        self.snapshot, self.sealed, self.keys, self._trusted = snapshot, data, statements_of(trust), trust.stamp
         self.turn += 1
         self.begun.set()
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
         return True
 
-    def _verify(self, data: bytes, *, store: bool) -> tuple[Snapshot, tuple[KeyStatement, ...], str]:
-        """Return the snapshot, the statements on keys that count, and what names the keys with which all of it holds.
+    def _verify(self, data: bytes, *, store: bool) -> tuple[Snapshot, Trust, bytes]:
+        """Return the snapshot, the keys with which all of it holds, and its file with all that was said of keys.
 
-        What was said of keys beside the snapshot in force goes on counting: nobody can take it back by leaving it out.
+        What was said beside the snapshot in force goes on counting: nobody can take it back by leaving it out.
         """
         envelope = Sealed.parse_json(data, where="policy snapshot")
         trust = follow(load_trust(self._trust), (*self.keys, *envelope.keys))
-        old, told = self.snapshot, trust.stamp
-        verified = old.approvals if old and told == self._trusted else ()
+        old = self.snapshot
+        verified = old.approvals if old and trust.stamp == self._trusted else ()
         snapshot = open_snapshot(envelope, trust, verified=verified)
         replayed = old is not None and snapshot.sequence < old.sequence + store
         if replayed and old is not None:
@@ -141,7 +142,7 @@ class Held:
                 where=snapshot.revision,
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
-        return snapshot, statements_of(trust), told
+        return snapshot, trust, complete(data, trust, where="policy snapshot")
 
     async def keep(self, data: bytes) -> None:
         """Write a sealed snapshot to the disk; where that fails, say so and go on."""

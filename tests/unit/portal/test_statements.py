@@ -3,7 +3,6 @@
 import base64
 import json
 
-import pytest
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
@@ -110,6 +109,6 @@ def test_broken_glass_says_so(house):
     assert "glass broken by anna: an outage" in said["predicate"]["policyEvaluations"][0]["description"]
 
 
-@pytest.mark.parametrize(("name", "status"), [("a999", 404), ("..%2f..%2ftrust", 404), ("trust", 400), ("a1x", 400)])
-def test_what_was_never_said_is_not_found(web, name, status):
-    assert web.call("GET", f"/api/approvals/{name}/statements", "rita").status_code == status
+def test_what_was_never_said_is_not_found(web):
+    for name, status in (("a999", 404), ("..%2f..%2ftrust", 404), ("trust", 400), ("a1x", 400)):
+        assert web.call("GET", f"/api/approvals/{name}/statements", "rita").status_code == status

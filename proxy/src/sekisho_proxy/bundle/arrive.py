@@ -15,7 +15,7 @@ from sekisho.policy import open_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Trust
 from sekisho.store import BlobStore, chunks, write_atomically
-from sekisho.succession import KeyStatement, Sealed, follow, statements_of
+from sekisho.succession import KeyStatement, Sealed, complete, follow, statements_of
 from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest, provenance_path
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
 from sekisho_proxy.disk_cache import DiskCache
@@ -64,7 +64,7 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
         if last and last.bundle == manifest.digest() and _complete(folder, manifest):
             return Imported(sequence=manifest.sequence, here=len(manifest.blobs), already=True)
         _check_in_force(snapshot_file(settings), manifest, trust)
-        sealed = _verify(bundle, manifest, trust)
+        sealed, trust = _verify(bundle, manifest, trust)
         store = BlobStore(folder / "blobs", disk=disk)
         new = [entry for entry in manifest.blobs if not store.has(entry.sha256)]
         for entry in new:
@@ -81,7 +81,7 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
             extend_horizon(
                 snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known), disk=disk
             )
-        write_atomically(snapshot_file(settings), sealed, disk=disk)
+        write_atomically(snapshot_file(settings), complete(sealed, trust, where=SNAPSHOT), disk=disk)
         record = LastImport(
             sequence=manifest.sequence,
             bundle=manifest.digest(),
@@ -155,18 +155,20 @@ def _complete(folder: Path, manifest: Manifest) -> bool:
     )
 
 
-def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> bytes:
-    """Check every file of the bundle and return the sealed snapshot."""
+def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> tuple[bytes, Trust]:
+    """Check every file of the bundle; return the sealed snapshot, and who is trusted after what came beside it."""
     path = bundle / SNAPSHOT
     sealed = _read_file(path, manifest.snapshot)
-    snapshot = open_snapshot(Sealed.parse_json(sealed, where=str(path)), trust)
+    envelope = Sealed.parse_json(sealed, where=str(path))
+    trust = follow(trust, envelope.keys)
+    snapshot = open_snapshot(envelope, trust)
     if snapshot.sequence != manifest.sequence:
         raise CorruptError("manifest and snapshot have different numbers", where=str(path))
     for entry in manifest.blobs:
         _check_file(blob_path(bundle, entry.sha256), entry)
     for attested in manifest.provenance:
         _check_file(provenance_path(bundle, attested.artifact), attested)
-    return sealed
+    return sealed, trust
 
 
 def _read_file(path: Path, entry: FileEntry) -> bytes:
