@@ -40,7 +40,7 @@ NOW: Mapping[str, tuple[str, ...]] = {
     "data checks": ("great-expectations", "pandas"),
     "typed frames": ("pandera", "polars", "hypothesis"),
     "big frames": ("dask[complete]", "pyarrow", "s3fs"),
-    "spark job": ("pyspark", "delta-spark", "pandas"),
+    "lake tables": ("deltalake", "polars", "pandas"),
     "orchestration": ("prefect", "pandas", "requests"),
     "feature store": ("feast", "redis", "pandas"),
     "maps": ("geopandas", "folium", "shapely"),

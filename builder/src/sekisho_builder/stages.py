@@ -154,8 +154,9 @@ class Stages:
         request, closure = self._records(request_id)
         judgement = Judgement.parse(found["judgement"], where=f"judgement of {request_id}")
         judged = read_judged(closure, judgement, found["avoidable"])
-        with Solver(request, self._proxy, self._programs.run) as solve:
-            alternative = suggest(solve, self._offers(request_id, request), judged)
+        free = request.model_copy(update={"constraints": (), "hashes": {}})  # the closure itself is preferred
+        with Solver(free, self._proxy, self._programs.run) as solve:
+            alternative = suggest(solve, self._offers(request_id, free), judged)
         body = {"closure": closure.digest(), "alternative": alternative.plain() if alternative else None}
         self._portal.report(request_id, "suggested", body)
 

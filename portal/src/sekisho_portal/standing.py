@@ -176,7 +176,13 @@ class Standing:
         return {
             "needs": names,
             "searching": searching,
-            "ways": way_lines(names, alternative, self.request.requirements, searching=searching),
+            "ways": way_lines(
+                names,
+                alternative,
+                self.request.requirements,
+                searching=searching,
+                bound=bool(self.request.constraints or self.request.hashes),
+            ),
             **({"alternative": alternative.model_dump(mode="json")} if alternative else {}),
         }
 

@@ -8,9 +8,17 @@ _MOST = 12
 
 
 def way_lines(
-    needs: Mapping[str, Sequence[str]], alternative: Alternative | None, asked: Sequence[str], *, searching: bool
+    needs: Mapping[str, Sequence[str]],
+    alternative: Alternative | None,
+    asked: Sequence[str],
+    *,
+    searching: bool,
+    bound: bool = False,
 ) -> list[str]:
-    """Say what stands in the way, and the nearest answer of which the policy allows more."""
+    """Say what stands in the way, and the nearest answer of which the policy allows more.
+
+    ``bound`` tells that constraints or hashes bind the request: an alternative does not heed them.
+    """
     lines = []
     if needs["deny"]:
         lines.append(f"no approval admits {_some(needs['deny'])}")
@@ -22,7 +30,8 @@ def way_lines(
     if alternative is None:
         return lines
     if alternative.requirements == tuple(asked):
-        lines.append("instead: ask for the same again; it can be had otherwise")
+        how = " with other pins in what binds it" if bound else " again; it can be had otherwise"
+        lines.append(f"instead: ask for the same{how}")
     else:
         lines.append(f"instead: ask for {_some(_quoted(alternative.requirements, asked))}")
     lines.append(f"  that is {_some([_change(row) for row in alternative.changes])}")

@@ -62,6 +62,16 @@ def test_a_denied_release_is_no_candidate_and_the_refusal_names_another(line):
     assert "ask for lib==2.0, which it allows" in said
 
 
+def test_a_lock_that_pins_what_is_denied_is_told_which_pin_to_move(line, tmp_path):
+    (tmp_path / "pins.txt").write_text("bad==2.0\n")
+    (tmp_path / "all.in").write_text("-c pins.txt\nbad\n")
+    said = line.refused("request", "-r", str(tmp_path / "all.in"), "--python", "3.11.2", "--wait", who="ana")
+    assert "ask for the same with other pins" in said
+    request = line.newest()
+    assert request["alternative"]["changes"] == [{"project": "bad", "before": "2.0", "after": "1.0"}]
+    assert "instead: ask for the same with other pins in what binds it" in request["ways"]
+
+
 def test_what_policy_would_review_is_not_chosen_where_something_else_does(line):
     status = wanted(line, "young")
     assert (status["state"], status["counts"]) == ("approved", {"allow": 1, "review": 0, "deny": 0})
@@ -79,6 +89,7 @@ def test_a_request_that_needs_a_person_says_what_to_have_without_one(line):
 def test_a_request_that_is_refused_says_what_to_have_instead(line):
     said = line.refused("request", "bad==2.0", "young==2.0", "--python", "3.11.2", "--wait", who="ana")
     assert "the policy denies pkg:pypi/bad@2.0" in said
+    assert "do now: ask for 'bad==1.0' in place of 'bad==2.0', 'young==1.0' in place of 'young==2.0'" in said
     request = line.newest()
     assert request["needs"] == {"review": ["young 2.0"], "deny": ["bad 2.0"]}
     assert request["alternative"]["requirements"] == ["bad==1.0", "young==1.0"]

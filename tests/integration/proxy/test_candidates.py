@@ -48,6 +48,8 @@ def test_pages_files_and_artifacts(house, upstream):
         assert client.get(f"/candidates/files/other/{alpha.path}.metadata").status_code == 404
         [artifact] = client.get("/candidates/artifacts/alpha/1.2").json()
         assert artifact == alpha.artifact().plain()
+        assert client.get("/candidates/artifacts/alpha").json() == [artifact]
+        assert client.get("/candidates/artifacts/nope").status_code == 404
         assert not upstream.paths(f"/{alpha.path}")
 
 

@@ -155,6 +155,22 @@ def test_waiting_for_what_does_not_come_exits_with_1_and_says_why(portal, sekish
     assert said in done.err
 
 
+def test_what_to_have_instead_is_waited_for_and_said(portal, sekisho):
+    ways = [
+        "no approval admits evil 1",
+        "instead: ask for 'evil==2' in place of 'evil'",
+        "  that is evil 2 instead of 1",
+    ]
+    looking = status("refused", **ENDS["refused"], searching=True)
+    found = status("refused", **ENDS["refused"], searching=False, ways=ways)
+    portal.answers["/api/requests/r1"] = [(200, looking), (200, looking), (200, found)]
+    done = sekisho("status", "r1", "--wait")
+    assert done.status == 1
+    assert "do now: ask for 'evil==2' in place of 'evil'; see why" in done.err
+    portal.answers["/api/requests/r1"] = found
+    assert "\n  instead: ask for 'evil==2' in place of 'evil'\n    that is evil 2" in sekisho("status", "r1").out
+
+
 def test_a_failure_without_advice_says_how_to_try_again(portal, sekisho):
     portal.answers["/api/requests/r1"] = status("failed", problem={"title": "boom"}, failed_stage="push")
     assert "sekisho status r1 --retry" in sekisho("status", "r1", "--wait").err

@@ -150,3 +150,5 @@ def test_lines_for_a_refusal_whose_alternative_needs_a_person():
     same = way_lines({"review": [], "deny": ["b 2"]}, found, ["a", "b==1"], searching=True)
     assert "instead: ask for the same again; it can be had otherwise" in same
     assert "the builder is looking for something to have instead" in same
+    bound = way_lines({"review": [], "deny": ["b 2"]}, found, ["a", "b==1"], searching=False, bound=True)
+    assert "instead: ask for the same with other pins in what binds it" in bound

@@ -148,11 +148,18 @@ def raise_problem(status: dict[str, Any]) -> None:
         raise RefusedError(
             f"the policy denies {', '.join(denied[:5])}",
             where=f"request {status['id']}",
-            todo=f"see why, and what to have instead, with `sekisho status {status['id']}`",
+            todo=_instead(status),
         )
     if status["state"] == "denied":
         said = status["denied"]
         raise RefusedError(f"{said['by']} denied it: {said['reason']}", where=f"request {status['id']}")
+
+
+def _instead(status: dict[str, Any]) -> str:
+    """Say what to ask for in place of what is refused, if anything was found, and where the reasons are."""
+    found = next((line for line in status.get("ways", ()) if line.startswith("instead: ")), None)
+    why = f"see why, and what would pass, with `sekisho status {status['id']}`"
+    return f"{found.removeprefix('instead: ')}; {why}" if found else f"{why}, and ask again without it"
 
 
 def _go_on(request_id: str, problem: dict[str, str]) -> str:
