@@ -12,7 +12,7 @@ from sekisho.errors import BadInputError, ConflictError
 from sekisho.policy import Policy, Snapshot
 from sekisho.policy.snapshot import Denial
 from sekisho.policy.weaknesses import Weakness
-from sekisho.ports import Blobs, ContainerResult, Containers, ContainerTask, Tree
+from sekisho.ports import ContainerResult, Containers, ContainerTask, Tree
 from sekisho.revocations import SignedRevocation
 from tests.records import NOW
 
@@ -83,24 +83,6 @@ class FakeContainers(Containers):
     def load(self, archive: Path) -> str:
         self.loaded.append(archive.read_bytes())
         return f"sha256:{hashlib.sha256(self.loaded[-1]).hexdigest()}"
-
-
-class FakeBlobs(Blobs):
-    """Blobs in one flat folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def put(self, data: bytes) -> str:
-        sha256 = hashlib.sha256(data).hexdigest()
-        self.path(sha256).write_bytes(data)
-        return sha256
-
-    def has(self, sha256: str) -> bool:
-        return self.path(sha256).exists()
-
-    def path(self, sha256: str) -> Path:
-        return self.folder / sha256
 
 
 class FakeTree(Tree):

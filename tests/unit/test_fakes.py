@@ -1,31 +1,12 @@
 """The fakes answer as the real things do."""
 
-import hashlib
 import subprocess
 
 import pytest
 
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.store import BlobStore
 from sekisho_portal.tree import GitTree
-from tests.fakes import FakeBlobs, FakeContainers, FakeTree
-
-
-@pytest.fixture(params=["real", "fake"])
-def blobs(request, tmp_path):
-    if request.param == "fake":
-        return FakeBlobs(tmp_path), FakeBlobs(tmp_path).put
-    store = BlobStore(tmp_path)
-    return store, lambda data: store.add([data])
-
-
-def test_blobs_are_here_once_they_were_put(blobs):
-    store, put = blobs
-    sha256 = hashlib.sha256(b"data").hexdigest()
-    assert not store.has(sha256)
-    assert put(b"data") == sha256
-    assert store.has(sha256)
-    assert store.path(sha256).read_bytes() == b"data"
+from tests.fakes import FakeContainers, FakeTree
 
 
 @pytest.fixture(params=["real", "fake"])

@@ -61,18 +61,6 @@ class Containers(Protocol):
         ...
 
 
-class Blobs(Protocol):
-    """Bytes by sha256."""
-
-    def has(self, sha256: str) -> bool:
-        """Tell whether the blob is here, whole and verified."""
-        ...
-
-    def path(self, sha256: str) -> Path:
-        """Return where the blob is, or would be."""
-        ...
-
-
 class Tree(Protocol):
     """The allowlists tree under version control."""
 

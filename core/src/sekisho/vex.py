@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints
 
 from sekisho.allowlist import RefusedEntry, dump_yaml, is_allowed_name, load_yaml
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.model import EVERYONE, Kind, Moment, ProjectName, Record, Slug, normalize_project, purl
+from sekisho.model import EVERYONE, Kind, Moment, NormalName, Record, Slug, purl
 from sekisho.signing import VEX_TYPE, Signature, Signer, Trust
 
 FOLDER = "vex"
@@ -34,7 +34,7 @@ class VexStatement(Record):
     id: Slug
     advisory: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,119}$")]
     kind: Kind = "pypi"
-    project: ProjectName
+    project: NormalName
     releases: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
     status: Literal["not_affected"] = "not_affected"
     justification: Justification
@@ -44,18 +44,6 @@ class VexStatement(Record):
     approved_by: str
     at: Moment
     expires: Moment | None = None
-
-    @field_validator("project")
-    @classmethod
-    def _is_normalized(cls, project: str, info: ValidationInfo) -> str:
-        try:
-            normal = normalize_project(info.data.get("kind", "pypi"), project)
-        except BadInputError as error:
-            raise ValueError(error.what) from error
-        if normal != project:
-            message = f"{project!r} is not normalised, {normal!r} is"
-            raise ValueError(message)
-        return project
 
     def holds(self, workspace: str, now: datetime) -> bool:
         """Tell whether the statement counts in ``workspace`` at ``now``."""

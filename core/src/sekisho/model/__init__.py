@@ -12,6 +12,7 @@ from sekisho.model.facts import Attestation, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
     Kind,
+    NormalName,
     ProjectName,
     Slug,
     normalize_project,
@@ -48,6 +49,7 @@ __all__ = [
     "Kind",
     "Moment",
     "Newest",
+    "NormalName",
     "Outcome",
     "ProjectName",
     "Reason",

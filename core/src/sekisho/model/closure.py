@@ -5,11 +5,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints
 
-from sekisho.errors import BadInputError
 from sekisho.model.base import Moment, Record, Sha256
-from sekisho.model.identity import Kind, ProjectName, Slug, normalize_project, purl
+from sekisho.model.identity import Kind, NormalName, ProjectName, Slug, normalize_project, purl
 from sekisho.model.target import Target
 
 UpstreamPath = Annotated[str, StringConstraints(pattern=r"^[^\s\\?#\x00-\x1f/][^\s\\?#\x00-\x1f]*$", max_length=1000)]
@@ -28,7 +27,7 @@ class Artifact(Record):
 
     kind: Kind = "pypi"
     source: Slug
-    project: ProjectName
+    project: NormalName
     release: str
     filename: Annotated[str, StringConstraints(pattern=r"^[^\s/\\\x00-\x1f]+$", max_length=300)]
     path: UpstreamPath
@@ -37,19 +36,6 @@ class Artifact(Record):
     uploaded: Moment | None = None
     yanked: str | None = None
     index: Mapping[str, str] = {}
-
-    @field_validator("project")
-    @classmethod
-    def _is_normalized(cls, project: str, info: ValidationInfo) -> str:
-        """Refuse another spelling: a project's name is where its approvals are kept."""
-        try:
-            normal = normalize_project(info.data.get("kind", "pypi"), project)
-        except BadInputError as error:
-            raise ValueError(error.what) from error
-        if normal != project:
-            message = f"{project!r} is not normalised, {normal!r} is"
-            raise ValueError(message)
-        return project
 
     @property
     def purl(self) -> str:

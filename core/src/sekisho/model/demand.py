@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints
 
-from sekisho.errors import BadInputError
 from sekisho.model.base import Moment, Record
-from sekisho.model.identity import EVERYONE, Kind, Slug, normalize_project
+from sekisho.model.identity import EVERYONE, IS_NORMAL, Kind, Slug
 
 OTHERS = ""
 """The project of what is counted under no name: there were too many names, or it was none."""
@@ -31,25 +30,13 @@ class DemandRow(Record):
 
     workspace: Slug = EVERYONE
     kind: Kind = "pypi"
-    project: Annotated[str, Field(max_length=200)] = OTHERS
+    project: Annotated[str, Field(max_length=200), IS_NORMAL] = OTHERS
     release: ReleaseText = ""
     rule: Slug
     count: Annotated[int, Field(ge=1, le=2**53)]
     first: Moment
     last: Moment
     served: bool = False
-
-    @field_validator("project")
-    @classmethod
-    def _is_normalized(cls, project: str, info: ValidationInfo) -> str:
-        try:
-            normal = normalize_project(info.data.get("kind", "pypi"), project) if project else OTHERS
-        except BadInputError as error:
-            raise ValueError(error.what) from error
-        if normal != project:
-            message = f"{project[:80]!r} is not normalised"
-            raise ValueError(message)
-        return project
 
 
 class DemandBatch(Record):

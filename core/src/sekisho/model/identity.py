@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from packaging.utils import canonicalize_name, canonicalize_version
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints, ValidationInfo
 
 from sekisho.errors import BadInputError
 
@@ -35,6 +35,23 @@ def normalize_project(kind: Kind, name: str) -> str:
     if len(name) > 200 or not pattern.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise BadInputError(f"{name[:80]!r} is not a valid {kind} project name", todo="check the spelling")
     return canonicalize_name(name) if kind == "pypi" else name
+
+
+def _is_normal(project: str, info: ValidationInfo) -> str:
+    """Refuse another spelling of the record's ``project`` than that of its ``kind``; an empty one is none."""
+    try:
+        normal = normalize_project(info.data.get("kind", "pypi"), project) if project else ""
+    except BadInputError as error:
+        raise ValueError(error.what) from error
+    if normal != project:
+        message = f"{project!r} is not normalised, {normal!r} is"
+        raise ValueError(message)
+    return project
+
+
+IS_NORMAL = AfterValidator(_is_normal)
+NormalName = Annotated[ProjectName, IS_NORMAL]
+"""A project's name in its one spelling: it is where approvals and statements are kept."""
 
 
 def normalize_release(kind: Kind, release: str) -> str:
