@@ -1,10 +1,11 @@
 """The pages, plain: list, show, ask, approve, deny. Everything they do is in the JSON API too."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -24,6 +25,9 @@ _POLICY = (
 _ROWS = 100
 _PYTHON, _GLIBC = "3.11.2", "2.36"
 """Those of the base image that is shipped."""
+
+_OURS = re.compile(r"/(?!/)[!-\[\]-~]*")
+"""A path, perhaps with a query. Browsers take ``//`` and a backslash for the beginning of another host."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _STYLE = _TEMPLATES / "style.css"
@@ -70,6 +74,12 @@ def _back(path: str) -> RedirectResponse:
     return RedirectResponse(path, status_code=303)
 
 
+def _to_login(request: Request) -> RedirectResponse:
+    """Send a visitor to the form for a token, and from there to what they wanted to see."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return _back("/login" if wanted == "/" else f"/login?then={quote(wanted, safe='/')}")
+
+
 def _known(request: Request, tokens: Tokens, key: str) -> Identity:
     check_form(request, key)
     who = visitor(request, tokens)
@@ -85,16 +95,16 @@ def stylesheet() -> Response:
 
 
 @pages.get("/login")
-def login(at: At, request: Request) -> HTMLResponse:
+def login(at: At, request: Request, then: str = "/") -> HTMLResponse:
     """Show the form for a token."""
-    return page(request, "login.html", visitor(request, at.tokens), problem=None)
+    return page(request, "login.html", visitor(request, at.tokens), then=then)
 
 
 @pages.post("/login")
-def log_in(at: At, request: Request, token: Annotated[str, Form()]) -> Response:
-    """Take a token, and keep it in a cookie that no script reads."""
+def log_in(at: At, request: Request, token: Annotated[str, Form()], then: Annotated[str, Form()] = "/") -> Response:
+    """Take a token, and keep it in a cookie that no script reads; go on to ``then`` if that is a page of ours."""
     at.tokens.identify(token.strip())
-    answer = _back("/")
+    answer = _back(then if _OURS.fullmatch(then) else "/")
     secure = urlsplit(str(request.base_url)).scheme == "https"
     answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure, max_age=8 * 3600)
     return answer
@@ -114,7 +124,7 @@ def index(at: At, request: Request) -> Response:
     """Show all requests."""
     who = visitor(request, at.tokens)
     if who is None:
-        return _back("/login")
+        return _to_login(request)
     rows = [standing.plain(at.desk.link(standing.id)) for standing in at.desk.all()]
     return page(request, "requests.html", who, rows=rows)
 
@@ -129,7 +139,7 @@ def demand(
     """Show what was refused, the most wanted first; with ``served``, what ``enforce`` would refuse."""
     who = visitor(request, at.tokens)
     if who is None:
-        return _back("/login")
+        return _to_login(request)
     total, rows = at.desk.demand.most_wanted(limit=_ROWS, offset=offset, served=served)
     shown = [(row, is_approved_since(row, at.snapshots.about(row.kind, row.project))) for row in rows]
     return page(request, "demand.html", who, rows=shown, total=total, offset=offset, step=_ROWS, served=served)
@@ -140,7 +150,7 @@ def advisories(at: At, request: Request) -> Response:
     """Show how old the feeds are, and what is approved and affected."""
     who = visitor(request, at.tokens)
     if who is None:
-        return _back("/login")
+        return _to_login(request)
     known = at.desk.feeds.plain(at.snapshots.current().policy)
     return page(request, "advisories.html", who, known=known, rows=at.desk.affected())
 
@@ -197,7 +207,7 @@ def show(at: At, request: Request, request_id: str) -> Response:
     """Show a request, with what can be decided."""
     who = visitor(request, at.tokens)
     if who is None:
-        return _back("/login")
+        return _to_login(request)
     standing = at.desk.standing(request_id)
     row, first = standing.plain(at.desk.link(request_id)), at.snapshots.first_source(standing.request.kind)
     return page(request, "request.html", who, row=row, first_source=first)

@@ -116,7 +116,7 @@ def test_the_page_lists_what_is_wanted_with_a_link_to_ask(web):
     rows = [row("six", "1.17.0", count=4), row(OTHERS, rule="others"), row(day=-5, count=2)]
     web.house.desk.demand.take(batch(*rows))
     web.house.approve(web.house.waiting(NUMPY))
-    assert web.visit(None).get("/demand").headers["location"] == "/login"
+    assert web.visit(None).get("/demand").headers["location"] == "/login?then=/demand"
     visitor = web.visit("rita")
     page = visitor.get("/demand").text
     links = re.findall(r'href="(/requests/new\?project=[^"]*)"', page)

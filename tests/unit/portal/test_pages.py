@@ -1,3 +1,4 @@
+import html
 import re
 
 import pytest
@@ -35,10 +36,32 @@ def test_no_page_holds_a_script_or_a_style_of_its_own(web):
 def test_who_is_not_logged_in_sees_the_login_and_nothing_else(web):
     request = web.house.waiting()
     visitor = web.visit(None)
-    for path in ("/", f"/requests/{request}"):
+    for path, login in (("/", "/login"), (f"/requests/{request}", f"/login?then=/requests/{request}")):
         answer = visitor.get(path)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        assert (answer.status_code, answer.headers["location"]) == (303, login)
     assert "rita" not in visitor.get("/requests/new").text
+
+
+def test_who_follows_a_link_sees_it_after_the_login(web):
+    visitor, wanted = web.visit(None), "/requests/new?project=a%3D%3D1.0"
+    [link] = re.findall(r'<a href="(/login\?then=[^"]+)">log in', visitor.get(wanted).text)
+    [then] = re.findall(r'name="then" value="([^"]+)"', visitor.get(html.unescape(link)).text)
+    data = {"token": web.secrets["rita"]}
+    answer = visitor.client.post("/login", data={**data, "then": html.unescape(then)})
+    assert answer.headers["location"] == wanted
+    assert "a==1.0" in visitor.get(wanted).text
+    elsewhere = (
+        "//evil.invalid/",
+        "/\\evil.invalid",
+        "https://evil.invalid/",
+        "/\t/evil.invalid",
+        "evil",
+        "",
+        "/\r\nx: y",
+    )
+    for then in elsewhere:
+        answer = web.visit(None).client.post("/login", data={**data, "then": then})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/"), then
 
 
 def test_a_login_sets_a_cookie_that_scripts_and_other_sites_do_not_get(web):
