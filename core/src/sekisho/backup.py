@@ -25,7 +25,7 @@ from sekisho.settings import Settings
 from sekisho.signing import BACKUP_TYPE, Trust
 from sekisho.store import file_sha256, new_folder, write_atomically
 from sekisho.succession import Sealed, follow, seal, statements_of
-from sekisho.trees import Place, clone_tree, save_tree, tree_has
+from sekisho.trees import Place, clone_tree, revision_of, save_tree, tree_has
 from sekisho.turn import portal_turn
 
 MANIFEST, DATABASE, TREE, STATE = "manifest.json", "database.sqlite", "tree.bundle", "state"
@@ -130,6 +130,8 @@ def restore_backup(settings: Settings, source: Path, trust: Trust | None = None)
         notes.append("no private keys were in it: each service makes new ones; hand the new trust.json to all others")
     if manifest.tree and not is_cloned:
         notes.append(f"the allowlists tree that was here has commit {manifest.tree.revision[:12]} and was left alone")
+        if revision_of("HEAD", settings.allowlists) != manifest.tree.revision:
+            notes.append("what was committed since is in force and not on record: have it approved anew")
     return Restored(
         at=manifest.at,
         files=len(manifest.files),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sekisho.client import PortalClient
+from sekisho.keys import load_trust
 from sekisho.model import Closure, Request
 from sekisho.service_token import read
 from tests.allowlists_tree import Repository
@@ -242,3 +244,34 @@ def test_a_portal_without_a_tree_says_what_to_do_and_ends(tmp_path):
     assert done.returncode == 1
     assert "SEKISHO_ALLOWLISTS" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _eventually(ask, wanted):
+    for _ in range(200):
+        if ask() == wanted:
+            return
+        time.sleep(0.05)
+    assert ask() == wanted
+
+
+def test_keys_change_and_a_backup_is_made_while_it_runs_and_all_of_it_comes_back(site):
+    request = _ask(site)
+    site.propose(request, NUMPY, SIX, **GPL)
+    approval = site.ok("anna", "approve", request, "--reason", "fits")["approval"]["id"]
+    sequence = _policy(site)["sequence"]
+    (old,) = load_trust(site.folder / "data" / "trust.json").keys
+    site.ok(None, "keys", "rotate", "portal")
+    _eventually(lambda: _policy(site)["sequence"], sequence + 1)
+    assert site.ok(None, "keys", "revoke", old[:16], "--reason", "lost")["stands"] == 3
+    _eventually(lambda: _policy(site)["sequence"], sequence + 2)
+    site.ok(None, "backup", "--to", str(site.folder / "backup"), "--with-secrets")
+
+    assert site.down(signal.SIGKILL) == -signal.SIGKILL
+    shutil.rmtree(site.folder / "data")
+    shutil.rmtree(site.repository.folder)
+    assert site.ok(None, "restore", str(site.folder / "backup"))["rows"] >= 8
+    site.up()
+
+    assert site.ok(None, "audit", "verify")["unproven"] == []
+    assert len(site.ok("rita", "statement", approval)) == 2
+    assert _policy(site)["sequence"] > sequence + 1000

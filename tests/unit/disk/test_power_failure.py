@@ -10,9 +10,10 @@ import pytest
 
 from sekisho import service_token
 from sekisho.disk import Disk
-from sekisho.keys import load_signer, load_trust, open_signer
+from sekisho.keys import key_path, load_signer, load_trust, open_signer
 from sekisho.model import sha256_hex
 from sekisho.policy.snapshot import seal_snapshot
+from sekisho.rotation import rotate
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE, Signer, Trust
 from sekisho.store import BlobStore, write_atomically
@@ -244,6 +245,25 @@ def test_keys_and_the_trust_file(replay):
             name, keyid = word.split()
             assert keys[name] == keyid
             assert keyid in listed
+
+
+def test_a_rotation_of_keys(replay):
+    """The key that signs is one that is trusted, the old one or the new; the same command then ends with the new."""
+    settings = Settings(data=replay.work / "data")
+    old = open_signer(settings, "export").keyid
+    disk = replay.begin()
+    disk.tell(rotate(settings, "export", None, disk=disk).keyid)
+    ended = 0
+    for place, told in replay.states():
+        here = Settings(data=place / "data")
+        signing = load_signer(key_path(here, "export")).keyid
+        assert signing in load_trust(here.trust_file).keys
+        if told:
+            assert signing == told[0]
+        elif signing == old:
+            assert rotate(here, "export", None).keyid != old
+            ended += 1
+    assert ended
 
 
 def test_the_service_token(replay):

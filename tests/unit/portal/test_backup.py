@@ -183,6 +183,10 @@ def test_nothing_is_overwritten(house, backup, tmp_path):
     moved = Settings(data=tmp_path / "data2", allowlists=house.settings.allowlists)
     done = restore_backup(moved, backup)
     assert any("was left alone" in note for note in done.notes)
+    assert not any("not on record" in note for note in done.notes)
+    house.approve(house.waiting(artifact("later", "1.0")))
+    more = restore_backup(Settings(data=tmp_path / "data4", allowlists=house.settings.allowlists), backup)
+    assert any("not on record" in note for note in more.notes)
     other = House(tmp_path / "other")
     behind = Settings(data=tmp_path / "data3", allowlists=other.settings.allowlists)
     with pytest.raises(ConflictError, match="does not have the backup's commit"):
