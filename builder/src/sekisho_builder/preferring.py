@@ -9,6 +9,8 @@ satisfied is.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from sekisho.errors import UnresolvableError
@@ -18,7 +20,7 @@ from sekisho_builder.solver import Pin, TooSlowError, Wish
 Solve = Callable[[Wish], list[Pin]]
 
 _MOST_PASSES = 12
-_MOST_TRIES = 6
+_MOST_TRIES = 4
 """Passes that find what must be left out, and tries to do without something that was let in again."""
 
 Releases = dict[str, dict[str, Outcome]]
@@ -62,6 +64,7 @@ class Preferring:
         self._solve = solve
         self._outlook = outlook
         self._wish = wish
+        self._asked = frozenset(canonicalize_name(Requirement(text).name) for text in wish.requirements)
         self._out: Releases = {}
         self._allowed: dict[str, list[str]] = {}
         self._spared: set[tuple[str, str]] = set()
@@ -70,9 +73,11 @@ class Preferring:
         """Return the answer with the fewest denials, then the fewest reviews, that was found."""
         found = best = self._first()
         for _ in range(_MOST_PASSES):
-            if not self._leave_out(found):
+            self._leave_out(found)
+            hidden = self._hidden()
+            if not any(pin.release in hidden.get(pin.project, ()) for pin in found.exceptions):
                 break
-            found = self._try(self._hidden()) or self._let_in()
+            found = self._try(hidden) or self._let_in()
             best = min(best, found, key=lambda answer: answer.cost)  # of two that cost the same, the earlier
         return self._do_without(best)
 
@@ -88,23 +93,23 @@ class Preferring:
         outcomes = self._outlook.outcomes(pins)
         return Answer(pins, {pin: outcome for pin, outcome in outcomes.items() if outcome is not Outcome.ALLOW})
 
-    def _leave_out(self, found: Answer) -> bool:
-        """Take in what else policy would not allow of the projects with an exception; tell whether that is news."""
-        fresh = False
+    def _leave_out(self, found: Answer) -> None:
+        """Take in what else policy would not allow of the projects with an exception."""
         for pin, outcome in found.exceptions.items():
-            if pin.project in self._allowed and pin.release in self._out[pin.project]:
+            known = self._out.get(pin.project, {})
+            odd = _is_prerelease(pin.release)
+            if pin.project in self._allowed and (pin.release in known or not odd):
                 continue
-            fresh = True
             every = {**self._outlook.releases(pin.project), pin.release: outcome}
             self._allowed[pin.project] = [release for release, said in every.items() if said is Outcome.ALLOW]
-            odd = _is_prerelease(pin.release)
+            # of what was asked for by name, something must be had
+            least = min(said.gravity for said in every.values()) if pin.project in self._asked else 0
             self._out[pin.project] = {
                 release: said
                 for release, said in every.items()
                 # uv takes a constraint that names a pre-release for the wish to have some
-                if said is not Outcome.ALLOW and (odd or not _is_prerelease(release))
+                if said.gravity > least and (odd or not _is_prerelease(release))
             }
-        return fresh
 
     def _hidden(self, least: Outcome = Outcome.REVIEW) -> dict[str, list[str]]:
         """Return what is left out: whatever is at least as grave as ``least`` and was not let in again."""

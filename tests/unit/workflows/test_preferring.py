@@ -81,6 +81,12 @@ def test_an_approved_release_stays_preferred_where_something_had_to_be_let_in():
     assert found == {"app": "2.0", "lib": "2.0", "new": "1.0"}
 
 
+def test_what_was_asked_for_by_name_and_is_allowed_in_no_release_costs_no_search():
+    found, solver = _prefer("lib", lib_3_0=REVIEW, lib_2_0=REVIEW, lib_1_0=DENY)
+    assert found == {"lib": "3.0"}
+    assert len(solver.asked) == 1
+
+
 def test_what_cannot_be_satisfied_at_all_says_so_as_the_resolver_does():
     with pytest.raises(UnresolvableError, match="app>=9"):
         _prefer("app>=9", preferred={"lib": ("2.0",)})

@@ -62,12 +62,17 @@ class Bench(NamedTuple):
                 yield reason
 
 
-def prepare(policy: Policy, known: Knowledge, now: datetime, *, inspected: bool = True) -> Bench:
-    """Make a policy ready. What is not ``inspected`` is asked only what an index entry can answer."""
+def prepare(
+    policy: Policy, known: Knowledge, now: datetime, *, inspected: bool = True, unasked: Set[str] = frozenset()
+) -> Bench:
+    """Make a policy ready. What is not ``inspected`` is asked only what an index entry can answer.
+
+    Rules that lean on a feed of ``unasked`` are left out.
+    """
     rules = [
         rule
         for rule in policy.rules_for(known.workspace)
-        if (inspected or not rule.needs_facts) and policy.absent.isdisjoint(rule.feeds)
+        if (inspected or not rule.needs_facts) and (policy.absent | unasked).isdisjoint(rule.feeds)
     ]
     looks: list[tuple[BaseRule, Look]] = []
     for rule in rules:
@@ -173,8 +178,9 @@ class Foresight(NamedTuple):
 
 
 def foresee(policy: Policy, known: Knowledge, now: datetime) -> Foresight:
-    """Make a policy ready. That a feed is too old is left out: it holds for every release alike."""
-    early, late = (prepare(policy, known, now, inspected=inspected) for inspected in (False, True))
+    """Make a policy ready. That a feed is missing or too old is left out: it holds for every release alike."""
+    missing = frozenset(feed for rule in policy.rules for feed in rule.feeds) - known.advisories.feeds.keys()
+    early, late = (prepare(policy, known, now, inspected=inspected, unasked=missing) for inspected in (False, True))
     return Foresight(early._replace(always=()), late._replace(always=()))
 
 

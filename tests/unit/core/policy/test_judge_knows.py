@@ -235,7 +235,9 @@ def test_of_what_an_inspection_found_before_only_a_denial_is_foreseen():
     assert _foresee(policy({**licence, "then": "deny"}), SIX, odd).outcome is DENY
 
 
-def test_a_feed_that_is_too_old_says_nothing_of_one_release_and_is_not_foreseen():
+def test_a_feed_that_is_missing_or_too_old_says_nothing_of_one_release_and_is_not_foreseen():
+    assert _judge(ADVISORY, known=Knowledge()).outcome is REVIEW
+    assert _foresee(policy(ADVISORY), SIX, known=Knowledge()).outcome is ALLOW
     assert _judge(ADVISORY, known=_at(99)).outcome is REVIEW
     assert _foresee(policy(ADVISORY), SIX, known=_at(99)).outcome is ALLOW
 
