@@ -45,8 +45,8 @@ _SETTINGS = """\
 
 Each is a variable, or the same name in lower case without `SEKISHO_` in the TOML file that `SEKISHO_CONFIG` names
 (default `sekisho.toml` in the working folder). Variables win. A `sekisho.toml` that
-nobody named does not decide which other machine gets the token in `SEKISHO_TOKEN`: name it by `SEKISHO_CONFIG`, or set
-`SEKISHO_PORTAL_URL`.
+nobody named decides neither which other machine gets the token in `SEKISHO_TOKEN`, nor what `sekisho configure` writes:
+name it by `SEKISHO_CONFIG`, or set the variables.
 
 | variable | default | meaning |
 |---|---|---|

@@ -6,13 +6,14 @@ Values come from ``SEKISHO_…`` variables, then from the TOML file that ``SEKIS
 
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, RefusedError
 from sekisho.logs import Format, Level
 from sekisho.model import EVERYONE, Slug, sha256_hex
 from sekisho.model.base import explain
@@ -172,6 +173,17 @@ def of_this_folder() -> frozenset[str]:
         return frozenset()
     named = {name.upper() for name in os.environ}
     return frozenset(name for name in tomllib.loads(path.read_text()) if f"SEKISHO_{name.upper()}" not in named)
+
+
+def require_named(names: Iterable[str], what: str) -> None:
+    """Raise ``RefusedError`` if one of these settings, which decide ``what``, came with the working folder."""
+    found = sorted(of_this_folder().intersection(names))
+    if found:
+        raise RefusedError(
+            f"the sekisho.toml of this folder would decide {what}",
+            where=str(Path(_FILE).absolute()),
+            todo=f"if that is right, set SEKISHO_{found[0].upper()}, or SEKISHO_CONFIG={_FILE}",
+        )
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -49,7 +49,7 @@ def test_a_folder_does_not_decide_who_gets_the_token(tmp_path, monkeypatch, line
     (tmp_path / "sekisho.toml").write_text(f"{line}\n")
     done = run("status", SEKISHO_TOKEN="secret")
     assert done.status == 1
-    assert "token sent to portal.evil.invalid" in done.err
+    assert "would decide that portal.evil.invalid gets your token" in done.err
     assert "does not answer" in run("status").err  # without a token there is nothing to lose
     assert "does not answer" in run("status", SEKISHO_TOKEN="secret", SEKISHO_CONFIG="sekisho.toml").err
     assert "127.0.0.1" in run("status", SEKISHO_TOKEN="secret", SEKISHO_PORTAL_URL="http://127.0.0.1:9").err

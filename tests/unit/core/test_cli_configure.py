@@ -30,6 +30,32 @@ def test_pip_is_pointed_at_one_index_and_no_other(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("client", "line"),
+    [
+        ("pip", 'proxy_url = "http://evil.invalid"'),
+        ("uv", 'proxy_host = "evil.invalid"'),
+        ("env", 'tls_ca = "ca.pem"'),
+        ("twine", 'upload_url = "http://evil.invalid/"'),
+    ],
+)
+def test_a_folder_does_not_decide_what_clients_ask(tmp_path, monkeypatch, client, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sekisho.toml").write_text(f"{line}\n")
+    done = run("configure", client, HOME=str(tmp_path))
+    assert done.status == 1
+    assert "the sekisho.toml of this folder would decide what clients ask and trust" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["sekisho.toml"]
+
+
+def test_a_file_of_settings_that_is_named_decides_what_clients_ask(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sekisho.toml").write_text('proxy_url = "http://proxy.invalid:8471/"\nworkspace = "team-a"\n')
+    path = tmp_path / "pip.conf"
+    assert run("configure", "pip", "--to", str(path), SEKISHO_CONFIG="sekisho.toml").status == 0
+    assert INDEX in path.read_text()
+
+
 def test_uv_is_pointed_at_one_index_and_no_other(tmp_path):
     path = tmp_path / "uv.toml"
     assert run("configure", "uv", "--to", str(path), **TEAM).status == 0

@@ -15,7 +15,7 @@ from sekisho.cli.inferred import GLIBC, infer_workspace
 from sekisho.client import PortalClient
 from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diagnostics
 from sekisho.logs import block, printable
-from sekisho.settings import Settings, load_settings, of_this_folder
+from sekisho.settings import Settings, load_settings, of_this_folder, require_named
 from sekisho.wanted import Choice
 
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 (compared with, not listened on)
@@ -33,16 +33,10 @@ def connect(settings: Settings) -> PortalClient:
 
     A ``sekisho.toml`` that came with a folder does not decide which other machine gets that token.
     """
-    decided = of_this_folder()
-    names_the_portal = "portal_host" if settings.portal_url is None else "portal_url"
-    if settings.token and "token" not in decided and names_the_portal in decided:
-        host = urlsplit(settings.portal).hostname or ""
-        if host not in _THIS_MACHINE:
-            raise RefusedError(
-                f"the sekisho.toml of this folder would have your token sent to {host[:100]}",
-                where=str(Path("sekisho.toml").absolute()),
-                todo="if that is right, set SEKISHO_PORTAL_URL, or SEKISHO_CONFIG=sekisho.toml",
-            )
+    host = urlsplit(settings.portal).hostname or ""
+    if settings.token and host not in _THIS_MACHINE and "token" not in of_this_folder():
+        address = "portal_host" if settings.portal_url is None else "portal_url"
+        require_named([address], f"that {host[:100]} gets your token")
     return PortalClient(settings.portal, settings.token, ca=settings.trusted_ca)
 
 

@@ -14,7 +14,7 @@ from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError
 from sekisho.logs import printable
 from sekisho.policy.frozen import check_address
-from sekisho.settings import Settings, load_settings
+from sekisho.settings import Settings, load_settings, require_named
 from sekisho.store import write_atomically
 from sekisho.tls import fingerprint, read_ca
 
@@ -62,6 +62,9 @@ def configure(
     if client in _PRINTED and (to or check):
         raise click.UsageError(f"{client} prints, so it takes neither --to nor --check")
     settings, place = load_settings(), Place.here()
+    address = "upload_url" if client == "twine" else "proxy_host" if settings.proxy_url is None else "proxy_url"
+    chosen_here = {address: upload, "tls_ca": ca}
+    require_named([name for name, given in chosen_here.items() if not given], "what clients ask and trust")
     to = to.absolute() if to else None
     index = _index(settings, at)
     trusted = _trusted(settings, client, ca, index)
