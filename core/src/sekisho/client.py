@@ -111,12 +111,20 @@ class PortalClient:
         return dict(self._call("GET", f"/api/requests/{request}", params=wanted))
 
     def approve(
-        self, request: str, *, reason: str, expires: datetime | None = None, closure: str | None = None
+        self,
+        request: str,
+        *,
+        reason: str,
+        expires: datetime | None = None,
+        closure: str | None = None,
+        scope: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Approve a request's closure: the one with the digest ``closure``, where it is given."""
-        body = {"reason": reason, "expires": expires.isoformat() if expires else None}
+        """Approve a request's closure: the one with the digest ``closure``, where it is given; perhaps for more."""
+        body: dict[str, Any] = {"reason": reason, "expires": expires.isoformat() if expires else None}
         if closure:
             body["closure"] = closure
+        if scope:
+            body["scope"] = list(scope)
         return dict(self._call("POST", f"/api/requests/{request}/approve", json=body))
 
     def deny(self, request: str, *, reason: str) -> dict[str, Any]:

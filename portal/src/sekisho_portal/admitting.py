@@ -6,13 +6,14 @@ applied. ``apply`` may be called again after a crash: what is there already is n
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import sekisho_portal
 from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
 from sekisho.attestation import ENDING, Admission, attest, write_statements
 from sekisho.errors import ConflictError
 from sekisho.ledger import Entry
-from sekisho.model import Approval, Artifact, Closure, sha256_hex
+from sekisho.model import Approval, Artifact, Closure, Slug, sha256_hex
 from sekisho.signing import Signer
 from sekisho.store import write_atomically
 from sekisho_portal.judging import Judging
@@ -37,17 +38,22 @@ class Admitting:
         *,
         reason: str,
         expires: datetime | None,
+        scope: tuple[Slug, ...] = (),
         seconded_by: str | None = None,
     ) -> None:
-        """Approve what of a closure is not approved yet; in a sandbox for as long as that allows."""
-        judged = self._judging.judge(standing)
-        fresh = [row.sha256 for row in judged.judgement.verdicts if row.sha256 not in judged.approved]
-        policy, scope = self._means.snapshots.current().policy, (standing.request.workspace,)
-        expires = policy.check_scope(scope, expires, self._means.clock())
-        more = {"seconded_by": seconded_by} if seconded_by else {}
-        self.intend(
-            "approval-intended", standing, approver, reason, expires, fresh, policy=judged.judgement.policy, **more
-        )
+        """Approve what of a closure is not approved yet in all of ``scope``, or where it was asked for.
+
+        In a sandbox it is for as long as that allows.
+        """
+        wide = scope or (standing.request.workspace,)
+        judged = [self._judging.judge(standing, name) for name in wide]
+        had = frozenset.intersection(*(row.approved for row in judged))
+        fresh = [row.sha256 for row in judged[0].judgement.verdicts if row.sha256 not in had]
+        expires = self._means.snapshots.current().policy.check_scope(wide, expires, self._means.clock())
+        more: dict[str, Any] = {"seconded_by": seconded_by} if seconded_by else {}
+        more |= {"scope": list(scope)} if scope else {}
+        policy = judged[0].judgement.policy
+        self.intend("approval-intended", standing, approver, reason, expires, fresh, policy=policy, **more)
 
     def intend(
         self,
@@ -57,7 +63,7 @@ class Admitting:
         reason: str,
         expires: datetime | None,
         artifacts: Sequence[str],
-        **more: str,
+        **more: Any,  # noqa: ANN401 (what the row holds besides)
     ) -> None:
         """Record what is going to be approved, and do it."""
         body = {
@@ -79,7 +85,7 @@ class Admitting:
         signed = self._sign(then, closure, intent, signer)
         kept = self._attest(then, closure, intent, signed, signer) if signed else None
         verb = "Break glass for" if intent.kind == "break-glass-intended" else "Approve"
-        message = f"{verb} {len(signed)} projects for {standing.request.workspace} ({standing.id})"
+        message = f"{verb} {len(signed)} projects for {', '.join(_scope(intent, then))} ({standing.id})"
         revision = self._commit(signed, message, intent)
         self._means.snapshots.refresh()
         body = {
@@ -144,7 +150,7 @@ class Admitting:
                     approved_by=intent.body["approved_by"],
                     seconded_by=intent.body.get("seconded_by"),
                     reason=intent.body["reason"],
-                    scope=(then.request.workspace,),
+                    scope=_scope(intent, then),
                     at=intent.at,
                     expires=intent.body["expires"],
                     break_glass=intent.kind == "break-glass-intended",
@@ -160,3 +166,8 @@ class Admitting:
         applied = {row.body["id"] for row in self._means.ledger.entries(kinds=APPLIED.values())}
         intents: Iterable[Entry] = self._means.ledger.entries(kinds=APPLIED)
         return [intent for intent in intents if f"a{intent.seq}" not in applied]
+
+
+def _scope(intent: Entry, standing: Standing) -> tuple[Slug, ...]:
+    """Return the workspaces of an intent: that of the request, unless the approver named more."""
+    return tuple(intent.body.get("scope") or (standing.request.workspace,))

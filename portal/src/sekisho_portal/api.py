@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sekisho.errors import RefusedError
+from sekisho.errors import NotFoundError, RefusedError
 from sekisho.model import EVERYONE, Artifact, DemandBatch, Sha256, Slug, normalize_project
 from sekisho.tokens import Identity
 from sekisho_portal.access import Ending, House, caller, house
 from sekisho_portal.chain import broken
+from sekisho_portal.evidence import with_approved
 from sekisho_portal.reasons import explain
 from sekisho_portal.reports import read_newest
 
@@ -38,6 +40,7 @@ class Decision(BaseModel):
     reason: str = Field(max_length=2000)
     expires: datetime | None = None
     closure: Sha256 | None = Field(None, description="the digest of the closure that the approver saw")
+    scope: list[Slug] = Field([], max_length=100, description="the workspaces it is for; empty: the one that asked")
 
 
 class Report(BaseModel):
@@ -63,7 +66,12 @@ At = Annotated[House, Depends(house)]
 
 def plain(at: House, request_id: str, *, verdicts: bool = False) -> dict[str, Any]:
     """Return where a request stands, with the progress of the stage that is working on it."""
-    status = at.desk.standing(request_id).plain(at.desk.link(request_id), verdicts=verdicts)
+    standing = at.desk.standing(request_id)
+    status = standing.plain(at.desk.link(request_id), verdicts=verdicts)
+    if rows := status.get("exceptions"):
+        with suppress(NotFoundError):  # without any policy nothing is approved either
+            snapshot, workspace = at.snapshots.current(), standing.request.workspace
+            status["exceptions"] = with_approved(rows, snapshot, workspace, at.desk.clock())
     return {**status, "progress": at.progress[request_id]} if request_id in at.progress else status
 
 
@@ -113,7 +121,8 @@ async def status(
 def approve(at: At, who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
     """Approve the closure of a request."""
     expires = decision.expires.astimezone() if decision.expires else None
-    at.desk.approve(who, request_id, reason=decision.reason, expires=expires, closure=decision.closure)
+    reason, closure, scope = decision.reason, decision.closure, decision.scope
+    at.desk.approve(who, request_id, reason=reason, expires=expires, closure=closure, scope=scope)
     return plain(at, request_id)
 
 

@@ -1,10 +1,12 @@
 """People decide: approve, deny, ask back and answer, break glass. Whoever asked for something decides none of it."""
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
-from sekisho.model import Artifact, Judgement, Outcome
+from sekisho.model import Artifact, Judgement, Outcome, Slug
 from sekisho.policy.judge import prepare
 from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
@@ -30,13 +32,20 @@ class Deciding:
         self._admitting = admitting
 
     def approve(
-        self, who: Identity, request_id: str, *, reason: str, expires: datetime | None, closure: str | None = None
+        self,
+        who: Identity,
+        request_id: str,
+        *,
+        reason: str,
+        expires: datetime | None,
+        closure: str | None = None,
+        scope: Collection[Slug] = (),
     ) -> None:
         """Approve a closure, or, where two have to, be the first of them.
 
         ``closure`` is the digest of the one that the approver saw: another one is a ``ConflictError``, and so are
-        verdicts that have become worse since they were shown. An approval that could not be committed, because the disk
-        was full, is finished as it was first given.
+        verdicts that have become worse since they were shown, or are worse in another workspace of ``scope``. An
+        approval that could not be committed, because the disk was full, is finished as it was first given.
         """
         standing = self._may_decide(who, request_id, "approve")
         check_words(reason)
@@ -48,14 +57,10 @@ class Deciding:
             return
         if expires is not None and expires <= self._means.clock():
             raise BadInputError("the approval would have expired already", where="expires", todo="name a later time")
-        judgement = self._judging.judge(standing).judgement
-        if judgement.outcome is Outcome.DENY:
-            denied = [verdict.purl for verdict in judgement.verdicts if verdict.outcome is Outcome.DENY]
-            raise RefusedError(f"the policy now denies {', '.join(denied[:5])}", todo="ask again without it")
-        if self._is_worse(standing, judgement):
-            self.conclude(standing)
-            raise _changed("verdicts", request_id)
-        first = self._first(who, standing, reason, expires)
+        wide = self._wide(standing, scope)
+        for workspace in wide or (standing.request.workspace,):
+            self._check(standing, workspace)
+        first = self._first(who, standing, reason, expires, wide)
         if first is None:
             return
         self._admitting.admit(
@@ -63,20 +68,60 @@ class Deciding:
             first or who.name,
             reason=reason,
             expires=self._earlier(standing, expires) if first else expires,
+            scope=wide,
             seconded_by=who.name if first else None,
         )
 
-    def _first(self, who: Identity, standing: Standing, reason: str, expires: datetime | None) -> str | None:
+    @staticmethod
+    def _wide(standing: Standing, scope: Collection[Slug]) -> tuple[Slug, ...]:
+        """Return a scope in order, nothing for that of the request; with two approvers it is that of the first."""
+        own, given = standing.request.workspace, standing.first_approval
+        said = tuple(given.body.get("scope", ())) if given else None
+        if scope and own not in scope:
+            raise BadInputError(
+                f"the scope leaves out {own}, which asked", where="scope", todo=f"name {own}, too, or deny the request"
+            )
+        wide = () if set(scope) <= {own} else tuple(sorted(set(scope)))
+        if given and scope and wide != said:
+            agreed = ", ".join(said or (own,))
+            raise ConflictError(
+                f"{given.actor} approved it for {agreed}", where="scope", todo=f"approve it for {agreed}, or deny it"
+            )
+        return wide if said is None else said
+
+    def _check(self, standing: Standing, workspace: Slug) -> None:
+        """Raise unless a person may approve it for a workspace, by what they were shown."""
+        judgement = self._judging.judge(standing, workspace).judgement
+        own = workspace == standing.request.workspace
+        if judgement.outcome is Outcome.DENY:
+            denied = ", ".join(row.purl for row in judgement.verdicts if row.outcome is Outcome.DENY)
+            there = "" if own else f" in workspace {workspace}"
+            raise RefusedError(f"the policy now denies {denied[:1000]}{there}", todo="ask again without it")
+        if self._is_worse(standing, judgement):
+            if own:
+                self.conclude(standing)
+                raise _changed("verdicts", standing.id)
+            raise ConflictError(
+                f"in workspace {workspace} there is more to know of it than was shown",
+                where="scope",
+                todo=f"leave {workspace} out; what is asked for there is shown and decided by itself",
+            )
+
+    def _first(
+        self, who: Identity, standing: Standing, reason: str, expires: datetime | None, wide: tuple[Slug, ...]
+    ) -> str | None:
         """Return who approved first, nobody where one is enough, and ``None`` where this is the first of two."""
         policy = self._means.snapshots.current().policy
-        if policy.approvers_for(standing.request.workspace) < 2:
+        if max(map(policy.approvers_for, wide or (standing.request.workspace,))) < 2:
             return ""
         given = standing.first_approval
         if given and given.actor.casefold() != who.name.casefold():
             return given.actor
         if given:
             raise ConflictError(f"{who.name} has approved this already", todo="another approver has to, too")
-        body = {"reason": reason, "expires": expires.isoformat() if expires else None}
+        policy.check_scope(wide or (standing.request.workspace,), expires, self._means.clock())
+        body: dict[str, Any] = {"reason": reason, "expires": expires.isoformat() if expires else None}
+        body |= {"scope": list(wide)} if wide else {}
         self._means.ledger.append("approved-first", standing.id, actor=who.name, body=body)
         self._means.keep_checkpoint()
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from sekisho.attestation import ENDING, read_statements
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
 from sekisho.ledger import Entry, Ledger
-from sekisho.model import Artifact, Closure, Newest, Outcome, Request, Verdict
+from sekisho.model import Artifact, Closure, Newest, Outcome, Request, Slug, Verdict
 from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.deciding import Deciding
@@ -103,11 +103,18 @@ class Desk:
     # People decide.
 
     def approve(
-        self, who: Identity, request_id: str, *, reason: str, expires: datetime | None, closure: str | None = None
+        self,
+        who: Identity,
+        request_id: str,
+        *,
+        reason: str,
+        expires: datetime | None,
+        closure: str | None = None,
+        scope: Sequence[Slug] = (),
     ) -> Standing:
         """Approve a closure, see ``Deciding.approve``."""
         with self.means.deciding:
-            self._deciding.approve(who, request_id, reason=reason, expires=expires, closure=closure)
+            self._deciding.approve(who, request_id, reason=reason, expires=expires, closure=closure, scope=scope)
         return self.standing(request_id)
 
     def deny(self, who: Identity, request_id: str, *, reason: str) -> Standing:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sekisho.errors import ConflictError
-from sekisho.model import Artifact, Facts, Judgement, Newest, Outcome, Verdict
+from sekisho.model import Artifact, Facts, Judgement, Newest, Outcome, Slug, Verdict
 from sekisho.policy import Door, Policy, Snapshot, judge
 from sekisho.policy.inform import Approved, ended, inform, learn
 from sekisho.policy.judge import foresee
@@ -60,12 +60,15 @@ class Judging:
         )
         return inform(snapshot, self.learned(snapshot), workspace, now, advisories=self._feeds.index, more=more)
 
-    def judge(self, standing: Standing) -> Judged:
-        """Judge the closure that was resolved last; raise ``ConflictError`` if there is none."""
+    def judge(self, standing: Standing, where: Slug | None = None) -> Judged:
+        """Judge the closure that was resolved last; raise ``ConflictError`` if there is none.
+
+        It is judged for the workspace that asked, or for the one that ``where`` names.
+        """
         closure = standing.closure()
         if closure is None:
             raise ConflictError(f"request {standing.id} is not resolved yet")
-        now, workspace = self._means.clock(), standing.request.workspace
+        now, workspace = self._means.clock(), where or standing.request.workspace
         snapshot = self._means.snapshots.current()
         door = Door(_whole(snapshot), workspace)
         approved = frozenset(row.sha256 for row in closure.artifacts if door.has(row, now))

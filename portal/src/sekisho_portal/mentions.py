@@ -15,7 +15,7 @@ from sekisho.model import Kind, normalize_project
 _KINDS = ("requested", "judged", "approval-intended")
 _AT_ONCE = 50
 _TABLE = Table(
-    "mentions",
+    "mentions_by_workspace",
     MetaData(),
     Column("kind", String(20), primary_key=True),
     Column("project", String(200), primary_key=True),
@@ -23,7 +23,7 @@ _TABLE = Table(
     Column("what", String(40), nullable=False),
     Column("release", String(200), nullable=False),
     Column("subject", String(64), nullable=False),
-    Column("workspace", String(63), nullable=False),
+    Column("workspace", String(63), primary_key=True),
 )
 
 
@@ -84,11 +84,12 @@ class Mentions:
             before = [entry for entry in judged if entry.seq < row.seq][-1:]
             files = [file for entry in before for file in _judged(entry)]
             found = {name: release for name, release, sha256 in files if sha256 in admitted}
-        for project, release in found.items():
-            yield {
-                "kind": kind, "project": project, "seq": row.seq, "what": row.kind, "release": release[:200],
-                "subject": row.subject, "workspace": workspace,
-            }  # fmt: skip
+        for name in row.body.get("scope", [workspace]):
+            for project, release in found.items():
+                yield {
+                    "kind": kind, "project": project, "seq": row.seq, "what": row.kind, "release": release[:200],
+                    "subject": row.subject, "workspace": name,
+                }  # fmt: skip
 
     def requests(self, kind: Kind, project: str, release: str | None, *, limit: int) -> tuple[int, list[str]]:
         """Return how many requests concern a project, and the newest.

@@ -16,6 +16,7 @@ from sekisho.model import EVERYONE, Target
 from sekisho.tokens import Identity, Tokens
 from sekisho.wanted import read_lines
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
+from sekisho_portal.api import plain
 from sekisho_portal.chain import broken
 from sekisho_portal.demand import is_approved_since
 
@@ -23,6 +24,7 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
 )
 _ROWS = 100
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _PYTHON, _GLIBC = "3.11.2", "2.36"
 """Those of the base image that is shipped."""
 
@@ -208,8 +210,8 @@ def show(at: At, request: Request, request_id: str) -> Response:
     who = visitor(request, at.tokens)
     if who is None:
         return _to_login(request)
-    standing = at.desk.standing(request_id)
-    row, first = standing.plain(at.desk.link(request_id)), at.snapshots.first_source(standing.request.kind)
+    row = plain(at, request_id)
+    first = at.snapshots.first_source(row["request"].get("kind", "pypi"))
     return page(request, "request.html", who, row=row, first_source=first)
 
 
@@ -223,11 +225,12 @@ def decide(
     reason: Annotated[str, Form()],
     closure: Annotated[str | None, Form()] = None,
     expires: Annotated[str, Form()] = "",
+    scope: Annotated[str, Form()] = "",
 ) -> Response:
     """Take a decision."""
     who = _known(request, at.tokens, key)
     if action == "approve":
-        at.desk.approve(who, request_id, reason=reason, expires=_end(expires), closure=closure)
+        at.desk.approve(who, request_id, reason=reason, expires=_end(expires), closure=closure, scope=_scope(scope))
     elif action == "deny":
         at.desk.deny(who, request_id, reason=reason)
     elif action == "ask-back":
@@ -239,6 +242,14 @@ def decide(
     else:
         raise RefusedError(f"a request cannot be {action[:20]!r}")
     return _back(f"/requests/{request_id}")
+
+
+def _scope(text: str) -> list[str]:
+    """Read workspaces, with commas or blanks between them."""
+    names = text.replace(",", " ").split()
+    if odd := next((name for name in names if not _SLUG.fullmatch(name)), None):
+        raise BadInputError(f"{odd[:80]!r} is no name of a workspace", where="scope", todo="write it as team-a, team-b")
+    return names
 
 
 def _end(text: str) -> datetime | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sekisho.ledger import Entry
 from sekisho.model import Alternative, Closure, Facts, Judgement, Newest, Outcome, Request
+from sekisho_portal.evidence import measured
 from sekisho_portal.ways import way_lines
 
 _STATES = {
@@ -121,11 +122,17 @@ class Standing:
         if closure is None or judgement is None:
             return []
         files = {artifact.sha256: artifact for artifact in closure.artifacts}
-        found = []
+        facts, found = self.facts(), []
         for verdict in sorted(judgement.verdicts, key=lambda row: -row.outcome.gravity):
             if verdict.outcome is not Outcome.ALLOW and verdict.sha256 in files:
                 file = files[verdict.sha256]
-                about = {"name": file.name, "filename": file.filename, "source": file.source}
+                about: dict[str, Any] = {
+                    "kind": file.kind,
+                    "project": file.project,
+                    "name": file.name,
+                    "filename": file.filename,
+                }
+                about |= {"source": file.source, "facts": measured(file, facts.get(file.sha256))}
                 found.append({**verdict.plain(), **about, "needed_by": list(closure.why(file.project))})
         return found
 

@@ -111,7 +111,9 @@ def test_a_request_that_makes_no_sense_is_a_problem_and_not_recorded(web, more):
         {},
         {"reason": "x" * 2001},
         {"reason": "x", "expires": "soon"},
-        {"reason": "x", "scope": ["everyone"]},
+        {"reason": "x", "scope": ["every one"]},
+        {"reason": "x", "scope": "everyone"},
+        {"reason": "x", "surprise": 1},
         {"reason": 5},
     ],
 )

@@ -36,7 +36,7 @@ def test_a_request_goes_from_the_asking_to_the_approval(web, sekisho):
 
     done = sekisho("anna", "approve", request, "--reason", "fits", "--expires", "2099-01-01")
     assert done.status == 0
-    assert "approved by anna: fits" in done.out
+    assert "approved by anna until 2099-01-01" in done.out
 
     why = sekisho("rita", "why", "numpy")
     assert "anna approved" in why.out

@@ -122,6 +122,21 @@ def test_a_request_is_shown_with_verdicts_reasons_and_record(web):
     assert f"sha256:{NUMPY.sha256[:16]}" in page
 
 
+def test_an_exception_stands_beside_what_is_known_and_what_is_approved(web):
+    house = web.house
+    house.approve(house.waiting(artifact(release="2.0.0", sha256=SIX.sha256[::-1])))
+    request = house.propose(NUMPY, known={**GPL, "native": tuple(f"numpy/{n}.so" for n in range(5))})
+    (row,) = web.call("GET", f"/api/requests/{request}", "anna").json()["exceptions"]
+    assert row["approved"] == ["2.0.0"]
+    assert row["facts"] == {
+        "size": 1000, "uploaded": row["facts"]["uploaded"], "licence": "GPL-3.0-only",
+        "native": "numpy/0.so, numpy/1.so, numpy/2.so and 2 more",
+    }  # fmt: skip
+    page = web.visit("anna").get(f"/requests/{request}").text
+    assert "<div>licence: GPL-3.0-only</div>" in page
+    assert "<td>2.0.0</td>" in page
+
+
 def test_everything_that_people_and_packages_say_is_escaped(web):
     house = web.house
     odd = artifact(filename=f"{SCRIPT.replace(' ', '').replace('/', '')}.whl", yanked=SCRIPT)

@@ -169,7 +169,7 @@ def test_the_index_is_made_again_from_the_ledger(house):
     request = house.waiting(NUMPY)
     before = _why(house, "numpy")
     with house.ledger._engine.begin() as connection:
-        connection.exec_driver_sql("delete from mentions")
+        connection.exec_driver_sql("delete from mentions_by_workspace")
     house.open()
     after = _why(house, "numpy")
     assert before["requests"] == after["requests"]

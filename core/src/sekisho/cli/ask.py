@@ -210,6 +210,10 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
     for row in status.get("verdicts" if verdicts else "exceptions", ()):
         reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
         lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
+        if row.get("facts"):
+            known = [f"{what} {told}" for what, told in row["facts"].items()]
+            had = ", ".join(row.get("approved", ())) or "no release"
+            lines.append(printable(f"           {', '.join(known)}; approved so far: {had}"))
     lines += [printable(f"  {line}") for line in status.get("ways", ())]
     lines += _said(status)
     if problem := status.get("problem"):
@@ -217,7 +221,12 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(f"  do now: {block(_go_on(status['id'], problem))}")
     if approval := status.get("approval"):
         said = approval.get("reason") or "no reason given"
-        lines.append(printable(f"  approved by {approval['approved_by']}: {said}"))
+        who = approval["approved_by"] + (f" and {approval['seconded_by']}" if approval.get("seconded_by") else "")
+        told = "".join(
+            [f" for {', '.join(scope)}" if (scope := approval.get("scope")) else "",
+             f" until {end}" if (end := approval.get("expires")) else ""]
+        )  # fmt: skip
+        lines.append(printable(f"  approved by {who}{told}: {said}"))
     if reason := status.get("denied"):
         lines.append(printable(f"  denied by {reason['by']}: {reason['reason']}"))
     if image := status.get("image"):

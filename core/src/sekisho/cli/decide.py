@@ -28,13 +28,21 @@ def moment(text: str | None) -> datetime | None:
 @click.option("--reason", required=True, help="Why this may come in; it is signed and kept.")
 @click.option("--expires", help="When the approval ends, as 2027-05-01; default never.")
 @click.option("--closure", help="The closure's digest, as `sekisho status` shows it: approve this one and no other.")
+@click.option(
+    "--scope", multiple=True, metavar="WORKSPACE", help="For whom; default is who asked. Name each, and who asked, too."
+)
 @json_option
-def approve(request_id: str, reason: str, expires: str | None, closure: str | None, *, as_json: bool) -> None:
-    """Approve a request's whole closure: these exact files, for its workspace."""
+def approve(
+    request_id: str, reason: str, expires: str | None, closure: str | None, scope: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Approve a request's whole closure: these exact files, for its workspace or for several.
+
+    In each of them the policy must have nothing more against it than was shown.
+    """
     until = moment(expires)
     with connect(load_settings()) as portal:
         seen = portal.status(request_id).get("closure", {}).get("digest")
-        status = portal.approve(request_id, reason=reason, expires=until, closure=closure or seen)
+        status = portal.approve(request_id, reason=reason, expires=until, closure=closure or seen, scope=scope)
     emit(status, as_json=as_json, text=lambda: describe(status))
 
 
