@@ -55,6 +55,11 @@ class Tape:
             write_atomically(path, datetime.now(UTC).isoformat().encode())
         return datetime.fromisoformat(path.read_text())
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing was recorded yet."""
+        return not (self._folder / "pages").exists()
+
     def _kept(self, name: str, record: Callable[[], bytes]) -> bytes | None:
         path = self._folder / name
         if path.exists():

@@ -13,9 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from sekisho.errors import UnresolvableError
+from sekisho.errors import UnresolvableError, UpstreamError
 from sekisho.model import Outcome
-from sekisho_builder.solver import Pin, TooSlowError, Wish
+from sekisho_builder.solver import Pin, Wish
 
 Solve = Callable[[Wish], list[Pin]]
 
@@ -84,7 +84,7 @@ class Preferring:
     def _first(self) -> Answer:
         try:
             return self._look(self._solve(self._wish))
-        except (UnresolvableError, TooSlowError):
+        except (UnresolvableError, UpstreamError):  # of which one is that it took too long
             if not self._wish.preferred:
                 raise
         return self._look(self._solve(Wish(self._wish.requirements)))
@@ -126,11 +126,13 @@ class Preferring:
     def _try(
         self, hidden: Mapping[str, list[str]], preferred: Mapping[str, Collection[str]] | None = None
     ) -> Answer | None:
+        """Ask with something left out; nothing fits, or what only this pass wants to read cannot be had."""
         wish = self._wish._replace(hidden=hidden)
         try:
-            return self._look(self._solve(wish._replace(preferred=preferred) if preferred is not None else wish))
-        except (UnresolvableError, TooSlowError):
+            pins = self._solve(wish._replace(preferred=preferred) if preferred is not None else wish)
+        except (UnresolvableError, UpstreamError):
             return None
+        return self._look(pins)
 
     def _let_in(self) -> Answer:
         """Find what cannot be done without: with all of it let in, but anything else preferred."""

@@ -56,10 +56,6 @@ _RETRIES = "1"
 """The proxy asks an upstream several times by itself; more here would only multiply the waiting."""
 
 
-class TooSlowError(UpstreamError):
-    """The resolver was still at it when its time was over."""
-
-
 class Pin(NamedTuple):
     """One line of the resolver's answer; ``via`` are the projects that need it, none for a direct requirement."""
 
@@ -114,7 +110,7 @@ class Solver:
         except FileNotFoundError as error:
             raise MissingToolError("uv is not installed", todo="install the builder's requirements again") from error
         except subprocess.TimeoutExpired as error:
-            raise TooSlowError(
+            raise UpstreamError(
                 f"resolving took more than {_TIMEOUT} seconds", todo="try again, or ask for fewer packages at once"
             ) from error
         if done.status:

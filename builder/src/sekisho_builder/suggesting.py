@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-from sekisho.errors import UnresolvableError
+from sekisho.errors import UnresolvableError, UpstreamError
 from sekisho.model import Alternative, Change, Closure, Judgement, Outcome, nearest, normalize_project
 from sekisho_builder.preferring import Answer, Outlook, Preferring, Solve
-from sekisho_builder.solver import Pin, TooSlowError, Wish
+from sekisho_builder.solver import Pin, Wish
 
 Named = tuple[str, str]
 """A project and a release."""
@@ -74,7 +74,7 @@ def suggest(solve: Solve, outlook: Outlook, judged: Judged) -> Alternative | Non
         near = _nearest(closure, knowing, {*avoidable, *relaxed}, avoidable)
         try:
             found = Preferring(solve, knowing, Wish(wanted, {**preferred, **near})).best()
-        except (UnresolvableError, TooSlowError):
+        except (UnresolvableError, UpstreamError):
             continue
         if found.cost < (best[0].cost if best else present.cost):
             best = found, _named(closure.direct, relaxed, found.pins)

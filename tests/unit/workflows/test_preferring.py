@@ -2,10 +2,10 @@
 
 import pytest
 
-from sekisho.errors import UnresolvableError
+from sekisho.errors import UnresolvableError, UpstreamError
 from sekisho.model import Outcome
 from sekisho_builder.preferring import Preferring, prefer
-from sekisho_builder.solver import Pin, TooSlowError, Wish
+from sekisho_builder.solver import Pin, Wish
 from tests.unit.workflows.tiny_solver import TinySolver
 
 ALLOW, REVIEW, DENY = Outcome.ALLOW, Outcome.REVIEW, Outcome.DENY
@@ -92,11 +92,11 @@ def test_what_cannot_be_satisfied_at_all_says_so_as_the_resolver_does():
         _prefer("app>=9", preferred={"lib": ("2.0",)})
 
 
-def test_a_preference_that_the_resolver_loses_itself_in_is_given_up():
+def test_a_pass_that_fails_or_takes_too_long_takes_nothing_away():
     class Slow(TinySolver):
         def __call__(self, wish):
             if wish.preferred or wish.hidden:
-                raise TooSlowError("it took too long")
+                raise UpstreamError("it took too long")
             return super().__call__(wish)
 
     pins = prefer(Slow(INDEX), Outlook(INDEX, lib_3_0=REVIEW), Wish(("lib",), {"lib": ("1.0",)}))
