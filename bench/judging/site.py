@@ -19,7 +19,7 @@ from bench import nginx
 from bench.judging.corpus import DATA, data_file
 from bench.judging.recording import Recording, metadata_of, moved
 from bench.place import BIN, ROOT, MeasureError, bare_environment, free_port
-from bench.processes import Servers
+from bench.processes import Server, Servers
 from sekisho.client import PortalClient
 
 SOURCE = "bench"
@@ -27,8 +27,9 @@ _START = 60.0
 
 
 class Site(NamedTuple):
-    """Who asks, and who decides."""
+    """Who asks, who decides, and the process that answers both."""
 
+    server: Server
     portal: PortalClient
     approver: PortalClient
 
@@ -80,7 +81,7 @@ def open_site(servers: Servers, folder: Path, index: str) -> Iterator[Site]:
             admin.import_feed("osv", advisories_of_today(), name=DATA)
         server.wait_for(f"http://127.0.0.1:{proxy}/readyz", seconds=_START)
         with PortalClient(url, tokens["requester"]) as asking, PortalClient(url, tokens["approver"]) as approving:
-            yield Site(asking, approving)
+            yield Site(server, asking, approving)
     finally:
         servers.stop(server)
 
