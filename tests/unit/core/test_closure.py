@@ -49,3 +49,12 @@ def test_why_answers_for_a_chain_as_long_as_the_closure():
     names = [f"p{number}" for number in range(3000)]
     found = _closure(*names, edges=pairwise(names), direct=("p0",))
     assert found.why("p2999") == tuple(names)
+
+
+def test_what_was_asked_for_is_spelled_as_its_kind_spells_it():
+    model = closure(artifact("Org/Model", kind="huggingface", filename="model.safetensors"), direct=("Org/Model",))
+    channel = closure(
+        artifact("_libgcc_mutex", kind="conda", filename="_libgcc_mutex-0.1-main.conda"), direct=("_libgcc_mutex=0.1",)
+    )
+    assert [one.asked() for one in (model, channel)] == [{"Org/Model"}, {"_libgcc_mutex"}]
+    assert model.why("Org/Model") == ("Org/Model",)

@@ -63,7 +63,8 @@ def test_a_rule_answers_when_it_applies_and_only_then(name):
 def test_a_rule_answers_what_the_policy_says_with_its_evidence(name, outcome):
     rule, subject, known, _ = CASES[name]
     reason = _look({**rule, "then": outcome}, subject, known)
-    assert (reason.rule, reason.outcome) == ("the-rule", outcome)
+    in_doubt = outcome is Outcome.DENY and name in {"no licence", "unknown words"}
+    assert (reason.rule, reason.outcome) == ("the-rule", Outcome.REVIEW if in_doubt else outcome)
     assert reason.evidence
 
 
@@ -95,3 +96,16 @@ def test_every_check_of_the_vocabulary_is_covered_here():
     from tests.unit.core.policy.test_rules_that_know import CASES as KNOWING
 
     assert {rule["check"] for rule, *_ in (*CASES.values(), *KNOWING.values())} == checks
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        ({"license_expression": "GPL-3.0-only"}, Outcome.DENY),
+        ({"license_expression": None}, Outcome.REVIEW),
+        ({"license_expression": None, "license_hint": "see LICENSE"}, Outcome.REVIEW),
+    ],
+)
+def test_a_licence_that_is_unknown_is_for_a_person_and_no_denial(found, outcome):
+    (rule,) = policy({"id": "l", "check": "license", "allow": ["MIT"], "then": "deny"}).rules
+    assert rule.answer(Case(WHEEL, facts(WHEEL, **found), NOW)).outcome is outcome

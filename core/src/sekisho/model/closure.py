@@ -14,7 +14,7 @@ from sekisho.model.target import Target
 UpstreamPath = Annotated[str, StringConstraints(pattern=r"^[^\s\\?#\x00-\x1f/][^\s\\?#\x00-\x1f]*$", max_length=1000)]
 """Where a source keeps a file, below its file host and without it, so that records name no host."""
 
-_LEADING_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_LEADING_NAME = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 class Artifact(Record):
@@ -76,10 +76,15 @@ class Closure(Record):
     artifacts: tuple[Artifact, ...]
     edges: tuple[Edge, ...] = ()
 
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of source that the direct requirements are of."""
+        return self.artifacts[0].kind if self.artifacts else "pypi"
+
     def asked(self) -> frozenset[str]:
         """Return the projects that were asked for by name."""
         return frozenset(
-            normalize_project("pypi", found[0]) for text in self.direct if (found := _LEADING_NAME.match(text))
+            normalize_project(self.kind, found[0]) for text in self.direct if (found := _LEADING_NAME.match(text))
         )
 
     def why(self, project: str) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def judge(
     sha256 that already have a valid approval for the request's workspace, ``ended`` those whose approval by a person
     has ended and since when: these are not for the rules alone to admit again.
     """
-    direct = frozenset((closure_kind(closure), project) for project in closure.asked())
+    direct = frozenset((closure.kind, project) for project in closure.asked())
     bench = prepare(policy, replace(known, direct=known.direct | direct), now)
     verdicts = tuple(
         weigh(bench, artifact, facts.get(artifact.sha256), approved=approved, ended=ended or {})
@@ -123,11 +123,6 @@ def judge(
         outcome=gravest([verdict.outcome for verdict in verdicts]),
         verdicts=verdicts,
     )
-
-
-def closure_kind(closure: Closure) -> str:
-    """Return the kind of source that a closure's direct requirements are of."""
-    return closure.artifacts[0].kind if closure.artifacts else "pypi"
 
 
 def weigh(

@@ -28,12 +28,13 @@ class LicenseFamily(Record):
 @lru_cache(maxsize=16384)
 def _objection(
     expression: str | None, hint: str | None, classifiers: tuple[str, ...], allow: frozenset[str]
-) -> str | None:
+) -> tuple[str, bool] | None:
+    """Return what speaks against a licence, and whether that is certain."""
     found = spdx(expression, hint, classifiers)
     if found is None:
         stated = _stated(expression, hint, classifiers)
-        return f"unknown: it states {stated[:120]!r}" if stated else "it states no licence"
-    return None if satisfied(found, allow) else f"{found} is not among those allowed"
+        return (f"unknown: it states {stated[:120]!r}" if stated else "it states no licence"), False
+    return None if satisfied(found, allow) else (f"{found} is not among those allowed", True)
 
 
 def _stated(expression: str | None, hint: str | None, classifiers: tuple[str, ...]) -> str:
@@ -41,7 +42,9 @@ def _stated(expression: str | None, hint: str | None, classifiers: tuple[str, ..
 
 
 class License(BaseRule):
-    """The licence must be one of ``allow`` (SPDX ids), or that of a family in ``families``; unknown is not allowed."""
+    """The licence must be one of ``allow`` (SPDX ids), or that of a family in ``families``. What is unknown goes to
+    review.
+    """  # noqa: D205
 
     inspects: ClassVar[bool] = True
     check: Literal["license"]
@@ -57,7 +60,8 @@ class License(BaseRule):
         objection = _objection(*said, self.allow)
         if objection is None or self._is_of_a_family(case.artifact.project, facts):
             return None
-        return self.reason(objection)
+        said_so, certain = objection
+        return self.reason(said_so) if certain else self.doubt(said_so)
 
     def _is_of_a_family(self, project: str, facts: Facts) -> bool:
         stated = facts.license_expression or facts.license_hint or ", ".join(facts.license_classifiers)
