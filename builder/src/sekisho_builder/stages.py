@@ -4,6 +4,7 @@ Every stage reads the records it needs from the portal, turns them into the next
 stage makes on disk is named by digest, so a stage that runs twice finds its own work.
 """
 
+import logging
 import shutil
 import threading
 import time
@@ -13,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sekisho.client import PortalClient
+from sekisho.client import PortalClient, PortalSilentError
 from sekisho.containers import DockerContainers
 from sekisho.definitions import read_definition
-from sekisho.errors import BadInputError, ConflictError, RefusedError, UnresolvableError
+from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError, UnresolvableError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
 from sekisho.model import (
@@ -42,11 +43,12 @@ from sekisho_builder.gates import run_gates
 from sekisho_builder.oci import Layout, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
-from sekisho_builder.proxy import Proxy
+from sekisho_builder.proxy import Proxy, ProxySilentError
 from sekisho_builder.resolve import resolve
 from sekisho_builder.solver import Solver
 from sekisho_builder.suggesting import read_judged, suggest
 
+_LOG = logging.getLogger("sekisho.builder")
 _TELL_EVERY = 0.25
 """Seconds between two reports of progress."""
 
@@ -155,8 +157,14 @@ class Stages:
         judgement = Judgement.parse(found["judgement"], where=f"judgement of {request_id}")
         judged = read_judged(closure, judgement, found["avoidable"])
         free = request.model_copy(update={"constraints": (), "hashes": {}})  # the closure itself is preferred
-        with Solver(free, self._proxy, self._programs.run) as solve:
-            alternative = suggest(solve, self._offers(request_id, free), judged)
+        try:
+            with Solver(free, self._proxy, self._programs.run) as solve:
+                alternative = suggest(solve, self._offers(request_id, free), judged)
+        except (PortalSilentError, ProxySilentError):
+            raise
+        except SekishoError as error:  # the request was judged, and that stands
+            _LOG.warning("nothing could be suggested for request %s: %s", request_id, error.what)
+            alternative = None
         body = {"closure": closure.digest(), "alternative": alternative.plain() if alternative else None}
         self._portal.report(request_id, "suggested", body)
 

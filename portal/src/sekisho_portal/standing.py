@@ -101,6 +101,11 @@ class Standing:
         closure, row = self.closure(), self.last.get("suggested")
         return closure is not None and row is not None and row.body["closure"] == closure.digest()
 
+    def _is_judged_once(self) -> bool:
+        """Tell whether the judgement is the one after the inspection: nobody looks again after a later one."""
+        since = self.last["inspected"].seq if "inspected" in self.last else 0
+        return sum(row.kind == "judged" and row.seq > since for row in self.rows) == 1
+
     def avoidable(self) -> tuple[str, ...]:
         """Return by sha256 the exceptions that another release may not share."""
         return tuple(self.last["judged"].body.get("avoidable", ())) if "judged" in self.last else ()
@@ -179,7 +184,7 @@ class Standing:
             return {}
         names = {outcome: [row["name"] for row in found if row["outcome"] == outcome] for outcome in ("review", "deny")}
         alternative = self.alternative()
-        searching = bool(self.avoidable()) and not self._is_suggested()
+        searching = bool(self.avoidable()) and not self._is_suggested() and self._is_judged_once()
         return {
             "needs": names,
             "searching": searching,

@@ -152,3 +152,11 @@ def test_lines_for_a_refusal_whose_alternative_needs_a_person():
     assert "the builder is looking for something to have instead" in same
     bound = way_lines({"review": [], "deny": ["b 2"]}, found, ["a", "b==1"], searching=False, bound=True)
     assert "instead: ask for the same with other pins in what binds it" in bound
+
+
+def test_nobody_waits_for_a_search_that_was_not_begun(house):
+    request = _waiting(house)
+    house.repository.commit({"policy.yaml": RULES + "  - {id: no-mit, check: license, allow: [0BSD], then: review}\n"})
+    house.desk.look_again()
+    assert house.kinds(request).count("judged") == 2
+    assert house.desk.standing(request).plain("")["searching"] is False

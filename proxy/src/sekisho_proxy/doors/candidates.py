@@ -3,6 +3,7 @@
 One index over all sources: each project comes from its owner, or from the first source that has it.
 """
 
+import asyncio
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
@@ -85,8 +86,12 @@ class CandidateMount:
         if release and not _is_version(release):
             raise BadInputError(f"{release[:80]!r} is not a release", todo="write a version as PEP 440 has it")
         page = await self._upstreams.undenied(snapshot, self._clock).page(normalize_project("pypi", name))
-        found = page.listing.artifacts(normalize_release("pypi", release) if release else None)
-        return json_reply([artifact.plain() for artifact in found])
+        which = normalize_release("pypi", release) if release else None
+
+        def rows() -> Reply:
+            return json_reply([artifact.plain() for artifact in page.listing.artifacts(which)])
+
+        return await asyncio.to_thread(rows)  # of all releases they may be thousands
 
     async def _metadata(self, snapshot: Snapshot, tail: str) -> Reply:
         source, _, path = tail.partition("/")
