@@ -93,6 +93,8 @@ def make_backup(settings: Settings, target: Path, *, secrets: bool = False, blob
         tree = save_tree(settings.allowlists, half / TREE) if settings.allowlists.is_dir() else None
         for path in _chosen(settings.data, patterns):
             _copy(path, half / STATE / path.relative_to(settings.data))
+        if settings.trust and settings.trust.is_file():
+            _copy(settings.trust, half / STATE / "trust.json")
         if signed is not None:
             write_atomically(half / STATE / "portal" / "checkpoint", signed)
         manifest = Manifest(at=datetime.now(UTC), tree=tree, secrets=secrets, blobs=blobs, files=tuple(_files(half)))
@@ -126,6 +128,8 @@ def restore_backup(settings: Settings, source: Path, trust: Trust | None = None)
             write_atomically(half / RESTORED, b"")
         if database and (source / DATABASE).exists():
             _copy(source / DATABASE, half / inside if inside else database)
+    if settings.trust and not settings.trust.exists() and (data / "trust.json").exists():
+        _copy(data / "trust.json", settings.trust)
     if not manifest.secrets:
         notes.append("no private keys were in it: each service makes new ones; hand the new trust.json to all others")
     if manifest.tree and not is_cloned:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sekisho.disk import DISK, Disk
+from sekisho.disk import DISK, Disk, disk_errors
 from sekisho.settings import Settings
 
 
@@ -26,8 +26,9 @@ class Turn:
     def __enter__(self) -> Self:
         with ExitStack() as held:
             held.enter_context(self._thread)
-            self._disk.settle(self._path.parent)
-            lock = held.enter_context(self._path.open("w"))
+            with disk_errors(self._path):
+                self._disk.settle(self._path.parent)
+                lock = held.enter_context(self._path.open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._held = held.pop_all()
         return self

@@ -194,6 +194,20 @@ def test_nothing_is_overwritten(house, backup, tmp_path):
     assert not behind.data.exists()
 
 
+def test_a_trust_file_that_lies_elsewhere_comes_back_there(house, tmp_path):
+    house.approve(house.waiting())
+    elsewhere = tmp_path / "etc" / "trust.json"
+    elsewhere.parent.mkdir()
+    shutil.move(house.settings.trust_file, elsewhere)
+    text = elsewhere.read_bytes()
+    settings = house.settings.model_copy(update={"trust": elsewhere})
+    make_backup(settings, tmp_path / "backup", secrets=True)
+    elsewhere.unlink()
+    _destroy(house)
+    restore_backup(settings, tmp_path / "backup")
+    assert elsewhere.read_bytes() == text
+
+
 def test_what_is_no_backup_is_said(tmp_path):
     with pytest.raises(NotFoundError, match="this is no backup"):
         restore_backup(_elsewhere(tmp_path), tmp_path)
