@@ -18,6 +18,9 @@ WHEELS = [
     make_wheel("needs-newer", requires_python=">=3.13"),
     make_wheel("above", requires=("win",)),
     make_wheel("ctx"),
+    make_wheel("lib", "1.0"),
+    make_wheel("lib", "2.0"),
+    make_wheel("user", requires=("lib",)),
 ]
 
 
@@ -69,8 +72,11 @@ def test_an_unsatisfiable_request_ends_with_the_resolvers_reason(line, asked, wo
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ("git+https://example.invalid/x", "is not a requirement"),
-        ("x @ https://example.invalid/x.whl", "names an address; only projects of a source can be judged"),
+        ("git+https://example.invalid/x", "names an address or a file, and only projects of a source can be judged"),
+        (
+            "x @ https://example.invalid/x.whl",
+            "names an address or a file, and only projects of a source can be judged",
+        ),
         ("two words", "'two words' is not a requirement"),
     ],
 )
@@ -82,10 +88,29 @@ def test_what_names_no_project_is_refused_at_once(line, asked, words):
     assert line._api("requests") == before
 
 
-def test_asking_without_a_target_says_how_to_name_one(line):
-    done = line.run("request", "b", who="ana")
-    assert done.returncode == 2
-    assert "say what it must run on: --image IMAGE, or --python 3.11.2" in done.stderr
+def test_asking_without_a_target_shows_what_was_found_out_and_how_to_correct_it(line):
+    done = line.ok("request", "b", "--dry-run", who="ana")
+    assert done.stdout == "b\n"
+    assert "target: Python 3." in done.stderr
+    assert "another with --python, --glibc, --arch" in done.stderr
+
+
+def test_a_lock_is_kept_to_up_to_the_judgement(line, tmp_path):
+    older, newer = (wheel for wheel in WHEELS if wheel.project == "lib")
+    lock, pins = tmp_path / "requirements.txt", tmp_path / "pins.txt"
+    pins.write_text("lib==1.0\n")
+    lock.write_text(f"-c pins.txt\nuser==1.0 --hash=sha256:{WHEELS[-1].sha256}\n")
+    done = line.ok("request", "-r", str(lock), "--python", "3.11.2", "--wait", who="ana")
+    assert "bound by 1 constraints and the hashes of 1 projects" in done.stderr
+    verdicts = line.ok("status", line.newest()["id"], "--verdicts", who="ana").stdout
+    assert "pkg:pypi/lib@1.0 " in verdicts
+    assert "pkg:pypi/lib@2.0" not in verdicts
+    pins.write_text(f"lib==1.0 --hash=sha256:{newer.sha256}\n")
+    said = line.refused("request", "-r", str(lock), "--python", "3.11.2", "--wait", who="ana")
+    assert "lib 1.0 has no wheel for" in said
+    assert "that has one of the 1 hashes asked for" in said
+    pins.write_text(f"lib==1.0 --hash=sha256:{older.sha256}\n")
+    line.ok("request", "-r", str(lock), "--python", "3.11.2", "--wait", who="ana")
 
 
 def test_why_names_a_command_that_works(line):
