@@ -18,8 +18,12 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.inspect.pool import Inspectors, NotInspectedError
 from sekisho_proxy.inspect.wheel import Job
 from sekisho_proxy.provenance import Provenances
+from sekisho_proxy.turns import Turns
 
 _LOG = logging.getLogger("sekisho.proxy")
+_AT_ONCE = 8
+"""Provenances that are fetched at the same time: the files are fetched meanwhile."""
+
 _VERSION = "1"
 """Part of the key under which results are remembered; a change here verifies everything again."""
 
@@ -36,6 +40,7 @@ class Attesting:
         self._inspectors = inspectors
         self._known = known
         self._root = root
+        self._turns = Turns(_AT_ONCE)
 
     async def add(self, facts: Facts, artifact: Artifact, owner: Hashable = None) -> Facts:
         """Return facts with the attestations that hold, and a finding for each that does not."""
@@ -49,7 +54,8 @@ class Attesting:
         if not artifact.index.get("provenance") or not artifact.filename.endswith(".whl"):
             return None
         try:
-            data = await self._provenances.get(artifact)
+            async with self._turns.take(owner):
+                data = await self._provenances.get(artifact)
             root = await asyncio.to_thread(self._read_root)
             return await self._verified(artifact, data, root, owner)
         except (NotFoundError, CorruptError) as error:
