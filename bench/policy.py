@@ -17,7 +17,7 @@ from bench.pypi import Taken, artifact_of
 from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
 
@@ -79,7 +79,7 @@ class Portal:
             sequence=self._sequence,
             now=datetime.now(UTC),
         )
-        self._sealed = seal_snapshot(snapshot, self._signer).model_dump_json().encode()
+        self._sealed = seal_snapshot(snapshot, self._signer).canonical()
         if self._loop:
             self._loop.call_soon_threadsafe(self._newer.set)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sekisho.allowlist import Allowlist, sign_approval
 from sekisho.policy import Door, compile_snapshot, open_snapshot
 from sekisho.policy.frozen import find, succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from tests.property.strategies import SLUGS, approvals
 from tests.records import NO_RULE_APPLIES, NOW, SIGNER, TRUST, policy
 

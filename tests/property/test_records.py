@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sekisho.allowlist import add_approvals, parse_tree, sign_approval
 from sekisho.model import canonical_json
 from sekisho.policy import open_snapshot, parse_policy
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from tests.property.strategies import POLICIES, REQUESTS, STATEMENTS, approvals, artifacts, closures, facts_of
 from tests.records import SIGNER, TRUST, policy, snapshot
 

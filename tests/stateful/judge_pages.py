@@ -1,6 +1,5 @@
 """The judge of pages: whatever the form, nothing more than the door has, and nothing less."""
 
-import json
 import re
 from urllib.parse import unquote, urlsplit
 
@@ -36,8 +35,7 @@ def away(world: World) -> set[str]:
     """Return the sources that the proxy says it cannot reach; there must be a reason for each."""
     if not world.outside.faulty_since_start:
         return set()
-    told = json.loads(world.ask(Asked("GET", "/api/policy")).body)
-    found = set(told["sources_away"])
+    found = world.told_away
     assert found <= world.outside.faulty_since_start & set(INDEX), f"{found} are away, and never were"
     return found
 

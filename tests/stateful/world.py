@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from sekisho.model import Approval
 from sekisho.policy import Snapshot, compile_snapshot
 from sekisho.policy.document import WorkspacePolicy
 from sekisho.policy.frozen import succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
@@ -46,6 +47,7 @@ class World:
         self.clock = FakeClock()
         self.model = Model()
         self.coming = Tree()
+        self.told_away: set[str] = set()
         self.outside = Outside(self.owned, self.asked)
         self.settings = Settings(
             data=self.folder / "data", proxy_port=0, portal_url="http://portal.test", replica=replica
@@ -225,8 +227,15 @@ class World:
         return self.run(self._ask(asked))
 
     async def _ask(self, asked: Asked) -> Answer:
-        answer = await self.send(asked)
+        answer = await self._answered(asked)
         await self.drain()
+        return answer
+
+    async def _answered(self, asked: Asked) -> Answer:
+        """Ask, and hear which sources are away in the same moment: the proxy looks again while time passes."""
+        answer = await self.send(asked)
+        if self.outside.faulty_since_start:
+            self.told_away = set(json.loads((await self.send(Asked("GET", "/api/policy"))).body)["sources_away"])
         return answer
 
     def race(self, asked: Asked, between) -> Answer:
@@ -234,7 +243,7 @@ class World:
 
         async def both() -> Answer:
             self.outside.hold = asyncio.Event()
-            request = asyncio.create_task(self.send(asked))
+            request = asyncio.create_task(self._answered(asked))
             for _ in range(50):
                 await asyncio.sleep(0.01)
             if between:

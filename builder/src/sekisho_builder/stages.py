@@ -31,10 +31,9 @@ from sekisho.model import (
     Request,
     sha256_hex,
 )
-from sekisho.policy import Snapshot, open_snapshot
+from sekisho.policy import SealedSnapshot, Snapshot, open_snapshot
 from sekisho.settings import Settings
 from sekisho.store import BlobStore, write_atomically
-from sekisho.succession import Sealed
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
@@ -107,7 +106,7 @@ class Stages:
         return request, Closure.parse(found["closure"], where=f"closure of {request_id}")
 
     def _snapshot(self) -> Snapshot:
-        sealed = Sealed.parse(self._portal.snapshot(), where="policy snapshot")
+        sealed = SealedSnapshot.parse(self._portal.snapshot(), where="policy snapshot")
         return open_snapshot(sealed, load_trust(self._settings.trust_file))
 
     # propose

@@ -17,7 +17,7 @@ from sekisho.keys import key_path, load_signer, load_trust
 from sekisho.ledger import CHECKPOINT, ORIGIN, Entry, Ledger
 from sekisho.merkle import open_checkpoint, root_hash
 from sekisho.model import Moment, Record, Sha256, canonical_json
-from sekisho.policy import open_snapshot
+from sekisho.policy import SealedSnapshot, open_snapshot
 from sekisho.revocations import parse_revocations
 from sekisho.rotation import SEEN
 from sekisho.settings import Settings
@@ -120,7 +120,7 @@ def verify_export(folder: Path, trust: Trust | None, against: str | None = None)
         _check_checkpoint(text, leaves, trust, name)
     approvals, refused = _check_tree(folder, entries, trust)
     if (folder / SNAPSHOT).exists():
-        open_snapshot(Sealed.parse_json((folder / SNAPSHOT).read_bytes(), where=SNAPSHOT), trust)
+        open_snapshot(SealedSnapshot.parse_json((folder / SNAPSHOT).read_bytes(), where=SNAPSHOT), trust)
     unproven = []
     if given is None:
         unproven.append("that your portal signed this: the keys are the export's own; name yours with --trust")

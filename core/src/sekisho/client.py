@@ -179,7 +179,7 @@ class PortalClient:
         return list(self._call("GET", "/api/events", params={"after": after, "wait": wait}))
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the sealed policy snapshot in force."""
+        """Return the sealed policy snapshot in force, whole."""
         return dict(self._call("GET", "/api/policy/snapshot"))
 
     def policy(self) -> dict[str, Any]:

@@ -67,13 +67,6 @@ def seal(envelope: Envelope, keys: Iterable[Record]) -> Sealed:
     return Sealed(**plain, keys=tuple(one for one in keys if isinstance(one, KeyStatement)))
 
 
-def complete(sealed: bytes, trust: Trust, *, where: str) -> bytes:
-    """Return a sealed file with all statements beside it that are known, so that who reads it again forgets none."""
-    envelope = Sealed.parse_json(sealed, where=where)
-    told = statements_of(follow(trust, envelope.keys))
-    return sealed if envelope.keys == told else seal(envelope, told).canonical()
-
-
 def statements_of(trust: Trust) -> tuple[KeyStatement, ...]:
     """Return the statements that ``trust`` was changed by, in their order."""
     return tuple(one for one in trust.statements if isinstance(one, KeyStatement))

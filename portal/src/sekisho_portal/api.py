@@ -22,6 +22,7 @@ _LONGEST_WAIT = 30.0
 _STEP = 0.1
 
 After = Annotated[int, Query(ge=0, le=2**53, description="the newest row that the caller knows")]
+Changes = Annotated[bool, Query(description="leave out what the caller has")]
 Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="seconds to wait for news")]
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows at once")]
@@ -199,11 +200,15 @@ def policy(at: At, _who: Who) -> dict[str, Any]:
 
 
 @api.get("/policy/snapshot", responses={204: {"description": "nothing newer"}})
-async def sealed(at: At, _who: Who, after: After = 0, wait: Wait = 0) -> Response:
-    """Return the signed snapshot in force, once its sequence is above ``after``."""
+async def sealed(at: At, _who: Who, after: After = 0, wait: Wait = 0, *, changes: Changes = False) -> Response:
+    """Return the signed snapshot in force, once its sequence is above ``after``.
+
+    With ``changes`` parts that snapshot ``after`` had may be left out: who asks has them.
+    """
     if not await until(lambda: at.snapshots.current().sequence > after, wait, at.ending):
         return Response(status_code=204)
-    return Response(at.snapshots.sealed().canonical(), media_type="application/json")
+    found = at.snapshots.sealed(after if changes else None)
+    return Response(await asyncio.to_thread(found.canonical), media_type="application/json")
 
 
 @api.get("/why/{project}")

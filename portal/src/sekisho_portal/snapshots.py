@@ -11,22 +11,25 @@ from sekisho.allowlist import SignedApproval
 from sekisho.backup import RESTORED
 from sekisho.errors import CorruptError, MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
-from sekisho.policy import Policy, Snapshot, compile_snapshot, open_snapshot, parse_policy
+from sekisho.policy import Policy, SealedSnapshot, Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
-from sekisho.policy.snapshot import Denial, collector_at_rest, seal_snapshot
+from sekisho.policy.sealing import Sealer, collector_at_rest, read_ended
+from sekisho.policy.snapshot import Denial
 from sekisho.policy.weaknesses import Weakness
 from sekisho.ports import Tree
 from sekisho.revocations import SignedRevocation, parse_revocations, void
-from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
+from sekisho.signing import Signer, Trust
 from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
-from sekisho.succession import Sealed, statements_of
+from sekisho.succession import statements_of
 from sekisho.vex import parse_vex
 from sekisho_portal.readings import Readings
 
 _LOG = logging.getLogger("sekisho.portal")
 _GAP = 1_000_000
 """Numbers that are left out after a restore: more than were given since any backup."""
+_KNOWN = 16
+"""Snapshots whose parts are remembered."""
 
 
 class Rejudges(Protocol):
@@ -69,6 +72,7 @@ class Snapshots:
     ) -> None:
         self._tree = tree
         self._signer = signer
+        self._sealer = Sealer()
         self._trust = trust
         self._path = path
         self._restored = path.with_name(RESTORED.name)
@@ -79,20 +83,20 @@ class Snapshots:
         self._readings = Readings()
         self._snapshot: Snapshot | None = None
         self._before: Snapshot | None = None
-        self._sealed: Sealed | None = None
+        self._sealed: SealedSnapshot | None = None
+        self._parts: dict[int, frozenset[str]] = {}
         self._bad_revision = self._compiled_revision = ""
         self._index: tuple[Snapshot, dict[tuple[Kind, str], list[tuple[SignedApproval, tuple[int, ...]]]]] | None = None
         self.problem: dict[str, str] | None = None
         if path.exists():
-            self._resume(Sealed.parse_json(path.read_bytes(), where=str(path)), trust())
+            self._resume(SealedSnapshot.parse_json(path.read_bytes(), where=str(path)), trust())
 
-    def _resume(self, sealed: Sealed, trust: Trust) -> None:
+    def _resume(self, sealed: SealedSnapshot, trust: Trust) -> None:
         """Go on from the snapshot that was in force; where a key was revoked meanwhile, only as its successor."""
         try:
-            self._snapshot, self._sealed = open_snapshot(sealed, trust), sealed
+            self._hold(open_snapshot(sealed, trust), sealed)
         except CorruptError as error:
-            payload = trust.open("snapshot", SNAPSHOT_TYPE, sealed, ended=True)
-            self._before = Snapshot.parse_json(payload, where=str(self._path))
+            self._before = read_ended(sealed, trust)
             _LOG.warning("the policy that was in force does not hold any more, the tree is read anew: %s", error.what)
 
     def current(self) -> Snapshot:
@@ -120,12 +124,13 @@ class Snapshots:
         sources = self._snapshot.sources if self._snapshot else ()
         return next((source.id for source in sources if source.kind == kind), None)
 
-    def sealed(self) -> Sealed:
-        """Return the snapshot in force with its signature."""
+    def sealed(self, known: int | None = None) -> SealedSnapshot:
+        """Return the snapshot in force with its signature, without the parts that the snapshot ``known`` had."""
         self.current()
         if self._sealed is None:
             raise NotFoundError("there is no policy in force")
-        return self._sealed
+        parts = self._parts.get(known) if known is not None else None
+        return self._sealed.without(parts) if parts else self._sealed
 
     def refresh(self) -> bool:
         """Compile the newest commit if it is not in force yet; tell whether the snapshot changed."""
@@ -160,8 +165,8 @@ class Snapshots:
     def _is_sealed_as_now(self) -> bool:
         """Tell whether the snapshot in force was sealed by today's key, with all statements on keys beside it."""
         sealed = self._sealed
-        by = {one.keyid for one in sealed.signatures} if sealed else set()
-        return sealed is not None and by == {self._signer().keyid} and sealed.keys == statements_of(self._trust())
+        by = {one.keyid for one in sealed.head.signatures} if sealed else set()
+        return sealed is not None and by == {self._signer().keyid} and sealed.head.keys == statements_of(self._trust())
 
     def _refuse(self, revision: str, error: Exception) -> None:
         """Remember that ``revision`` is bad, or, where the fault may be ours, only what was wrong this time."""
@@ -174,11 +179,18 @@ class Snapshots:
         self.problem, self._bad_revision = problem, "" if ours else revision
 
     def _put_in_force(self, snapshot: Snapshot) -> None:
-        sealed = seal_snapshot(snapshot, self._signer(), statements_of(self._trust()))
+        sealed = self._sealer.seal(snapshot, self._signer(), statements_of(self._trust()))
         write_atomically(self._path, sealed.canonical())
-        self._snapshot, self._sealed = snapshot, sealed
+        self._hold(snapshot, sealed)
         for entry in snapshot.refused:
             _LOG.warning("an entry of the tree admits nothing: %s: %s", entry.where, entry.why)
+
+    def _hold(self, snapshot: Snapshot, sealed: SealedSnapshot) -> None:
+        """Swap to a snapshot; the parts of some before stay known, so that who has one of these gets the rest only."""
+        self._parts[snapshot.sequence] = frozenset(sealed.by_hash)
+        while len(self._parts) > _KNOWN:
+            del self._parts[next(iter(self._parts))]
+        self._snapshot, self._sealed = snapshot, sealed
 
     def _compile(self) -> Snapshot:
         revision, files = self._tree.read()

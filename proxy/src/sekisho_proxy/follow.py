@@ -17,13 +17,14 @@ from sekisho.disk import DISK, Disk
 from sekisho.errors import ConflictError, SekishoError, UpstreamError
 from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
-from sekisho.policy import Snapshot, open_snapshot
+from sekisho.policy import SealedSnapshot, Snapshot
+from sekisho.policy.sealing import Opened, Opener
 from sekisho.ports import Clock
-from sekisho.signing import Trust
 from sekisho.store import write_atomically
-from sekisho.succession import KeyStatement, Sealed, complete, follow, statements_of
+from sekisho.succession import KeyStatement, follow
 from sekisho.tls import verify_for
 from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
+from sekisho_proxy.index import Index
 
 _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
@@ -58,15 +59,16 @@ class Held:
         self._disk = disk
         self._trust = trust
         self._clock = clock
+        self._opener = Opener()
         self.snapshot: Snapshot | None = None
-        self.sealed = b""
+        self._index: Index | None = None
+        self._sealed: SealedSnapshot | None = None
         self.turn = 0
         self.begun = asyncio.Event()
         self.unreachable: Stale | None = None
         self.refused: Stale | None = None
         self.unkept: Stale | None = None
         self.keys: tuple[KeyStatement, ...] = ()
-        self._trusted = ""
         self._horizon: Horizon | None = None
         self._kept: Horizon | None = None
 
@@ -98,6 +100,15 @@ class Held:
             )
         return self.snapshot
 
+    def index(self) -> Index:
+        """Return the index of the snapshot in force; raise ``NoPolicyError`` if there is none."""
+        return self._index or Index(self.present())
+
+    def whole(self) -> bytes:
+        """Return the snapshot in force as it was sealed, with all its parts."""
+        self.present()
+        return self._sealed.canonical() if self._sealed else b""
+
     async def load(self) -> bool:
         """Take up what is on the disk; tell whether something came into force."""
         try:
@@ -108,33 +119,35 @@ class Held:
         return await self.offer(data, store=False)
 
     async def offer(self, data: bytes, *, store: bool) -> bool:
-        """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays."""
+        """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays.
+
+        Parts that the snapshot in force has may be missing from it.
+        """
         try:
-            snapshot, trust, data = await asyncio.to_thread(self._verify, data, store=store)
+            index, (_, sealed, keys) = await asyncio.to_thread(self._verify, data, store=store)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
                 self.refused = Stale(self._clock(), str(error))
             return False
         if store:
-            await self.keep(data)
-        self.snapshot, self.sealed, self.keys, self._trusted = snapshot, data, statements_of(trust), trust.stamp
+            await self.keep(sealed)
+        snapshot = index.snapshot
+        self.snapshot, self._index, self._sealed, self.keys = snapshot, index, sealed, keys
         self.turn += 1
         self.begun.set()
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
         return True
 
-    def _verify(self, data: bytes, *, store: bool) -> tuple[Snapshot, Trust, bytes]:
-        """Return the snapshot, the keys with which all of it holds, and its file with all that was said of keys.
+    def _verify(self, data: bytes, *, store: bool) -> tuple[Index, Opened]:
+        """Return the snapshot, indexed, and as it was sealed, with all its parts.
 
         What was said beside the snapshot in force goes on counting: nobody can take it back by leaving it out.
         """
-        envelope = Sealed.parse_json(data, where="policy snapshot")
-        trust = follow(load_trust(self._trust), (*self.keys, *envelope.keys))
-        old = self.snapshot
-        verified = old.approvals if old and trust.stamp == self._trusted else ()
-        snapshot = open_snapshot(envelope, trust, verified=verified)
+        given = SealedSnapshot.parse_json(data, where="policy snapshot")
+        opened, old = self._opener.open(given, follow(load_trust(self._trust), self.keys)), self.snapshot
+        snapshot = opened.snapshot
         replayed = old is not None and snapshot.sequence < old.sequence + store
         if replayed and old is not None:
             raise ConflictError(
@@ -142,11 +155,12 @@ class Held:
                 where=snapshot.revision,
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
-        return snapshot, trust, complete(data, trust, where="policy snapshot")
+        return Index(snapshot, self._index.workspaces if self._index else ()), opened
 
-    async def keep(self, data: bytes) -> None:
-        """Write a sealed snapshot to the disk; where that fails, say so and go on."""
+    async def keep(self, sealed: SealedSnapshot | None = None) -> None:
+        """Write a sealed snapshot, or the one in force, to the disk; where that fails, say so and go on."""
         try:
+            data = await asyncio.to_thread(sealed.canonical if sealed else self.whole)
             await asyncio.to_thread(write_atomically, self._file, data, disk=self._disk)
         except (OSError, SekishoError) as error:
             if self.unkept is None:
@@ -177,6 +191,7 @@ class PortalFollower:
         self._url = f"{portal}/api/policy/snapshot"
         self._headers = {"authorization": f"Bearer {token}"}
         self._clock = clock
+        self._whole = False
 
     async def run(self) -> None:
         """Poll until cancelled; wait longer and longer, up to 15 s, while the portal is away or sends bad ones."""
@@ -201,8 +216,9 @@ class PortalFollower:
             return False
         held.unreachable = None
         good = data is None or await held.offer(data, store=True)
+        self._whole = not good  # a part may be missing that this portal thought was here
         if held.unkept and data is None:
-            await held.keep(held.sealed)
+            await held.keep()
         if good:
             await held.confirm(asked)
         return good
@@ -210,6 +226,8 @@ class PortalFollower:
     async def _ask(self, after: int) -> bytes | None:
         timeout = httpx2.Timeout(10.0, read=_WAIT + 15.0)
         parameters = {"after": str(after), "wait": str(_WAIT_LESS if self._held.unkept else _WAIT)}
+        if not self._whole:
+            parameters["changes"] = "true"
         request = self._client.stream("GET", self._url, params=parameters, headers=self._headers, timeout=timeout)
         async with request as response:
             if response.status_code == 204:

@@ -16,7 +16,6 @@ from sekisho.model import Artifact, Kind
 from sekisho.policy import Door, Snapshot
 from sekisho.policy.document import Mode
 from sekisho.policy.frozen import find
-from sekisho.policy.scopes import Scopes
 from sekisho_proxy.follow import Held
 from sekisho_proxy.refusal import NotAdmittedError, Refusal, refusal_of, release_of
 
@@ -43,28 +42,21 @@ class Passed(NamedTuple):
 
 
 class Gate:
-    """The doors of the snapshot in force, made when first asked for. ``strict`` knows no mode but ``enforce``."""
+    """Answers by the snapshot in force. ``strict`` knows no mode but ``enforce``."""
 
     def __init__(self, held: Held, ask: str, *, strict: bool = True) -> None:
         self._held = held
         self._ask = ask
         self._strict = strict
         self._relaxed: Mapping[str, Mode] = {}
-        self._turn = -1
-        self._doors: dict[str, Door] = {}
-        self._scopes: Scopes | None = None
-        self._paths: dict[tuple[Kind, str], list[Artifact]] = {}
         self._addresses: dict[str, int] = {}
+        self._turn = -1
 
     def _follow(self) -> Snapshot:
         snapshot = self._held.present()
         if self._turn != self._held.turn:
-            self._turn = self._held.turn
-            self._doors = {}
-            self._scopes = snapshot.scopes()
-            self._addresses = {}
+            self._turn, self._addresses = self._held.turn, {}
             self._relax({} if self._strict else snapshot.policy.relaxed())
-            self._paths = index_paths(snapshot)
         return snapshot
 
     def _relax(self, relaxed: Mapping[str, Mode]) -> None:
@@ -100,24 +92,12 @@ class Gate:
 
     def door(self, view: View) -> Door:
         """Return a view's door. A workspace that nobody knows is one without approvals."""
-        present = self._present(view.workspace)
+        present = self._held.index().door(view.workspace)
         return present if view.as_of is None else present.at(view.as_of)
-
-    def _present(self, workspace: str) -> Door:
-        snapshot = self._follow()
-        door = self._doors.get(workspace)
-        if door is None:
-            scopes = self._scopes or snapshot.scopes()
-            door = Door(snapshot, workspace, scopes=scopes)
-            if (
-                scopes.of(workspace) or workspace in self._relaxed
-            ):  # any other name is made up by who asks: made anew, it costs nothing
-                self._doors[workspace] = door
-        return door
 
     def ask(self) -> str:
         """Return where a person asks for what was refused, without a trailing slash."""
-        return (self._follow().policy.ask or self._ask).rstrip("/")
+        return (self._held.present().policy.ask or self._ask).rstrip("/")
 
     def pass_through(
         self, view: View, kind: Kind, path: str, now: datetime, *, listed: Artifact | None = None
@@ -128,7 +108,7 @@ class Gate:
         unless something bars it in every mode. Raises ``NotAdmittedError`` naming the rule and where to ask.
         """
         door = self.door(view)
-        known = self._paths.get((kind, path), ())
+        known = self._held.index().paths.get((kind, path), ())
         for artifact in known:
             if door.has(artifact, now):
                 return Passed(artifact)
@@ -150,7 +130,7 @@ class Gate:
 
     def leads_to(self, view: View, artifact: Artifact, now: datetime) -> bool:
         """Tell whether the path of a file that the view has is answered with it: another source may share the path."""
-        known = self._paths[artifact.kind, unquote(artifact.path)]
+        known = self._held.index().paths[artifact.kind, unquote(artifact.path)]
         if all(one.sha256 == artifact.sha256 for one in known):
             return True
         door = self.door(view)
@@ -175,7 +155,7 @@ class Gate:
         release = release or (release_of(where.rpartition("/")[2]) if kind == "pypi" else "")
         rule, sentence = door.why_not(kind, project, now)
         offered = {artifact.release for artifact in door.artifacts(kind, project, now)}
-        if any(self._present(view.workspace).has(artifact, now) for artifact in of):
+        if any(self._held.index().door(view.workspace).has(artifact, now) for artifact in of):
             rule, sentence = door.not_then(f"this file of {project}")
         elif release and (offered or door.snapshot.policy.denial(kind, project, release)) and release not in offered:
             rule, sentence = door.why_not_releases(kind, project, [release], now)[release]
@@ -192,15 +172,6 @@ class Gate:
             where=where or f"{kind}/{project}",
             todo=f"ask at {request_link(self.ask(), project)}",
         )
-
-
-def index_paths(snapshot: Snapshot) -> dict[tuple[Kind, str], list[Artifact]]:
-    """Return the approved artifacts by kind and percent-decoded path; two sources may share a path."""
-    paths: dict[tuple[Kind, str], list[Artifact]] = {}
-    for signed in sorted(snapshot.approvals, key=lambda signed: signed.approval.at, reverse=True):  # as pages do
-        for artifact in signed.approval.artifacts:
-            paths.setdefault((artifact.kind, unquote(artifact.path)), []).append(artifact)
-    return paths
 
 
 def request_link(ask: str, project: str) -> str:

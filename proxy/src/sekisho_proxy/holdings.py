@@ -37,7 +37,7 @@ class NotHereError(UpstreamError):
 
 
 class Holdings:
-    """Blob store and quarantine. ``upstreams`` is ``None`` on a replica."""
+    """Blob store and quarantine. ``upstreams`` is ``None`` on a replica; ``arrived`` counts the files that came."""
 
     def __init__(self, data: Path, present: Present, upstreams: Upstreams | None) -> None:
         self.blobs = BlobStore(data / "blobs")
@@ -47,6 +47,7 @@ class Holdings:
         self._present = present
         self._upstreams = upstreams
         self._flights = Flights()
+        self.arrived = 0
         self._arriving: dict[str, tuple[asyncio.Task[None], Arrival]] = {}
 
     def sweep(self) -> None:
@@ -109,6 +110,7 @@ class Holdings:
     async def _take_or_fetch(self, artifact: Artifact, arrival: Arrival) -> None:
         if not self._adopt(artifact.sha256):
             await self._fetch(artifact, self.blobs, arrival)
+        self.arrived += 1
 
     def _adopt(self, sha256: str) -> bool:
         try:

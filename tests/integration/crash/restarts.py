@@ -19,8 +19,7 @@ import httpx2
 
 from sekisho.keys import load_trust
 from sekisho.model import DemandBatch
-from sekisho.policy import open_snapshot
-from sekisho.signing import Envelope
+from sekisho.policy import SealedSnapshot, open_snapshot
 from sekisho_proxy.demand.keeper import State
 from sekisho_proxy.horizon import Horizon
 from tests.fake_upstream import FakeUpstream
@@ -273,7 +272,7 @@ class Drill:
                 assert hashlib.sha256(data[32:]).digest() == data[:32], f"a corrupt value: {path}"
         file = self.folder / "snapshot.json"
         trust = load_trust(self.house.settings.trust_file)
-        snapshot = open_snapshot(Envelope.parse_json(file.read_bytes(), where="snapshot"), trust)
+        snapshot = open_snapshot(SealedSnapshot.parse_json(file.read_bytes(), where="snapshot"), trust)
         assert snapshot.sequence >= self._in_force, "a policy that was in force is gone"
         for name, record in (("horizon.json", Horizon), ("demand.json", State)):
             kept = self.folder / name

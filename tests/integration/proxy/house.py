@@ -18,11 +18,11 @@ from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.listening import listen
 from sekisho.listening import run as run_loop
 from sekisho.model import Approval, Artifact
-from sekisho.policy import compile_snapshot, parse_policy
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy import SealedSnapshot, compile_snapshot, parse_policy
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.policy.weaknesses import Weakness
 from sekisho.settings import Settings
-from sekisho.signing import Envelope, Signer, Trust
+from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
 from sekisho.store import write_atomically
 from sekisho.tls import verify_for
@@ -102,7 +102,7 @@ class House:
 
     def seal(
         self, *approvals: SignedApproval, policy: str = POLICY, signer: Signer | None = None, reports: str = ""
-    ) -> Envelope:
+    ) -> SealedSnapshot:
         self.sequence += 1
         snapshot = compile_snapshot(
             Allowlist(approvals=approvals),

@@ -9,7 +9,7 @@ from sekisho.allowlist import Allowlist
 from sekisho.keys import load_trust, open_signer
 from sekisho.policy import compile_snapshot, parse_policy
 from sekisho.policy.frozen import succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho_proxy.bundle.arrive import import_bundle
 from sekisho_proxy.bundle.export import export_bundle
 from tests.fake_upstream import FakeUpstream, run_asgi

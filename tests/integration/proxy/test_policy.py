@@ -171,13 +171,13 @@ def test_a_policy_that_a_full_disk_does_not_take_is_in_force_and_kept_later(tmp_
         await held.load()
         disk.full = True
         for _ in range(2):
-            sealed = house.seal().model_dump_json().encode()
+            sealed = house.seal().canonical()
             assert await held.offer(sealed, store=True)
             assert (held.present().sequence, held.present().approvals) == (house.sequence, ())
             assert "the disk is full" in held.unkept.why
         assert file.read_bytes() == before
         disk.full = False
-        await held.keep(held.sealed)
+        await held.keep()
         assert held.unkept is None
         assert file.read_bytes() == sealed
 

@@ -3,11 +3,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
-from sekisho.model.base import canonical_json
-from sekisho.policy import Door, open_snapshot
+from sekisho.model.base import canonical_json, sha256_hex
+from sekisho.policy import Door, SealedSnapshot, open_snapshot
 from sekisho.policy.frozen import find, parse_address, present_address, same_content, succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
+from sekisho.succession import seal
 from tests.records import NOW, SIGNER, TRUST, artifact, signed, snapshot
 
 NUMPY, SIX = artifact(), artifact("six", "1.17.0")
@@ -137,7 +138,14 @@ def test_a_history_that_does_not_hold_together_is_refused(change, said):
     *_, last = line(([A], []), ([A, B], []))
     payload = {**last.plain(), **change}
     with pytest.raises(BadInputError, match=said):
-        open_snapshot(SIGNER.envelope(SNAPSHOT_TYPE, canonical_json(payload)), TRUST)
+        open_snapshot(_sealed(payload), TRUST)
+
+
+def _sealed(payload):
+    """Sign what may not hold together."""
+    part = canonical_json({"approvals": payload.pop("approvals"), "since": payload.pop("since")})
+    head = canonical_json({**payload, "parts": [sha256_hex(part)]})
+    return SealedSnapshot(head=seal(SIGNER.envelope(SNAPSHOT_TYPE, head), ()), parts=(part.decode(),))
 
 
 FIVE = line(*(([A], []),) * 5)

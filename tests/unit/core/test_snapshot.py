@@ -4,10 +4,11 @@ import pytest
 
 from sekisho.allowlist import Allowlist, RefusedEntry
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.policy import compile_snapshot, open_snapshot
-from sekisho.policy.snapshot import collector_at_rest, seal_snapshot
+from sekisho.policy import SealedSnapshot, compile_snapshot, open_snapshot
+from sekisho.policy.sealing import Opener, Sealer, collector_at_rest, seal_snapshot
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
 from sekisho.sources import Source
+from sekisho.succession import seal
 from tests.records import NOW, SIGNER, TRUST, artifact, policy, sha, signed, snapshot
 
 
@@ -55,17 +56,56 @@ def test_an_approval_of_an_untrusted_key_inside_a_snapshot_is_refused():
 
 def test_a_signed_payload_that_is_no_snapshot_is_bad_input():
     with pytest.raises(BadInputError, match="revision"):
-        open_snapshot(SIGNER.envelope(SNAPSHOT_TYPE, b"{}"), TRUST)
+        open_snapshot(SealedSnapshot(head=seal(SIGNER.envelope(SNAPSHOT_TYPE, b"{}"), ())), TRUST)
 
 
-def test_an_approval_that_was_verified_before_counts_only_if_it_is_the_very_same():
-    mine, forged = signed(artifact("a")), signed(artifact("b"))
-    before = open_snapshot(seal_snapshot(snapshot(mine), SIGNER), TRUST)
-    again = open_snapshot(seal_snapshot(snapshot(mine), SIGNER), TRUST, verified=before.approvals)
-    assert again.approvals == (mine,)
-    borrowed = forged.model_copy(update={"signature": mine.signature})
-    with pytest.raises(CorruptError, match="does not match"):
-        open_snapshot(seal_snapshot(snapshot(mine, borrowed), SIGNER), TRUST, verified=before.approvals)
+MANY = tuple(signed(artifact(f"package-{number}")) for number in range(100))
+
+
+def test_a_change_needs_the_parts_that_hold_what_changed_and_gives_the_whole_snapshot():
+    sealer, opener = Sealer(), Opener()
+    first = sealer.seal(snapshot(*MANY), SIGNER)
+    opener.open(first, TRUST)
+    for left in (MANY[:50] + MANY[51:], MANY[1:], MANY[:-1], MANY, ()):
+        whole = sealer.seal(snapshot(*left), SIGNER)
+        assert whole == seal_snapshot(snapshot(*left), SIGNER)
+        changes = whole.without(first.by_hash)
+        assert len(changes.parts) <= 2 < len(first.parts)
+        opened = opener.open(changes, TRUST)
+        assert (opened.snapshot, opened.sealed) == (snapshot(*left), whole)
+        first = whole
+
+
+def test_a_part_that_nobody_has_is_asked_for():
+    sealed = seal_snapshot(snapshot(*MANY), SIGNER)
+    with pytest.raises(CorruptError, match="is missing") as caught:
+        open_snapshot(sealed.model_copy(update={"parts": sealed.parts[1:]}), TRUST)
+    assert caught.value.todo == "ask for the whole snapshot"
+
+
+def test_a_part_of_another_snapshot_is_not_taken_up():
+    evil = signed(artifact("evil"))
+    [other], sealed = seal_snapshot(snapshot(evil), SIGNER).parts, seal_snapshot(snapshot(*MANY), SIGNER)
+    opened = Opener().open(sealed.model_copy(update={"parts": (other, *sealed.parts)}), TRUST)
+    assert evil not in opened.snapshot.approvals
+    assert other not in opened.sealed.parts
+
+
+def test_what_was_verified_counts_only_with_the_same_trusted_keys():
+    opener, sealed, approver = Opener(), seal_snapshot(snapshot(*MANY), SIGNER), Signer.generate()
+    opener.open(sealed, TRUST)
+    wider = Trust(*TRUST.keys.values(), approver.trusted("anna", "approval"))
+    with pytest.raises(CorruptError, match="is missing"):
+        opener.open(sealed.without(sealed.by_hash), wider)
+    with pytest.raises(CorruptError, match="not trusted to sign"):
+        opener.open(sealed, Trust(SIGNER.trusted("portal", "snapshot")))
+
+
+def test_a_changed_byte_of_a_part_is_a_missing_part():
+    sealed = seal_snapshot(snapshot(signed(artifact())), SIGNER)
+    [text] = sealed.parts
+    with pytest.raises(CorruptError, match="is missing"):
+        open_snapshot(sealed.model_copy(update={"parts": (text.replace("everyone", "everybody"),)}), TRUST)
 
 
 def test_the_collector_of_cycles_goes_on_after_a_snapshot_was_opened_or_refused_and_stays_off_where_it_was():

@@ -7,7 +7,7 @@ import pytest
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.policy import Door, Snapshot, open_snapshot
 from sekisho.policy.frozen import succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.sources import NOT_THE_OWNER, Ownership, Source, parse_sources
 from tests.records import NOW, SIGNER, TRUST, artifact, signed, snapshot
 
@@ -117,6 +117,7 @@ def test_an_approval_that_another_owner_interrupted_is_not_frozen_over_the_gap()
 def test_a_signed_snapshot_carries_owners_to_whoever_serves_by_it():
     opened = open_snapshot(seal_snapshot(snapshot(sources=BOTH), SIGNER), TRUST)
     assert opened.sources == BOTH
-    changed = seal_snapshot(snapshot(sources=BOTH), SIGNER).model_copy(update={"payload": "e30="})
+    sealed = seal_snapshot(snapshot(sources=BOTH), SIGNER)
+    changed = sealed.model_copy(update={"head": sealed.head.model_copy(update={"payload": "e30="})})
     with pytest.raises(CorruptError):
         open_snapshot(changed, TRUST)

@@ -5,7 +5,7 @@ import pytest
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import canonical_json
 from sekisho.policy import open_snapshot
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.signing import Signer, Trust
 from sekisho.succession import EndedKey, NewKey, follow, parse_trust, sign_key_statement, statements_of
 from tests.records import NOW, SIGNER, TRUST, sha, signed, snapshot

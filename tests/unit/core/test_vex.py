@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sekisho.allowlist import Allowlist, dump_yaml
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.policy import compile_snapshot, open_snapshot
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.signing import Signer, Trust
 from sekisho.vex import Excuses, SignedVex, add_vex, openvex, parse_vex, sign_vex, vex_path
 from tests.records import NOW, SIGNER, TRUST, policy, statement

@@ -12,7 +12,7 @@ from sekisho import service_token
 from sekisho.disk import Disk
 from sekisho.keys import key_path, load_signer, load_trust, open_signer
 from sekisho.model import sha256_hex
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.rotation import rotate
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE, Signer, Trust

@@ -4,8 +4,8 @@ import pytest
 
 from sekisho.keys import load_trust
 from sekisho.model import Facts
-from sekisho.policy import open_snapshot
-from sekisho.signing import Envelope
+from sekisho.policy import SealedSnapshot, open_snapshot
+from sekisho.policy.sealing import Opener
 from tests.records import TARGET, facts
 from tests.unit.portal.house import GPL, NUMPY, SIX
 
@@ -185,8 +185,8 @@ def test_a_poll_with_news_answers_at_once(web):
     (row,) = web.call("GET", "/api/events?wait=30", "service").json()
     assert (row["kind"], row["subject"]) == ("requested", request)
     answer = web.call("GET", "/api/policy/snapshot?wait=30", "service")
-    envelope = Envelope.parse_json(answer.content, where="answer")
-    assert open_snapshot(envelope, load_trust(web.house.settings.trust_file)) == web.house.snapshots.current()
+    sealed = SealedSnapshot.parse_json(answer.content, where="answer")
+    assert open_snapshot(sealed, load_trust(web.house.settings.trust_file)) == web.house.snapshots.current()
 
 
 def _while_waiting(web, path, act):
@@ -214,6 +214,23 @@ def test_a_poll_ends_when_the_policy_changes(web):
 
     answer = _while_waiting(web, f"/api/policy/snapshot?after={sequence}&wait=30", commit)
     assert answer.status_code == 200
+
+
+def test_who_has_the_policy_before_gets_only_what_changed(web):
+    house, trust = web.house, load_trust(web.house.settings.trust_file)
+    sequence, opener = house.snapshots.current().sequence, Opener()
+    opener.open(house.snapshots.sealed(), trust)
+    house.repository.commit(
+        {"policy.yaml": "version: 1\nask: http://other.invalid\nrules:\n  - {id: yanked, check: yanked}\n"}
+    )
+    assert house.snapshots.refresh()
+    whole = house.snapshots.sealed()
+    for query, parts in (("changes=true", ()), ("changes=false", whole.parts), ("", whole.parts)):
+        answer = web.call("GET", f"/api/policy/snapshot?after={sequence}&{query}", "service")
+        assert SealedSnapshot.parse_json(answer.content, where="answer").parts == parts
+    opened = opener.open(house.snapshots.sealed(sequence), trust)
+    assert (opened.snapshot, opened.sealed) == (house.snapshots.current(), whole)
+    assert house.snapshots.sealed(12345) == whole
 
 
 def test_a_poll_for_a_status_ends_when_something_happens_to_that_request(web):

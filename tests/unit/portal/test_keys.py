@@ -61,7 +61,7 @@ def test_a_new_key_takes_over_while_the_portal_runs(keys):
     key = keys.rotate()
     assert keys.house.snapshots.refresh()
     assert keys.house.snapshots.current().sequence == before + 1
-    assert {one.keyid for one in keys.house.snapshots.sealed().signatures} == {key.keyid} != {keys.old.keyid}
+    assert {one.keyid for one in keys.house.snapshots.sealed().head.signatures} == {key.keyid} != {keys.old.keyid}
     assert keys.house.admitted() == keys.far_away() == BOTH
     keys.house.approve(keys.house.waiting(artifact("later", "1.0")))
     assert len(keys.far_away()) == 3

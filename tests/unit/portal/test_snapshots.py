@@ -5,7 +5,7 @@ import pytest
 from sekisho.allowlist import add_approvals, dump_yaml, load_yaml
 from sekisho.errors import BadInputError, CorruptError, NotFoundError
 from sekisho.policy import Door, open_snapshot
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.signing import Signer, Trust
 from sekisho_portal.snapshots import Snapshots
 from tests.allowlists_tree import POLICY, SOURCES

@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.settings import Settings
 from sekisho.store import write_atomically
 from sekisho_proxy.compose import open_app

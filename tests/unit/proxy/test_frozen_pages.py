@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from sekisho.policy.frozen import succeed
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.exchange import Request
 from sekisho_proxy.follow import Held
@@ -92,7 +92,7 @@ def test_frozen_doors_stand_on_the_index_of_the_present_one(tmp_path):
     present = gate.door(View("everyone"))
     for entry in last.history:
         assert gate.door(View("everyone", entry.sequence))._by_hash is present._by_hash
-    assert len(gate._doors) == 1
+    assert len(gate._held.index().workspaces) == 1
 
 
 def test_a_shelf_drops_the_oldest_and_keeps_nothing_heavier_than_itself():

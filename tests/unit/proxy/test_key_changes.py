@@ -8,7 +8,7 @@ import pytest
 from sekisho.errors import CorruptError
 from sekisho.model import sha256_hex
 from sekisho.policy import Door
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE, Signer, Trust
 from sekisho.succession import EndedKey, NewKey, seal, sign_key_statement

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.sources import Source
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.follow import Held

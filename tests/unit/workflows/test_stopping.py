@@ -20,7 +20,7 @@ from sekisho.errors import ConflictError, NotFoundError, UpstreamError
 from sekisho.lock import Lock
 from sekisho.model import GateReport
 from sekisho.model.image import GateResult
-from sekisho.policy.snapshot import seal_snapshot
+from sekisho.policy.sealing import seal_snapshot
 from sekisho.settings import load_settings
 from sekisho_builder.proxy import Proxy, ProxySilentError
 from sekisho_builder.service import serve as serve_builder

@@ -50,7 +50,7 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
     """Yield, for each approval of ``new``, since when its artifacts have been admitted without a break.
 
     An approval goes on if the very same one was there before, whoever signed it again. What the policy denied then, or
-    another source owned, starts anew; what is so now has no number.
+    another source owned, starts anew; what is so now has no number, which ``since`` of ``previous`` tells of then.
     """
     denied_now, denied_before = _denier(new, new.made), _denier(previous, new.made)
     before: dict[tuple[str, str], list[tuple[Approval, tuple[int, ...]]]] = {}
@@ -59,12 +59,13 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
     for signed in new.approvals:
         approval = signed.approval
         fresh = (0,) * len(approval.artifacts)
-        numbers = next((found for old, found in before.get(_handle(approval), ()) if old == approval), fresh)
+        old = before.get(_handle(approval), ())
+        numbers = next((found for one, found in old if one is approval or one == approval), fresh)
         yield tuple(
             0
             if denied_now(artifact, approval)
             else number
-            if number and not denied_before(artifact, approval)
+            if number and (previous.since or not denied_before(artifact, approval))
             else sequence
             for artifact, number in zip(approval.artifacts, numbers, strict=True)
         )

@@ -3,10 +3,7 @@
 Proxies and replicas share nothing but this. ``sekisho.policy.door`` is the index over it that every route asks.
 """
 
-import gc
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -22,9 +19,7 @@ from sekisho.policy.document import Policy
 from sekisho.policy.knowledge import NOTHING_KNOWN, Knowledge
 from sekisho.policy.scopes import Scopes
 from sekisho.policy.weaknesses import Weakness
-from sekisho.signing import SNAPSHOT_TYPE, Envelope, Signer, Trust
 from sekisho.sources import Ownership, Source
-from sekisho.succession import KeyStatement, Sealed, follow, seal
 from sekisho.vex import SignedVex
 
 Sequence = Annotated[int, Field(ge=0, strict=True)]
@@ -50,17 +45,13 @@ class Denial(Record):
     hard: bool = False
 
 
-class Snapshot(Record):
-    """What one revision of the tree admits.
+class Head(Record):
+    """All of a snapshot but its approvals.
 
-    ``sequence`` only grows, so that an old snapshot cannot be played back. ``approvals`` keep their signatures:
-    whoever serves by a snapshot can check each one again. ``vex`` only matters to those who judge.
-
-    ``history`` names every snapshot that was in force before this one, oldest first. ``since`` says of each approval,
-    and in it of each artifact, since which sequence it has been admitted without a break; 0 is one that the policy
-    denies now. Without ``since`` that is this very snapshot for all. So what was admitted then, and still is, needs no
-    second store. ``denied`` are files that approvals name and that may not be had all the same. ``weaknesses`` say what
-    is known against approved releases, and decide nothing; ``None`` is that nobody looked.
+    ``sequence`` only grows, so that an old snapshot cannot be played back. ``history`` names every snapshot that was in
+    force before this one, oldest first. ``vex`` only matters to those who judge. ``denied`` are files that approvals
+    name and that may not be had all the same. ``weaknesses`` say what is known against approved releases, and decide
+    nothing; ``None`` is that nobody looked.
 
     ``reports`` is the part of the advisories that names malicious code, as ``AdvisoryIndex.dump`` writes it: only there
     while a workspace does not enforce, since what is not approved is served there by nothing but the hard denials.
@@ -71,14 +62,25 @@ class Snapshot(Record):
     made: Moment
     policy: Policy
     sources: tuple[Source, ...] = ()
-    approvals: tuple[SignedApproval, ...] = ()
     refused: tuple[RefusedEntry, ...] = ()
     history: tuple[InForce, ...] = ()
-    since: tuple[tuple[Sequence, ...], ...] = ()
     vex: tuple[SignedVex, ...] = ()
     denied: tuple[Denial, ...] = ()
     weaknesses: tuple[Weakness, ...] | None = None
     reports: str = ""
+
+
+class Snapshot(Head):
+    """What one revision of the tree admits.
+
+    ``approvals`` keep their signatures: whoever serves by a snapshot can check each one again. ``since`` says of each,
+    and in it of each artifact, since which sequence it has been admitted without a break; 0 is one that the policy
+    denies now. Without ``since`` that is this very snapshot for all. So what was admitted then, and still is, needs no
+    second store.
+    """
+
+    approvals: tuple[SignedApproval, ...] = ()
+    since: tuple[tuple[Sequence, ...], ...] = ()
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -157,44 +159,3 @@ def compile_snapshot(
         vex=vex,
         denied=denied,
     )
-
-
-def seal_snapshot(snapshot: Snapshot, signer: Signer, keys: Iterable[KeyStatement] = ()) -> Sealed:
-    """Sign a snapshot; ``keys`` lead those who trust an older key to this one."""
-    return seal(signer.envelope(SNAPSHOT_TYPE, snapshot.canonical()), keys)
-
-
-def open_snapshot(envelope: Envelope, trust: Trust, *, verified: Iterable[SignedApproval] = ()) -> Snapshot:
-    """Verify a sealed snapshot and all that is signed in it; raise ``CorruptError`` for any that does not hold.
-
-    Statements on keys beside it are followed first.
-
-    ``verified`` are approvals that held with the same ``trust`` before: the very same ones need not be verified again,
-    which is nearly all of the work when little has changed.
-    """
-    if isinstance(envelope, Sealed):
-        trust = follow(trust, envelope.keys)
-    with collector_at_rest():
-        snapshot = Snapshot.parse_json(trust.open("snapshot", SNAPSHOT_TYPE, envelope), where="policy snapshot")
-        known = {signed.signature.sig: signed for signed in verified}
-        for signed in snapshot.approvals:
-            if known.get(signed.signature.sig) != signed:
-                signed.verify(trust)
-        for statement in snapshot.vex:
-            statement.verify(trust)
-    return snapshot
-
-
-@contextmanager
-def collector_at_rest() -> Iterator[None]:
-    """Build many records without Python's collector of cycles, which would walk them over and over; they have none.
-
-    With 20,000 approvals that is two thirds of the time. Whoever finds it running sets it going again.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()

@@ -11,11 +11,12 @@ from sekisho.disk import DISK, Disk
 from sekisho.errors import CorruptError, RefusedError, SekishoError
 from sekisho.keys import load_trust
 from sekisho.model import Moment, Record, Sha256
-from sekisho.policy import open_snapshot
+from sekisho.policy import SealedSnapshot, open_snapshot
+from sekisho.policy.sealing import Opened, Opener
 from sekisho.settings import Settings
 from sekisho.signing import Trust
 from sekisho.store import BlobStore, chunks, write_atomically
-from sekisho.succession import KeyStatement, Sealed, complete, follow, statements_of
+from sekisho.succession import KeyStatement, follow
 from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_path, open_manifest, provenance_path
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
 from sekisho_proxy.disk_cache import DiskCache
@@ -64,7 +65,7 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
         if last and last.bundle == manifest.digest() and _complete(folder, manifest):
             return Imported(sequence=manifest.sequence, here=len(manifest.blobs), already=True)
         _check_in_force(snapshot_file(settings), manifest, trust)
-        sealed, trust = _verify(bundle, manifest, trust)
+        opened = _verify(bundle, manifest, trust)
         store = BlobStore(folder / "blobs", disk=disk)
         new = [entry for entry in manifest.blobs if not store.has(entry.sha256)]
         for entry in new:
@@ -81,13 +82,13 @@ def import_bundle(settings: Settings, bundle: Path, *, now: datetime | None = No
             extend_horizon(
                 snapshot_file(settings), Horizon(sequence=manifest.sequence, until=manifest.known), disk=disk
             )
-        write_atomically(snapshot_file(settings), complete(sealed, trust, where=SNAPSHOT), disk=disk)
+        write_atomically(snapshot_file(settings), opened.sealed.canonical(), disk=disk)
         record = LastImport(
             sequence=manifest.sequence,
             bundle=manifest.digest(),
             snapshot=manifest.snapshot.sha256,
             at=at,
-            keys=statements_of(trust),
+            keys=opened.keys,
         )
         write_atomically(folder / "imported.json", record.canonical(), disk=disk)
     return Imported(
@@ -135,7 +136,7 @@ def _check_order(manifest: Manifest, last: LastImport | None, now: datetime, bun
 def _check_in_force(file: Path, manifest: Manifest, trust: Trust) -> None:
     """Refuse to go behind the policy on the disk as well, in case the record of the last import was lost."""
     try:
-        present = open_snapshot(Sealed.parse_json(file.read_bytes(), where=str(file)), trust).sequence
+        present = open_snapshot(SealedSnapshot.parse_json(file.read_bytes(), where=str(file)), trust).sequence
     except (FileNotFoundError, SekishoError):
         return
     if manifest.sequence < present:
@@ -155,20 +156,18 @@ def _complete(folder: Path, manifest: Manifest) -> bool:
     )
 
 
-def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> tuple[bytes, Trust]:
-    """Check every file of the bundle; return the sealed snapshot, and who is trusted after what came beside it."""
+def _verify(bundle: Path, manifest: Manifest, trust: Trust) -> Opened:
+    """Check every file of the bundle and return its snapshot."""
     path = bundle / SNAPSHOT
-    sealed = _read_file(path, manifest.snapshot)
-    envelope = Sealed.parse_json(sealed, where=str(path))
-    trust = follow(trust, envelope.keys)
-    snapshot = open_snapshot(envelope, trust)
+    opened = Opener().open(SealedSnapshot.parse_json(_read_file(path, manifest.snapshot), where=str(path)), trust)
+    snapshot = opened.snapshot
     if snapshot.sequence != manifest.sequence:
         raise CorruptError("manifest and snapshot have different numbers", where=str(path))
     for entry in manifest.blobs:
         _check_file(blob_path(bundle, entry.sha256), entry)
     for attested in manifest.provenance:
         _check_file(provenance_path(bundle, attested.artifact), attested)
-    return sealed, trust
+    return opened
 
 
 def _read_file(path: Path, entry: FileEntry) -> bytes:

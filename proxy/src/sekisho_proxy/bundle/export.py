@@ -58,7 +58,7 @@ async def export_bundle(settings: Settings, target: Path, *, now: datetime | Non
     signer = open_signer(settings, "export")
     async with open_store(settings) as store:
         snapshot = store.held.present()
-        sealed = store.held.sealed
+        sealed = store.held.whole()
         artifacts = admitted(snapshot, at)
         await _gather(store.holdings, artifacts)
         existing = await _ask_what_exists(settings, store, {row.project for row in artifacts if row.kind == "pypi"})

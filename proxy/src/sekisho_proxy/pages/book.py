@@ -146,9 +146,9 @@ class Book:
             return Why("not-imported", f"{project} is in no imported bundle")
         return Why("source-away", f"{project} is approved, but not here yet, and its source cannot be reached")
 
-    def turn(self) -> tuple[int, int]:
+    def turn(self) -> object:
         """Return a value that changes when any page may have changed."""
-        return self._held.turn, self._reach.turn if self._reach else 0
+        return self._held.turn, self._reach.turn if self._reach else None
 
     def _find(self, view: View, project: str, now: datetime, made_of: object = None) -> BuiltPage | None:
         turn = self.turn()

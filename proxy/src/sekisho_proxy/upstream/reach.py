@@ -23,7 +23,7 @@ _PAGE_LIMIT = 64 << 20
 
 
 class Reach:
-    """The sources that are away. ``turn`` counts the changes, so that pages know when to forget."""
+    """The sources that are away."""
 
     def __init__(self, held: Held, holdings: Holdings, upstreams: Upstreams) -> None:
         self._held = held
@@ -31,7 +31,15 @@ class Reach:
         self._upstreams = upstreams
         self._known = asyncio.Event()
         self.away: frozenset[str] = frozenset()
-        self.turn = 0
+        self._changes = 0
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """Return what changes when other files are offered, so that pages know when to forget.
+
+        A source may give a file before it is asked again whether it is there.
+        """
+        return self._changes, self._holdings.arrived if self.away else 0
 
     def offers(self, artifact: Artifact) -> bool:
         """Tell whether a file is here or can be fetched."""
@@ -49,7 +57,7 @@ class Reach:
             away = await self._ask(self._held.present())
             if away != self.away:
                 self.away = away
-                self.turn += 1
+                self._changes += 1
                 _LOG.warning(
                     "sources that cannot be reached, only what is here is listed: %s", ", ".join(away) or "none"
                 )

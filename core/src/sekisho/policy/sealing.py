@@ -1,0 +1,198 @@
+"""How a snapshot travels: a signed head that names parts by their SHA-256, and the parts.
+
+A change of the policy changes the head and the parts that hold what changed. So whoever has the snapshot before needs
+only these, and neither side writes, reads or verifies the rest again.
+"""
+
+import gc
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from sekisho.allowlist import SignedApproval
+from sekisho.errors import CorruptError
+from sekisho.model import Record, Sha256, sha256_hex
+from sekisho.policy.snapshot import Head, Snapshot
+from sekisho.policy.snapshot import Sequence as Number
+from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
+from sekisho.succession import KeyStatement, Sealed, follow, seal, statements_of
+
+_ROUND = 8
+"""A part ends before one of so many projects, chosen by name: what is put in or taken out moves no other end."""
+
+
+class SealedSnapshot(Record):
+    """A snapshot as it is signed, kept and sent. ``parts`` may lack those that the receiver has."""
+
+    head: Sealed
+    parts: tuple[str, ...] = ()
+
+    @cached_property
+    def by_hash(self) -> Mapping[str, str]:
+        """Return the parts by the SHA-256 of their text."""
+        return {sha256_hex(part.encode()): part for part in self.parts}
+
+    def without(self, known: Collection[str]) -> "SealedSnapshot":
+        """Return the same snapshot without the parts whose SHA-256 is ``known``."""
+        return SealedSnapshot(
+            head=self.head, parts=tuple(text for key, text in self.by_hash.items() if key not in known)
+        )
+
+
+class Part(Record):
+    """Some approvals of a snapshot, in their order, and their numbers in ``Snapshot.since``, if there are any."""
+
+    approvals: tuple[SignedApproval, ...]
+    since: tuple[tuple[Number, ...], ...] = ()
+
+
+class _SealedHead(Head):
+    """The payload that is signed. ``parts`` are in the order of the approvals."""
+
+    parts: tuple[Sha256, ...] = ()
+
+
+class _Written(NamedTuple):
+    part: Part
+    sha256: str
+    text: str
+
+
+class Sealer:
+    """Seals one snapshot after another; a part that is as it was is not written again."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, _Written] = {}
+
+    def seal(self, snapshot: Snapshot, signer: Signer, keys: Iterable[KeyStatement] = ()) -> SealedSnapshot:
+        """Sign a snapshot; ``keys`` lead those who trust an older key to this one."""
+        with collector_at_rest():
+            rows = [self._write(part) for part in _parts(snapshot)]
+            self._written = {row.part.approvals[0].signature.sig: row for row in rows}
+            head = _SealedHead.model_construct(**_head_of(snapshot), parts=tuple(row.sha256 for row in rows))
+            sealed = seal(signer.envelope(SNAPSHOT_TYPE, head.canonical()), keys)
+        return SealedSnapshot(head=sealed, parts=tuple(row.text for row in rows))
+
+    def _write(self, part: Part) -> _Written:
+        before = self._written.get(part.approvals[0].signature.sig)
+        if before and before.part == part:
+            return before
+        data = part.canonical()
+        return _Written(part, sha256_hex(data), data.decode())
+
+
+class Opened(NamedTuple):
+    """A snapshot, as it was sealed with all its parts and nothing else, and the statements on keys that count.
+
+    These stand beside the sealed one, so that who reads it again forgets none.
+    """
+
+    snapshot: Snapshot
+    sealed: SealedSnapshot
+    keys: tuple[KeyStatement, ...]
+
+
+class Opener:
+    """Opens one snapshot after another; a part that held before with the same trusted keys need not be read again."""
+
+    def __init__(self) -> None:
+        self._trust = ""
+        self._known: dict[str, tuple[Part, str]] = {}
+
+    def open(self, sealed: SealedSnapshot, trust: Trust) -> Opened:
+        """Verify a sealed snapshot and all that is signed in it; parts of the one before may be missing from it.
+
+        Statements on keys beside it are followed first.
+
+        Raises ``CorruptError`` for anything that does not hold, and for a part that is neither in it nor known.
+        """
+        trust = follow(trust, sealed.head.keys)
+        if self._trust != trust.stamp:
+            self._trust, self._known = trust.stamp, {}
+        with collector_at_rest():
+            head = _open_head(sealed, trust)
+            known = {sha256: self._known.get(sha256) or _open_part(sha256, sealed, trust) for sha256 in head.parts}
+            for statement in head.vex:
+                statement.verify(trust)
+            snapshot = _joined(head, [known[sha256][0] for sha256 in head.parts])
+        self._known = known
+        keys = statements_of(trust)
+        sealed_head = sealed.head.model_copy(update={"keys": keys})
+        parts = tuple(known[sha256][1] for sha256 in head.parts)
+        return Opened(snapshot, SealedSnapshot(head=sealed_head, parts=parts), keys)
+
+
+def _open_head(sealed: SealedSnapshot, trust: Trust, *, ended: bool = False) -> _SealedHead:
+    payload = trust.open("snapshot", SNAPSHOT_TYPE, sealed.head, ended=ended)
+    return _SealedHead.parse_json(payload, where="policy snapshot")
+
+
+def _joined(head: _SealedHead, parts: Sequence[Part]) -> Snapshot:
+    approvals = tuple(signed for part in parts for signed in part.approvals)
+    since = tuple(row for part in parts for row in part.since)
+    return Snapshot.parse({**_head_of(head), "approvals": approvals, "since": since}, where="policy snapshot")
+
+
+def _head_of(value: Head) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in Head.model_fields}
+
+
+def _open_part(sha256: str, sealed: SealedSnapshot, trust: Trust | None) -> tuple[Part, str]:
+    """Return a part and its text; without ``trust`` what is signed in it is not verified."""
+    text = sealed.by_hash.get(sha256)
+    if text is None:
+        raise CorruptError(f"part {sha256[:16]} of the policy snapshot is missing", todo="ask for the whole snapshot")
+    part = Part.parse_json(text, where=f"part {sha256[:16]} of the policy snapshot")
+    if trust:
+        for signed in part.approvals:
+            signed.verify(trust)
+    return part, text
+
+
+def seal_snapshot(snapshot: Snapshot, signer: Signer, keys: Iterable[KeyStatement] = ()) -> SealedSnapshot:
+    """Sign one snapshot; ``keys`` lead those who trust an older key to this one."""
+    return Sealer().seal(snapshot, signer, keys)
+
+
+def open_snapshot(sealed: SealedSnapshot, trust: Trust) -> Snapshot:
+    """Verify one whole snapshot; raise what ``Opener.open`` raises."""
+    return Opener().open(sealed, trust).snapshot
+
+
+def read_ended(sealed: SealedSnapshot, trust: Trust) -> Snapshot:
+    """Return what was in force by a key that may have been revoked since; nobody may be served by it."""
+    head = _open_head(sealed, trust, ended=True)
+    return _joined(head, [_open_part(sha256, sealed, None)[0] for sha256 in head.parts])
+
+
+def _parts(snapshot: Snapshot) -> Iterator[Part]:
+    approvals, since = snapshot.approvals, snapshot.since
+    if not approvals:
+        return
+    cuts = [number for number in range(1, len(approvals)) if _ends(approvals[number - 1], approvals[number])]
+    for start, end in pairwise((0, *cuts, len(approvals))):
+        yield Part.model_construct(approvals=approvals[start:end], since=since[start:end])
+
+
+def _ends(one: SignedApproval, other: SignedApproval) -> bool:
+    """Tell whether a part ends between two neighbours."""
+    project = other.approval.artifacts[0].project
+    return project != one.approval.artifacts[0].project and crc32(project.encode()) % _ROUND == 0
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Build many records without Python's collector of cycles, which would walk them over and over; they have none.
+
+    With 20,000 approvals that is two thirds of the time. Whoever finds it running sets it going again.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()

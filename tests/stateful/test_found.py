@@ -1,0 +1,44 @@
+"""What chance has found once is tried in every run."""
+
+import logging
+
+import pytest
+
+from tests.stateful import machine
+from tests.stateful.open_doors import OpenDoors
+from tests.stateful.pool import INSIDE, OUTSIDE
+
+BOTH = ("everyone", "team-a")
+
+
+@pytest.fixture
+def doors(monkeypatch, caplog):
+    monkeypatch.setattr(machine, "note", lambda _: None)
+    caplog.set_level(logging.CRITICAL, "sekisho")
+    doors = OpenDoors()
+    yield doors
+    doors.teardown()
+
+
+def without_policy_news(doors):
+    doors.portal_goes()
+    doors.restart()
+
+
+def test_a_path_of_two_sources_may_lead_to_the_one_that_is_away(doors):
+    doors.begin(scopes={"shared": BOTH, "twin": BOTH})
+    doors.approve(hours=None, keys=["alpha-1.0"], scope=BOTH)
+    doors.revoke(number=0)
+    doors.approve_again()
+    doors.spoil(fault="down", source=INSIDE)
+    doors.give_names(owners="nobody")
+    without_policy_news(doors)
+    doors.give_names(owners="more-inside")
+
+
+def test_a_file_that_comes_from_a_source_that_was_away_is_listed_at_once(doors):
+    doors.begin(scopes={"shared": ("everyone",), "twin": ("everyone",)})
+    doors.spoil(fault="down", source=OUTSIDE)
+    without_policy_news(doors)
+    doors.heal(source=OUTSIDE)
+    doors.deny(entries=[])
