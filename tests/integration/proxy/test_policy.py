@@ -144,8 +144,10 @@ def test_without_any_policy_nothing_is_served(house, approved):
 def test_a_changed_file_on_the_disk_is_refused_at_the_start(house, approved):
     house.settle(house.approval(approved[0]))
     file = house.settings.data / "proxy" / "snapshot.json"
-    envelope = json.loads(file.read_bytes())
-    file.write_text(json.dumps({**envelope, "payload": envelope["payload"][:-8] + "AAAA" + envelope["payload"][-4:]}))
+    sealed = json.loads(file.read_bytes())
+    payload = sealed["head"]["payload"]
+    head = {**sealed["head"], "payload": payload[:-8] + "AAAA" + payload[-4:]}
+    file.write_text(json.dumps({**sealed, "head": head}))
     with house.open() as client:
         assert client.get("/readyz").status_code == 503
 
