@@ -6,6 +6,7 @@ import json
 import httpx2
 import pytest
 
+from sekisho.policy import SealedSnapshot
 from sekisho_proxy.demand.keeper import State
 from tests.fake_upstream import FakeUpstream, run_asgi
 from tests.integration.line.disk import MEGABYTE, SmallDisk
