@@ -92,6 +92,7 @@ SIDE_PATHS = st.sampled_from(
         "/candidates/files/inside/x.whl",
         "//w/team-a/",
         "/candidates/artifacts/alpha/1.0",
+        "/candidates/artifacts/alpha",
         "/candidates/simple/alpha/x",
         "/data/proxy/blobs/",
         "/.well-known/x",
