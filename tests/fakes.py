@@ -10,7 +10,7 @@ from pathlib import Path
 from sekisho.disk import Disk
 from sekisho.errors import BadInputError, ConflictError
 from sekisho.policy import Policy, Snapshot
-from sekisho.policy.snapshot import Denial
+from sekisho.policy.snapshot import Denial, Lapse
 from sekisho.policy.weaknesses import Weakness
 from sekisho.ports import ContainerResult, Containers, ContainerTask, Tree
 from sekisho.revocations import SignedRevocation
@@ -47,6 +47,9 @@ class FakeRejudges:
 
     def revocations(self) -> tuple[SignedRevocation, ...]:
         return self.revoked
+
+    def lapses(self, snapshot: Snapshot) -> tuple[Lapse, ...]:
+        return ()
 
     def reports(self, policy: Policy) -> str:
         return self.malicious if policy.relaxed() else ""

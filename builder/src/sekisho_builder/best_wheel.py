@@ -2,37 +2,12 @@
 
 from collections.abc import Container, Mapping, Sequence
 
-from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
 from sekisho.errors import UnresolvableError
-from sekisho.model import Artifact, Request, Target
+from sekisho.model import Artifact, Request
 from sekisho_builder.solver import Pin
-
-_GLIBC_FLOOR = {"x86_64": 5, "aarch64": 17}
-_LEGACY = {(2, 5): "manylinux1", (2, 12): "manylinux2010", (2, 17): "manylinux2014"}
-
-
-def platforms(target: Target) -> list[str]:
-    """Return the target's platform tags, best first: built on the spot, then PEP 600 and its older spellings."""
-    major, newest = target.glibc_version
-    tags = [f"linux_{target.arch}"]
-    for minor in range(newest, _GLIBC_FLOOR[target.arch] - 1, -1):
-        tags.append(f"manylinux_{major}_{minor}_{target.arch}")
-        if old := _LEGACY.get((major, minor)):
-            tags.append(f"{old}_{target.arch}")
-    return tags
-
-
-def wheel_tags(target: Target) -> list[Tag]:
-    """Return every tag that the target accepts, best first."""
-    minor = target.python_minor
-    abi = f"cp{minor[0]}{minor[1]}"
-    where = platforms(target)
-    return [
-        *cpython_tags(minor, [abi, "abi3", "none"], where),
-        *compatible_tags(minor, abi, where),
-    ]
 
 
 def best_wheel(

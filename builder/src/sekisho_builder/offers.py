@@ -8,8 +8,9 @@ from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import UnresolvableError
 from sekisho.model import Artifact, Newest, Outcome, Request
+from sekisho.model.tags import wheel_tags
 from sekisho.policy import Door, Snapshot
-from sekisho_builder.best_wheel import best_wheel, wheel_tags
+from sekisho_builder.best_wheel import best_wheel
 from sekisho_builder.proxy import Proxy
 from sekisho_builder.solver import Pin
 

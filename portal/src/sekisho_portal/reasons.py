@@ -4,12 +4,14 @@ The work is bounded whatever the ledger and the allowlists hold: one project's a
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from sekisho.allowlist import project_path
 from sekisho.model import Artifact, Kind, nearest, normalize_release
 from sekisho.policy import Door, Snapshot
+from sekisho.policy.document import UNMET
 from sekisho_portal import chain
 from sekisho_portal.answer import Answer, Cause, Question
 from sekisho_portal.desk import Desk
@@ -88,8 +90,8 @@ def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[A
         )
     if other_python:
         return Cause("not-approved", f"{asked.name} is approved, but not for Python {asked.python}")
-    if foreign := chain.find_objection(snapshot, asked.workspace, asked.release, now):
-        return Cause(foreign.rule, foreign.evidence, None, {"revision": snapshot.revision})
+    if held_back := _held_back(snapshot, asked, now):
+        return held_back
     if gone := chain.ended(snapshot, asked.workspace, asked.release, now):
         return Cause("expired", f"the approval of {asked.name} expired", gone[0].expires)
     revoked = chain.find_revocation(desk, snapshot, _KIND, asked.project, asked.release, asked.workspace)
@@ -102,6 +104,18 @@ def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[A
               if any(asked.release in (None, a.release) for a in signed.approval.artifacts)}  # fmt: skip
     elsewhere = "approved, but not" if scopes - {asked.workspace} else "not approved"
     return Cause("not-approved", f"{asked.name} is {elsewhere} for workspace {asked.workspace}")
+
+
+def _held_back(snapshot: Snapshot, asked: Question, now: datetime) -> Cause | None:
+    """Return why something approved is not shown: its source may not provide it, or what it needs is gone."""
+    if foreign := chain.find_objection(snapshot, asked.workspace, asked.release, now):
+        return Cause(foreign.rule, foreign.evidence, None, {"revision": snapshot.revision})
+    door = Door(snapshot, asked.workspace)
+    whys = door.why_not_releases(_KIND, asked.project, [asked.release], now).values() if asked.release else ()
+    rule, said = next(iter(whys), None) or door.why_not(_KIND, asked.project, now)
+    if rule != UNMET:
+        return None
+    return Cause(rule, f"{asked.name} is approved, but {said}", None, {"revision": snapshot.revision})
 
 
 def _approval(desk: Desk, approval: dict[str, Any]) -> dict[str, Any]:

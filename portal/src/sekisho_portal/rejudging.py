@@ -17,11 +17,12 @@ from sekisho.policy import Knowledge, Policy, Snapshot
 from sekisho.policy.inform import inform, learn
 from sekisho.policy.judge import Bench, prepare
 from sekisho.policy.rejudge import Held, Uses, impact
-from sekisho.policy.snapshot import Denial
+from sekisho.policy.snapshot import Denial, Lapse
 from sekisho.policy.weaknesses import Weakness, known_against
 from sekisho.revocations import SignedRevocation
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.judging import Concern, concerns
+from sekisho_portal.lapsing import Lapsing
 from sekisho_portal.means import POLICY
 from sekisho_portal.sightings import Sightings
 
@@ -62,6 +63,8 @@ class Rejudging:
         self._told: dict[_Key, frozenset[Concern]] | None = None
         self._recorded = ""
         self._reports = "", ""
+        self._lapsing = Lapsing(sightings, ledger)
+        self._lapse_due: datetime | None = None
         self._accepted: dict[str, dict[str, Verdict]] = {}
 
     def stamp(self) -> str:
@@ -72,6 +75,8 @@ class Rejudging:
         now = self._clock()
         if self._due is not None and self._due <= now:
             self._epoch, self._due = self._epoch + 1, None
+        if self._lapsing.unfinished or (self._lapse_due is not None and self._lapse_due <= now):
+            self._epoch, self._lapse_due = self._epoch + 1, None
         return f"{self._feeds.stamp} {len(self.revocations())} {self._epoch} {now:%Y-%m-%dT%H}"
 
     def revocations(self) -> tuple[SignedRevocation, ...]:
@@ -80,6 +85,14 @@ class Rejudging:
             self._revoked.append(SignedRevocation.parse(row.body["signed"], where=f"ledger row {row.seq}"))
             self._mark = row.seq
         return tuple(self._revoked)
+
+    def lapses(self, snapshot: Snapshot) -> tuple[Lapse, ...]:
+        """Return which approved files are shown no more, because what they need may not be had."""
+        now = self._clock()
+        found = self._lapsing.find(snapshot, now)
+        ends = (one.at for one in found if one.at > now)  # then another release may do in its place
+        self._lapse_due = min(ends, default=None)
+        return found
 
     def reports(self, policy: Policy) -> str:
         """Return the reports of malicious code where doors need them: files that nobody judged are served there."""

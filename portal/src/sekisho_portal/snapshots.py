@@ -14,7 +14,7 @@ from sekisho.model import Kind
 from sekisho.policy import Policy, SealedSnapshot, Snapshot, compile_snapshot, open_snapshot, parse_policy
 from sekisho.policy.frozen import same_content, succeed
 from sekisho.policy.sealing import Sealer, collector_at_rest, read_ended
-from sekisho.policy.snapshot import Denial
+from sekisho.policy.snapshot import Denial, Lapse
 from sekisho.policy.weaknesses import Weakness
 from sekisho.ports import Tree
 from sekisho.revocations import SignedRevocation, parse_revocations, void
@@ -41,6 +41,10 @@ class Rejudges(Protocol):
 
     def revocations(self) -> tuple[SignedRevocation, ...]:
         """Return every revocation that was ever given."""
+        ...
+
+    def lapses(self, snapshot: Snapshot) -> tuple[Lapse, ...]:
+        """Return which approved files are shown no more, because what they need may not be had."""
         ...
 
     def reports(self, policy: Policy) -> str:
@@ -216,4 +220,5 @@ class Snapshots:
             "weaknesses": self._again.weaknesses(snapshot),
             "reports": self._again.reports(policy),
         }
-        return snapshot.model_copy(update=known)
+        snapshot = snapshot.model_copy(update=known)
+        return snapshot.model_copy(update={"lapses": self._again.lapses(snapshot)})

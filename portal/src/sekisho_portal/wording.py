@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from sekisho.policy.document import UNMET
 from sekisho.sources import NOT_THE_OWNER
 from sekisho_portal.answer import Answer
 from sekisho_portal.fits import runs_on
 
 _MOST_FILES = 5
-_OPEN = frozenset({"not-approved", "expired", "revoked", NOT_THE_OWNER})
+_OPEN = frozenset({"not-approved", "expired", "revoked", UNMET, NOT_THE_OWNER})
 """Causes that an approval can mend; any other is a denial of the policy."""
 
 

@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from sekisho.errors import UnresolvableError
-from sekisho_builder.best_wheel import best_wheel, wheel_tags
+from sekisho.model.tags import wheel_tags
+from sekisho_builder.best_wheel import best_wheel
 from sekisho_builder.solver import Pin
 from tests.records import NOW, TARGET, artifact, request
 

@@ -7,7 +7,7 @@ import pytest
 from packaging import tags
 
 from sekisho.model import Target
-from sekisho_builder.best_wheel import platforms, wheel_tags
+from sekisho.model.tags import platforms, wheel_tags
 
 LIBRARY, GLIBC = platform.libc_ver()
 HERE = pytest.mark.skipif(

@@ -24,7 +24,10 @@ Hard denials and hash checks hold in all three, and a replica only knows ``enfor
 Approvers = Annotated[int, Field(ge=1, le=2)]
 """How many different people have to approve."""
 
-RESERVED = frozenset({"all-rules", "approved", "expired", "not-inspected", *(f"stale-{feed}" for feed in FEEDS)})
+UNMET = "unmet"
+"""What says that something is approved, and needs what may not be had any more."""
+
+RESERVED = frozenset({"all-rules", "approved", "expired", "not-inspected", UNMET, *(f"stale-{feed}" for feed in FEEDS)})
 """What verdicts name as a rule though no line of the policy says it."""
 
 DEFAULT_DAYS: Mapping[FeedName, int] = {"osv": 7, "kev": 14, "epss": 14}

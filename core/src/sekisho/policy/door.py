@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 from sekisho.model import Approval, Artifact, Kind, Reason, Slug
 from sekisho.policy.scopes import Scopes
-from sekisho.policy.snapshot import Denial, Snapshot
+from sekisho.policy.snapshot import Denial, Lapse, Snapshot
 
 
 class Door:
@@ -35,11 +35,13 @@ class Door:
         for one in snapshot.denied:
             if workspace in one.scope and (one.hard or one.sha256 not in denied):
                 denied[one.sha256] = one
+        lapses = {(one.sha256, one.project): one for one in snapshot.lapses if workspace in one.scope}
         for signed, numbers in self._scopes.of(workspace):
             for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
                 objection = self._scopes.ownership.objection(artifact)
                 objection = objection or _denial(signed.approval, denied.get(artifact.sha256))
-                entry = _Entry(signed.approval, artifact, since, objection)
+                lapse = None if signed.approval.break_glass else lapses.get((artifact.sha256, artifact.project))
+                entry = _Entry(signed.approval, artifact, since, objection, lapse)
                 self._by_hash.setdefault(artifact.sha256, []).append(entry)
                 self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
 
@@ -81,13 +83,14 @@ class Door:
         return tuple(row.artifact for row in self.admitted(kind, project, now))
 
     def admitted(self, kind: Kind, project: str, now: datetime) -> tuple["Admitted", ...]:
-        """Return the files of ``project`` that the workspace may have now, each once, sorted by file name.
+        """Return the files of ``project`` that are shown to the workspace now, each once, sorted by file name.
 
-        Where several approvals hold for a file, the newest says what is known of it.
+        That is what it may have and can install: of what has lapsed only the bytes are had. Where several approvals
+        hold for a file, the newest says what is known of it.
         """
         found: dict[str, Admitted] = {}
         for entry in self._by_project.get((kind, project), ()):
-            if self._holds(entry, now):
+            if self._shows(entry, now):
                 at, known = entry.approval.at, found.get(entry.artifact.sha256)
                 if known is None:
                     found[entry.artifact.sha256] = Admitted(entry.artifact, at, at)
@@ -97,11 +100,11 @@ class Door:
         return tuple(sorted(found.values(), key=lambda row: row.artifact.filename))
 
     def projects(self, kind: Kind, now: datetime) -> tuple[str, ...]:
-        """Return the names of which the workspace may have at least one file now."""
+        """Return the names of which the workspace is shown at least one file now."""
         found = (
             name
             for (of, name), entries in self._by_project.items()
-            if of == kind and any(self._holds(entry, now) for entry in entries)
+            if of == kind and any(self._shows(entry, now) for entry in entries)
         )
         return tuple(sorted(found))
 
@@ -111,12 +114,10 @@ class Door:
 
     def next_expiry(self, kind: Kind, project: str, now: datetime) -> datetime | None:
         """Return when the answer for ``project`` changes by itself, if it does."""
-        ends = [
-            entry.approval.expires
-            for entry in self._by_project.get((kind, project), ())
-            if entry.approval.expires and entry.approval.expires > now
-        ]
-        return min(ends, default=None)
+        entries = self._by_project.get((kind, project), ())
+        ends = [entry.approval.expires for entry in entries if entry.approval.expires]
+        ends += [entry.lapse.at for entry in entries if entry.lapse]
+        return min((end for end in ends if end > now), default=None)
 
     def settled(self, kind: Kind, project: str) -> int | None:
         """Return the oldest sequence whose frozen door has the same of ``project``: 0 if nothing was there yet.
@@ -149,6 +150,8 @@ class Door:
                 return denial.rule, denial.evidence
             if not approval.admits(self.workspace, now):
                 return "expired", f"the approval of {artifact.name} expired"
+            if entry.lapse and entry.lapse.at <= now:
+                return entry.lapse.reason.rule, entry.lapse.reason.evidence
         return self._not_approved(project, elsewhere=bool(self._scopes.releases(kind, project)))
 
     def why_not_releases(
@@ -168,6 +171,9 @@ class Door:
             denial = self.snapshot.policy.denial(kind, project, release) or (here[0].objection if here else None)
             if denial:
                 found[release] = denial.rule, denial.evidence
+            elif any(self._holds(entry, now) for entry in here):
+                lapse = next((entry.lapse for entry in here if entry.lapse and entry.lapse.at <= now), None)
+                found[release] = (lapse.reason.rule, lapse.reason.evidence) if lapse else self.not_then("this release")
             elif any(self._holds_now(entry, now) for entry in here):
                 found[release] = self.not_then("this release")
             elif here:
@@ -185,6 +191,9 @@ class Door:
         then = self.snapshot.was(self.snapshot.sequence if self.as_of is None else self.as_of)
         when = f"at revision {then.revision[:12]} of {then.made:%Y-%m-%d}"
         return "not-approved-then", f"{name} is approved now, but was not approved {when}, or not all the time since"
+
+    def _shows(self, entry: "_Entry", now: datetime) -> bool:
+        return (entry.lapse is None or now < entry.lapse.at) and self._holds(entry, now)
 
     def _holds(self, entry: "_Entry", now: datetime) -> bool:
         then = self.as_of is None or 0 < entry.since <= self.as_of
@@ -212,9 +221,11 @@ class _Entry(NamedTuple):
     """One file of one approval, and since which sequence it has been admitted without a break.
 
     ``objection`` is why it may not be had all the same: its source may not provide its name, or rules deny it.
+    ``lapse`` is why it is not shown although it may be had.
     """
 
     approval: Approval
     artifact: Artifact
     since: int
     objection: Reason | None
+    lapse: Lapse | None

@@ -45,6 +45,16 @@ class Denial(Record):
     hard: bool = False
 
 
+class Lapse(Record):
+    """An approved file that is not shown in ``scope`` any more from ``at`` on: what it needs may not be had."""
+
+    sha256: Sha256
+    project: str
+    at: Moment
+    reason: Reason
+    scope: Annotated[tuple[Slug, ...], Field(min_length=1)]
+
+
 class Head(Record):
     """All of a snapshot but its approvals.
 
@@ -52,6 +62,8 @@ class Head(Record):
     force before this one, oldest first. ``vex`` only matters to those who judge. ``denied`` are files that approvals
     name and that may not be had all the same. ``weaknesses`` say what is known against approved releases, and decide
     nothing; ``None`` is that nobody looked.
+
+    ``lapses`` say which approved files no door shows, because what they need is gone; their bytes are still had.
 
     ``reports`` is the part of the advisories that names malicious code, as ``AdvisoryIndex.dump`` writes it: only there
     while a workspace does not enforce, since what is not approved is served there by nothing but the hard denials.
@@ -68,6 +80,7 @@ class Head(Record):
     denied: tuple[Denial, ...] = ()
     weaknesses: tuple[Weakness, ...] | None = None
     reports: str = ""
+    lapses: tuple[Lapse, ...] = ()
 
 
 class Snapshot(Head):
