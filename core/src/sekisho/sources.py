@@ -6,6 +6,7 @@ under a name that is used inside. A name that nobody owns is asked at the source
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -81,6 +82,9 @@ class Sources(Record):
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
 
+_MOST_NAMES = 1 << 16
+
+
 class Ownership:
     """Who may be asked for a name. Of several patterns the exact name wins, then the longest beginning.
 
@@ -101,6 +105,7 @@ class Ownership:
 
         lengths = {len(pattern) - 1 for _, pattern in self._owners if pattern.endswith("*")}
         self._lengths = sorted(lengths, reverse=True)
+        self._objection = lru_cache(maxsize=_MOST_NAMES)(self._object)  # a project has many files
 
     def owner(self, kind: Kind, name: str) -> Source | None:
         """Return the source that owns ``name``, in whatever spelling; raise ``BadInputError`` if it is no name."""
@@ -123,18 +128,19 @@ class Ownership:
 
         A source that is not listed any more is not asked; what was approved of it stays, unless the name has an owner.
         """
-        owner = self.owner(artifact.kind, artifact.project)
+        return self._objection(artifact.kind, artifact.project, artifact.source)
+
+    def _object(self, kind: Kind, project: str, source_id: str) -> Reason | None:
+        owner = self.owner(kind, project)
         if owner is not None:
-            if owner.id == artifact.source:
+            if owner.id == source_id:
                 return None
-            said = (
-                f"{artifact.project} is owned by source {owner.id}, and this file was approved from {artifact.source}"
-            )
+            said = f"{project} is owned by source {owner.id}, and this file was approved from {source_id}"
             return Reason(rule=NOT_THE_OWNER, outcome=Outcome.DENY, evidence=said)
-        source = next((row for row in self.sources if row.id == artifact.source), None)
+        source = next((row for row in self.sources if row.id == source_id), None)
         if source is None or source.serves_any:
             return None
-        said = f"source {source.id} serves only what it owns, and {artifact.project} is not of that"
+        said = f"source {source.id} serves only what it owns, and {project} is not of that"
         return Reason(rule=NOT_THE_OWNER, outcome=Outcome.DENY, evidence=said)
 
 

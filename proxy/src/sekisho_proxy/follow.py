@@ -18,7 +18,7 @@ from sekisho.errors import ConflictError, SekishoError, UpstreamError
 from sekisho.keys import load_trust
 from sekisho.model import sha256_hex
 from sekisho.policy import SealedSnapshot, Snapshot
-from sekisho.policy.sealing import Opened, Opener
+from sekisho.policy.sealing import Opened, Opener, collector_at_rest
 from sekisho.ports import Clock
 from sekisho.store import write_atomically
 from sekisho.succession import KeyStatement, follow
@@ -155,7 +155,8 @@ class Held:
                 where=snapshot.revision,
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
-        return Index(snapshot, self._index.workspaces if self._index else ()), opened
+        with collector_at_rest():
+            return Index(snapshot, self._index.workspaces if self._index else ()), opened
 
     async def keep(self, sealed: SealedSnapshot | None = None) -> None:
         """Write a sealed snapshot, or the one in force, to the disk; where that fails, say so and go on."""
