@@ -24,7 +24,11 @@ def name_denials(error: UnresolvableError, request: Request, policy: Policy, off
         return error
     said = "; ".join(f"rule {', '.join(rules)} denies releases of {name}" for name, rules in denying.items())
     instead = [found for text in request.requirements if (found := _instead(text, denying.keys(), offers))]
-    todo = f"ask for {', '.join(instead)}, which it allows" if instead else "ask for other releases of what needs it"
+    without = sorted(request.asked() & {name for name in denying if policy.denial(request.kind, name)})
+    if instead:
+        todo = f"ask for {', '.join(instead)}, which it allows"
+    else:
+        todo = f"ask without {', '.join(without)}" if without else "ask for other releases of what needs it"
     return UnresolvableError(f"{error.what}\n{said}", where=error.where, todo=todo)
 
 

@@ -60,7 +60,7 @@ def test_an_unsatisfiable_request_ends_with_the_resolvers_reason(line, asked, wo
     status = line.newest()
     assert f"where: request {status['id']}, resolve: requirements: {asked}" in said
     denied = asked == "ctx"
-    todo = "ask for other releases of what needs it" if denied else "change the requirement that it names"
+    todo = "ask without ctx" if denied else "change the requirement that it names"
     assert f"do now: {todo}" in said
     assert "--retry" not in said  # the same words cannot succeed
     assert kinds(status) == ["requested", "failed"]
