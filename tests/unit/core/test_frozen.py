@@ -31,9 +31,9 @@ def admitted(last, then):
     return Door(last, "everyone", then).hashes(last.made)
 
 
-def test_the_first_snapshot_has_neither_history_nor_numbers():
+def test_the_first_snapshot_has_no_history():
     (first,) = line(([A], []))
-    assert (first.sequence, first.history, first.since) == (1, (), ())
+    assert (first.sequence, first.history, first.since) == (1, (), ((1,),))
     assert first.admitted_since() == ((1,),)
 
 

@@ -33,28 +33,26 @@ def succeed(previous: Snapshot | None, new: Snapshot, *, gap: int = 0) -> Snapsh
     ``made`` is later than that of any snapshot before, even where a clock was set back, so that a moment never comes to
     mean something else.
     """
-    if previous is None:
-        return new.model_copy(update={"sequence": 1 + gap, "history": (), "since": ()})
-    sequence = previous.sequence + 1 + gap
+    sequence = (previous.sequence if previous else 0) + 1 + gap
     return new.model_copy(
         update={
             "sequence": sequence,
-            "made": max(new.made, previous.made + _TICK),
-            "history": previous.line(),
+            "made": max(new.made, previous.made + _TICK) if previous else new.made,
+            "history": previous.line() if previous else (),
             "since": tuple(_since(previous, new, sequence)),
         }
     )
 
 
-def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[int, ...]]:
+def _since(previous: Snapshot | None, new: Snapshot, sequence: int) -> Iterator[tuple[int, ...]]:
     """Yield, for each approval of ``new``, since when its artifacts have been admitted without a break.
 
     An approval goes on if the very same one was there before, whoever signed it again. What the policy denied then, or
     another source owned, starts anew; what is so now has no number, which ``since`` of ``previous`` tells of then.
     """
-    denied_now, denied_before = _denier(new, new.made), _denier(previous, new.made)
+    denied = _denier(new, new.made)
     before: dict[tuple[str, str], list[tuple[Approval, tuple[int, ...]]]] = {}
-    for signed, numbers in zip(previous.approvals, previous.admitted_since(), strict=True):
+    for signed, numbers in zip(previous.approvals, previous.admitted_since(), strict=True) if previous else ():
         before.setdefault(_handle(signed.approval), []).append((signed.approval, numbers))
     for signed in new.approvals:
         approval = signed.approval
@@ -62,11 +60,7 @@ def _since(previous: Snapshot, new: Snapshot, sequence: int) -> Iterator[tuple[i
         old = before.get(_handle(approval), ())
         numbers = next((found for one, found in old if one is approval or one == approval), fresh)
         yield tuple(
-            0
-            if denied_now(artifact, approval)
-            else number
-            if number and (previous.since or not denied_before(artifact, approval))
-            else sequence
+            0 if denied(artifact, approval) else number or sequence
             for artifact, number in zip(approval.artifacts, numbers, strict=True)
         )
 
