@@ -98,4 +98,5 @@ def test_the_errors_code_is_there_for_machines(line, outside):
     outside.release()
     assert done.returncode == 1
     assert '"code": "corrupt"' in done.stdout
-    assert done.stderr == ""
+    assert done.stderr.startswith("sekisho: asking\n")
+    assert "corrupt" not in done.stderr

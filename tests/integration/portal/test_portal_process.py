@@ -99,6 +99,8 @@ class Site:
             )
             portal.report(request, "resolved", {"closure": closure.plain()})
             portal.report(request, "inspected", {"facts": [facts(one, **known).plain() for one in artifacts]})
+            if portal.records(request)["avoidable"]:
+                portal.report(request, "suggested", {"closure": closure.digest(), "alternative": None})
 
 
 @pytest.fixture
