@@ -160,7 +160,7 @@ def api_page() -> str:
         if "@" not in route.path
     ]
     portal = [
-        f"| `{path}` | {method.upper()} | {_numbers(map(int, row['responses']))} | {row['description']} |\n"
+        f"| `{path}` | {method.upper()} | {_numbers(map(int, row['responses']))} | {' '.join(row['description'].split())} |\n"
         for path, methods in api_paths().items()
         for method, row in methods.items()
     ]
@@ -171,15 +171,13 @@ def _numbers(statuses: Iterable[int]) -> str:
     return " ".join(map(str, sorted(statuses)))
 
 
-PAGES = {"api.md": api_page, "cli.md": cli_page, "settings.md": settings_page, "policy.md": policy_page}
-
-
 def schema_page(name: str) -> str:
     """Return the JSON Schema of a file of the allowlists tree."""
     return json.dumps(schema(name), indent=2) + "\n"
 
 
 PAGES = {
+    "api.md": api_page,
     "cli.md": cli_page,
     "settings.md": settings_page,
     "policy.md": policy_page,

@@ -28,6 +28,12 @@ def test_reference_pages_are_what_the_code_makes(name):
     assert (ROOT / "docs" / "reference" / name).read_text() == made, "run `make docs`"
 
 
+def test_every_page_that_can_be_made_is_made():
+    found = _generator()
+    makers = {maker for name, maker in vars(found).items() if name.endswith("_page")} - {found.schema_page}
+    assert makers <= set(found.PAGES.values())
+
+
 def _commands(path):
     """Every `sekisho …` line of the shell blocks of a document."""
     for block in re.findall(r"```(?:sh|console)\n(.*?)```", path.read_text(), re.DOTALL):
