@@ -160,11 +160,15 @@ def api_page() -> str:
         if "@" not in route.path
     ]
     portal = [
-        f"| `{path}` | {method.upper()} | {_numbers(map(int, row['responses']))} | {' '.join(row['description'].split())} |\n"
+        f"| `{path}` | {method.upper()} | {_numbers(map(int, row['responses']))} | {_line(row['description'])} |\n"
         for path, methods in api_paths().items()
         for method, row in methods.items()
     ]
     return _API + _PROXY + "".join(proxy) + _PORTAL + "".join(portal).replace("``", "`")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _numbers(statuses: Iterable[int]) -> str:
