@@ -12,9 +12,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Annotated, NamedTuple
 
+from pydantic import AfterValidator
 from sqlalchemy import make_url
 
 from sekisho.errors import BadInputError, ConflictError, CorruptError, NotFoundError
@@ -47,10 +48,19 @@ _SECRET = ("keys/*.pem", "service.token", "tls/**/*", "sources.netrc")
 _BLOBS = ("proxy/blobs/sha256/**/*", "proxy/provenance/**/*")
 
 
+def _inside(path: str) -> str:
+    """Refuse what leads out of a folder, and every second spelling: what is left of ``state//etc/x`` is ``/etc/x``."""
+    plain = PurePosixPath(path)
+    if plain.is_absolute() or ".." in plain.parts or not plain.parts or str(plain) != path:
+        message = f"{path[:80]!r} is not the path of a file in a backup"
+        raise ValueError(message)
+    return path
+
+
 class File(Record):
     """One file of a backup, its size in bytes."""
 
-    path: str
+    path: Annotated[str, AfterValidator(_inside)]
     sha256: Sha256
     size: int
 
@@ -109,6 +119,7 @@ def restore_backup(settings: Settings, source: Path, trust: Trust | None = None)
     that is there and has the backup's commit is left alone. Raises ``ConflictError`` if anything would be overwritten.
     """
     manifest, notes = _verified(source, trust)
+    has_rows = any(file.path == DATABASE for file in manifest.files)  # one that lies there unnamed was not verified
     database = _database(settings)
     data = settings.data.absolute()
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
@@ -126,7 +137,7 @@ def restore_backup(settings: Settings, source: Path, trust: Trust | None = None)
                 _copy(source / file.path, half / file.path.removeprefix(f"{STATE}/"))
         if manifest.tree:
             write_atomically(half / RESTORED, b"")
-        if database and (source / DATABASE).exists():
+        if database and has_rows:
             _copy(source / DATABASE, half / inside if inside else database)
     if settings.trust and not settings.trust.exists() and (data / "trust.json").exists():
         _copy(data / "trust.json", settings.trust)
@@ -140,7 +151,7 @@ def restore_backup(settings: Settings, source: Path, trust: Trust | None = None)
         at=manifest.at,
         files=len(manifest.files),
         revision=manifest.tree.revision if manifest.tree else None,
-        rows=_rows(settings) if database and (source / DATABASE).exists() else None,
+        rows=_rows(settings) if database and has_rows else None,
         notes=tuple(notes),
     )
 
@@ -213,9 +224,12 @@ def _verified(source: Path, trust: Trust | None) -> tuple[Manifest, list[str]]:
         manifest = Manifest.parse_json(payload, where=str(path))
     except (BadInputError, CorruptError, ValueError) as error:
         raise CorruptError(f"the backup's manifest cannot be believed: {error}", where=str(path)) from error
+    whole = source.resolve()
+    if manifest.tree and not any(file.path == TREE for file in manifest.files):
+        raise CorruptError("the manifest names no allowlists tree", where=str(path), todo="use another backup")
     for file in manifest.files:
-        here = source / file.path
-        if ".." in Path(file.path).parts or here.is_symlink() or not here.is_file():
+        here = whole / file.path
+        if here.resolve() != here or not here.is_file():
             raise CorruptError("a file of the backup is missing", where=str(here), todo="use another backup")
         if (here.stat().st_size, file_sha256(here)) != (file.size, file.sha256):
             raise CorruptError("a file of the backup is damaged", where=str(here), todo="use another backup")

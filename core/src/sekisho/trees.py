@@ -5,6 +5,9 @@ import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from sekisho.allowlist import LARGEST_FILE, is_allowed_name
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
@@ -58,7 +61,7 @@ class Place(Record):
 
     prefix: str
     branch: str
-    revision: str
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40,64}$")]
 
 
 def save_tree(folder: Path, target: Path) -> Place:

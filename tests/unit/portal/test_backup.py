@@ -1,6 +1,8 @@
 """The restore drill: copied while people decide, destroyed, put back, and everything is as it was."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import shutil
 import threading
@@ -173,6 +175,57 @@ def test_a_backup_that_somebody_else_made_is_refused_by_our_keys(backup, tmp_pat
     with pytest.raises(CorruptError, match="unknown key"):
         restore_backup(settings, backup, Trust(Signer.generate().trusted("portal", "checkpoint")))
     assert _nothing_is_there(settings)
+
+
+def _alter(backup, change):
+    """Write the manifest anew, as somebody does who has no key."""
+    path = backup / "manifest.json"
+    sealed = json.loads(path.read_text())
+    payload = json.loads(base64.b64decode(sealed["payload"]))
+    change(payload)
+    path.write_text(json.dumps({**sealed, "payload": base64.b64encode(json.dumps(payload).encode()).decode()}))
+
+
+def test_a_hostile_backup_writes_nowhere_else(backup, tmp_path):
+    settings, outside = _elsewhere(tmp_path), tmp_path / "outside"
+    smuggled = f"state/{outside}"  # a slash twice
+    lies = backup / "state" / str(outside).lstrip("/")
+    lies.parent.mkdir(parents=True)
+    lies.write_text("x")
+    one = {"sha256": hashlib.sha256(b"x").hexdigest(), "size": 1}
+    for path in (smuggled, str(lies), "state/./portal/x", "state/../state/trust.json", "."):
+        before = (backup / "manifest.json").read_text()
+        _alter(backup, lambda payload, path=path: payload["files"].append({"path": path, **one}))
+        with pytest.raises(CorruptError, match="not the path of a file in a backup"):
+            restore_backup(settings, backup)
+        (backup / "manifest.json").write_text(before)
+    assert not outside.exists()
+    assert _nothing_is_there(settings)
+
+
+def test_what_a_backup_only_leads_to_is_not_in_it(backup, tmp_path):
+    settings = _elsewhere(tmp_path)
+    (backup / "state" / "portal").rename(tmp_path / "portal")
+    (backup / "state" / "portal").symlink_to(tmp_path / "portal")
+    with pytest.raises(CorruptError, match="a file of the backup is missing"):
+        restore_backup(settings, backup)
+    assert _nothing_is_there(settings)
+
+
+def test_what_the_manifest_does_not_name_is_not_put_back(backup, tmp_path):
+    def without(name):
+        return lambda payload: payload.update(files=[row for row in payload["files"] if row["path"] != name])
+
+    settings = _elsewhere(tmp_path)
+    _alter(backup, without("database.sqlite"))
+    assert restore_backup(settings, backup).rows is None
+    assert not (settings.data / "sekisho.sqlite").exists()
+    _alter(backup, without("tree.bundle"))
+    with pytest.raises(CorruptError, match="names no allowlists tree"):
+        restore_backup(_elsewhere(tmp_path / "other"), backup)
+    _alter(backup, lambda payload: payload["tree"].update(revision="--orphan"))
+    with pytest.raises(CorruptError, match="revision"):
+        restore_backup(_elsewhere(tmp_path / "other"), backup)
 
 
 def test_nothing_is_overwritten(house, backup, tmp_path):
