@@ -73,10 +73,17 @@ class Excuses:
     """Statements, found by the release and the names of an advisory."""
 
     def __init__(self, statements: Iterable[VexStatement] = ()) -> None:
+        self._statements = tuple(statements)
         self._found: dict[tuple[str, str, str], list[VexStatement]] = {}
-        for statement in statements:
+        for statement in self._statements:
             for release in statement.releases:
                 self._found.setdefault((statement.kind, statement.project, release), []).append(statement)
+
+    def of_others(self, name: str) -> "Excuses":
+        """Return what others than ``name`` said: nobody excuses what they asked for themselves."""
+        own = name.casefold()
+        left = [one for one in self._statements if own not in {one.approved_by.casefold(), one.requested_by.casefold()}]
+        return self if len(left) == len(self._statements) else Excuses(left)
 
     def find(
         self, names: tuple[str, ...], subject: tuple[str, str, str], workspace: str, now: datetime

@@ -6,12 +6,13 @@ not when it was approved, is *affected*: it is recorded, and shown with everybod
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sekisho.ledger import Ledger
 from sekisho.lock import Lock, lock_digest
-from sekisho.model import Approval, Artifact, Outcome, Verdict
+from sekisho.model import Approval, Artifact, Facts, Outcome, Verdict
 from sekisho.model.verdict import gravest
 from sekisho.policy import Knowledge, Policy, Snapshot
 from sekisho.policy.inform import inform, learn
@@ -20,6 +21,8 @@ from sekisho.policy.rejudge import Held, Uses, impact
 from sekisho.policy.snapshot import Denial, Lapse
 from sekisho.policy.weaknesses import Weakness, known_against
 from sekisho.revocations import SignedRevocation
+from sekisho.vex import Excuses
+from sekisho_portal.approved_files import approved_files, asker_of, ends_after
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.judging import Concern, concerns
 from sekisho_portal.lapsing import Lapsing
@@ -58,7 +61,7 @@ class Rejudging:
         self._epoch = 0
         self._revoked: list[SignedRevocation] = []
         self._mark = 0
-        self._remembered: dict[_Key, Verdict | None] = {}
+        self._remembered: dict[tuple[str, str, str, str], Verdict | None] = {}
         self._due: datetime | None = None
         self._told: dict[_Key, frozenset[Concern]] | None = None
         self._recorded = ""
@@ -133,18 +136,21 @@ class Rejudging:
             now = self._clock()
             self._begin(snapshot, now)
             found = []
-            for workspace, files in _approved(snapshot, now).items():
-                missing = [row for key, row in files.items() if (workspace, *key) not in self._remembered]
-                self._judge(snapshot, workspace, [row[0] for row in missing], now)
+            for workspace, files in approved_files(snapshot, now).items():
+                missing: dict[str, list[Artifact]] = {}
                 for key, (artifact, approvals) in files.items():
-                    verdict = self._remembered[workspace, *key]
+                    if (workspace, *key, asker := asker_of(approvals)) not in self._remembered:
+                        missing.setdefault(asker, []).append(artifact)
+                self._judge(snapshot, workspace, missing, now)
+                for key, (artifact, approvals) in files.items():
+                    verdict = self._remembered[workspace, *key, asker_of(approvals)]
                     if verdict is not None:
                         found.append(Grave(workspace, verdict, artifact, tuple(approvals)))
             return found
 
     def _begin(self, snapshot: Snapshot, now: datetime) -> None:
         """Forget what was said under another policy, other advisories, or other statements."""
-        holding = [one.statement.digest() for one in snapshot.vex if _ends_after(one.statement.expires, now)]
+        holding = [one.statement.digest() for one in snapshot.vex if ends_after(one.statement.expires, now)]
         hour = f"{now:%Y-%m-%dT%H}"
         context = " ".join((snapshot.policy.digest(), self._feeds.stamp, hour, *sorted(holding)))
         if context != self._context:
@@ -152,21 +158,23 @@ class Rejudging:
         ends = (one.statement.expires for one in snapshot.vex)
         self._due = min((end for end in ends if end and end > now), default=None)
 
-    def _judge(self, snapshot: Snapshot, workspace: str, artifacts: list[Artifact], now: datetime) -> None:
-        if not artifacts:
+    def _judge(self, snapshot: Snapshot, workspace: str, missing: Mapping[str, list[Artifact]], now: datetime) -> None:
+        """Judge files, each by what others than the one who asked for it, if it was only one, say of advisories."""
+        if not missing:
             return
-        hashes = [artifact.sha256 for artifact in artifacts]
+        hashes = [artifact.sha256 for artifacts in missing.values() for artifact in artifacts]
         facts = self._sightings.facts(hashes)
         more = Knowledge(first_seen=self._sightings.first_seen(hashes))
         known = inform(snapshot, learn(snapshot), workspace, now, advisories=self._feeds.index, more=more)
-        inspected, bare = self._benches(snapshot.policy, known, now)
-        for artifact in artifacts:
-            found = facts.get(artifact.sha256)  # approved elsewhere: what only an inspection tells is not known here
-            reasons = inspected.reasons(artifact, found) if found else bare.reasons(artifact, None)
-            outcome = gravest([row.outcome for row in reasons])
-            verdict = Verdict(purl=artifact.purl, sha256=artifact.sha256, outcome=outcome, reasons=reasons)
-            key = workspace, artifact.sha256, artifact.project
-            self._remembered[key] = None if outcome is Outcome.ALLOW else verdict
+        both: dict[Excuses, tuple[Bench, Bench]] = {}
+        for asker, artifacts in missing.items():
+            excuses = known.excuses.of_others(asker)  # mostly the same, and so are the rules then
+            benches = both.get(excuses) or self._benches(snapshot.policy, replace(known, excuses=excuses), now)
+            both[excuses] = benches
+            for artifact in artifacts:
+                verdict = _verdict(benches, artifact, facts.get(artifact.sha256))
+                key = workspace, artifact.sha256, artifact.project, asker
+                self._remembered[key] = None if verdict.outcome is Outcome.ALLOW else verdict
 
     def _benches(self, policy: Policy, known: Knowledge, now: datetime) -> tuple[Bench, Bench]:
         """Return the rules for files with facts and without, but for those whose feed was never imported.
@@ -277,21 +285,9 @@ class Rejudging:
         return uses
 
 
-def _ends_after(expires: datetime | None, now: datetime) -> bool:
-    return expires is None or now < expires
-
-
-_Files = dict[tuple[str, str], tuple[Artifact, list[Approval]]]
-
-
-def _approved(snapshot: Snapshot, now: datetime) -> dict[str, _Files]:
-    """Return by workspace, sha256 and project what has an approval in force."""
-    found: dict[str, _Files] = {}
-    for signed in snapshot.approvals:
-        approval = signed.approval
-        if _ends_after(approval.expires, now):
-            for workspace in approval.scope:
-                files = found.setdefault(workspace, {})
-                for artifact in approval.artifacts:
-                    files.setdefault((artifact.sha256, artifact.project), (artifact, []))[1].append(approval)
-    return found
+def _verdict(benches: tuple[Bench, Bench], artifact: Artifact, facts: Facts | None) -> Verdict:
+    """Judge a file; of one that was approved elsewhere it is not known here what only an inspection tells."""
+    inspected, bare = benches
+    reasons = inspected.reasons(artifact, facts) if facts else bare.reasons(artifact, None)
+    outcome = gravest([row.outcome for row in reasons])
+    return Verdict(purl=artifact.purl, sha256=artifact.sha256, outcome=outcome, reasons=reasons)

@@ -189,6 +189,31 @@ def test_a_denial_counts_where_it_was_not_excused(house):
     assert [told["workspace"] for told in house.desk.affected()] == ["everyone"]
 
 
+def test_nobody_excuses_what_they_asked_for(house):
+    """A requester who is an approver, too, has no way around the second pair of eyes."""
+    words = {"advisory": CVE, "project": "numpy", "releases": ["2.1.0"], "justification": "component_not_present"}
+    take(house, osv(CVE, vector=MEDIUM, **NEWS))
+    request = house.propose(NUMPY, who=BOTH)
+    assert house.state(request) == "waiting"
+    house.desk.state(BOTH, words)
+    assert house.state(request) == "waiting"
+    assert house.state(house.propose(NUMPY, who=BOTH)) == "waiting", "nor with the statement first"
+    assert house.admitted() == frozenset()
+    house.desk.state(ANNA, words)
+    assert house.state(request) == "approved"
+    assert house.admitted() == {NUMPY.sha256}
+
+
+def test_nobody_excuses_what_was_approved_for_them_alone(house):
+    words = {"advisory": CVE, "project": "numpy", "releases": ["2.1.0"], "justification": "component_not_present"}
+    approved(house, NUMPY, who=BOTH)
+    take(house, osv(CVE, vector=CRITICAL, **NEWS))
+    house.desk.state(BOTH, words)
+    assert house.admitted() == frozenset()
+    house.desk.state(ANNA, words)
+    assert house.admitted() == {NUMPY.sha256}
+
+
 def test_what_was_never_imported_says_nothing_against_what_is_approved(tmp_path):
     from tests.unit.portal.house import House
 
