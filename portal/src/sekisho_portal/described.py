@@ -72,12 +72,13 @@ def _correct(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _asked(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a request without what the portal adds: who asks, and when."""
+    """Return the schema of a request without what the portal adds: who asks, and when; a target that is usual, too."""
     schema = Request.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= schema.pop("$defs")
     for name in ("requester", "at"):
         del schema["properties"][name]
         schema["required"].remove(name)
+    schema["required"].remove("target")
     return schema
 
 

@@ -25,6 +25,7 @@ from sekisho_portal.reports import check_answers, check_fits, check_report, is_r
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
 from sekisho_portal.standing import Standing
+from sekisho_portal.usual import usual
 from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
 
@@ -86,12 +87,17 @@ class Desk:
     # People ask.
 
     def ask(self, who: Identity, body: dict[str, Any]) -> Standing:
-        """Record a request; raise ``BadInputError`` for one that could not be resolved or must not be."""
+        """Record a request; raise ``BadInputError`` for one that could not be resolved or must not be.
+
+        Without a target it has the one of the requester's newest request, or that of the shipped base image.
+        """
         require(who, "requester")
         if unknown := set(body) - _ASKABLE:
             raise BadInputError(f"unknown keys in the request: {', '.join(sorted(unknown))}", where="request")
         if has_controls(str(body.get("reason", "")), but="\n\r\t"):
             raise BadInputError("the reason holds characters that cannot be printed", where="reason")
+        if "target" not in body:
+            body = {**body, "target": usual(self.all(), who.name)[1].plain()}
         request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
         with suppress(NotFoundError):  # without a policy in force nothing is approved either
             self.means.snapshots.current().policy.check_image(request.workspace, request.image)

@@ -12,22 +12,20 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.errors import BadInputError, RefusedError, SekishoError
-from sekisho.model import EVERYONE, Target
+from sekisho.model import EVERYONE
 from sekisho.tokens import Identity, Tokens
 from sekisho.wanted import read_lines
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
 from sekisho_portal.api import plain
 from sekisho_portal.chain import broken
 from sekisho_portal.demand import is_approved_since
+from sekisho_portal.usual import usual
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
 )
 _ROWS = 100
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
-_PYTHON, _GLIBC = "3.11.2", "2.36"
-"""Those of the base image that is shipped."""
-
 _OURS = re.compile(r"/(?!/)[!-\[\]-~]*")
 """A path, perhaps with a query. Browsers take ``//`` and a backslash for the beginning of another host."""
 
@@ -46,7 +44,12 @@ At = Annotated[House, Depends(house)]
 
 def page(request: Request, template: str, who: Identity | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
     """Render a page, with headers that let no foreign script, frame or form near it."""
-    shown = {"broken": _broken(request) if who else [], "relaxed": _relaxed(request) if who else {}, **values}
+    shown = {
+        "broken": _broken(request) if who else [],
+        "relaxed": _relaxed(request) if who else {},
+        "unusable": house(request).snapshots.problem if who else None,
+        **values,
+    }
     html = _ENGINE.get_template(template).render(who=who, form_key=form_key(request), **shown)
     headers = {
         "Content-Security-Policy": _POLICY,
@@ -176,9 +179,7 @@ def revoke(
 def new(at: At, request: Request, project: str = "") -> Response:
     """Show the form for a request, filled in as the visitor's newest one was."""
     who = visitor(request, at.tokens)
-    own = next((row.request for row in at.desk.all() if who and row.request.requester == who.name), None)
-    target = own.target if own else Target(python=_PYTHON, glibc=_GLIBC)
-    workspace = own.workspace if own else EVERYONE
+    workspace, target = usual(at.desk.all(), who.name if who else None)
     return page(request, "new.html", who, project=project[:200], target=target, workspace=workspace)
 
 

@@ -36,6 +36,20 @@ def test_a_whole_request_over_http(web):
     assert [row["id"] for row in listed] == [request]
 
 
+def test_a_target_that_is_left_out_is_found_out_and_shown(web):
+    bare = {"requirements": ["numpy"]}
+    first = web.call("POST", "/api/requests", "rita", json=bare)
+    assert (first.status_code, first.json()["request"]["target"]) == (201, {"python": "3.11.2", "glibc": "2.36"})
+    other = {"python": "3.12.4", "glibc": "2.39", "arch": "aarch64"}
+    web.call("POST", "/api/requests", "bo", json={**bare, "target": other})
+    web.house.clock.advance(minutes=1)
+    assert web.call("POST", "/api/requests", "rita", json=bare).json()["request"]["target"]["python"] == "3.11.2"
+    web.call("POST", "/api/requests", "rita", json={**bare, "target": other})
+    web.house.clock.advance(minutes=1)
+    found = web.call("POST", "/api/requests", "rita", json={"requirements": ["six"]}).json()
+    assert found["request"]["target"] == other
+
+
 def test_a_status_says_what_was_resolved_judged_and_done(web):
     request = web.house.waiting()
     status = web.call("GET", f"/api/requests/{request}", "rita").json()

@@ -160,3 +160,19 @@ def test_every_form_for_every_role(web, path, who):
     assert answer.status_code == (303 if who in may else 403), answer.text
     if who not in may:
         assert (house.admitted(), house.repository.head()) == (admitted, head)
+
+
+def test_every_page_says_that_a_newer_policy_cannot_be_used(web):
+    good = web.house.repository.show("policy.yaml")
+    web.house.repository.commit({"policy.yaml": "version: 1\nrules:\n  - {id: a, check: <b>yankd}\n"})
+    web.house.snapshots.refresh()
+    visitor = web.visit("rita")
+    for path in ("/", "/demand", "/advisories", "/requests/new"):
+        page = visitor.get(path).text
+        assert "the policy before it stays in force" in page, path
+        assert "policy.yaml, line 3" in page
+        assert "<b>yankd" not in page
+    assert "stays in force" not in web.visit(None).get("/login").text
+    web.house.repository.commit({"policy.yaml": good})
+    web.house.snapshots.refresh()
+    assert "stays in force" not in visitor.get("/").text
