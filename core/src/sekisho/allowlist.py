@@ -191,12 +191,12 @@ def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
             good[number] = signed
         else:
             wrong[number] = f"it is approval {first} once more, which counts"
-    lines = _lines_of_rows(text) if wrong else ()
+    lines = lines_of_rows(text) if wrong else ()
     refused = [RefusedEntry(where=f"{path}, line {lines[n - 1]}, approval {n}", why=why) for n, why in wrong.items()]
     return Allowlist(approvals=tuple(good.values()), refused=_capped(refused, path))
 
 
-def _lines_of_rows(text: str) -> tuple[int, ...]:
+def lines_of_rows(text: str) -> tuple[int, ...]:
     """Return in which line of a project's file each approval begins; the file was read without complaint before."""
     root: Any = yaml.compose(text, Loader=_Loader)
     rows = next(value for key, value in root.value if key.value == "approvals")

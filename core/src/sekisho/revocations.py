@@ -17,6 +17,7 @@ from sekisho.allowlist import (
     dump_yaml,
     entries_of,
     is_allowed_name,
+    lines_of_rows,
     load_yaml,
     project_path,
 )
@@ -101,23 +102,35 @@ def _signed(value: object, where: str) -> SignedRevocation:
     return SignedRevocation(revocation=found, signature=Signature.parse(value["signature"], where=where))
 
 
-def void(allowlist: Allowlist, revocations: Iterable[SignedRevocation]) -> Allowlist:
-    """Return what is left when the approvals that were revoked are taken out; each is named in ``refused``."""
+def void(allowlist: Allowlist, revocations: Iterable[SignedRevocation], files: Mapping[str, str | None]) -> Allowlist:
+    """Return what is left when the approvals that were revoked are taken out; each is named in ``refused``.
+
+    ``files`` is the tree of the allowlist, and says in which line each begins.
+    """
     words = {digest: signed.revocation for signed in revocations for digest in signed.revocation.digests}
     if not words:
         return allowlist
     left: list[SignedApproval] = []
     refused: list[RefusedEntry] = list(allowlist.refused)
+    places: dict[str, dict[str | None, str]] = {}
     for signed in allowlist.approvals:
-        said = words.get(signed.approval.digest())
+        said = words.get(digest := signed.approval.digest())
         if said is None:
             left.append(signed)
         else:
             first = signed.approval.artifacts[0]
             why = f"approval {said.approval} was revoked by {said.revoked_by} on {said.at:%Y-%m-%d}: {said.reason}"
-            where = f"{project_path(first.kind, first.project)}, approval {said.approval}"
-            refused.append(RefusedEntry(where=where, why=why[:_LONGEST_WHY]))
+            path = project_path(first.kind, first.project)
+            if path not in places:
+                places[path] = _places(files[path] or "", path)
+            refused.append(RefusedEntry(where=places[path][digest], why=why[:_LONGEST_WHY]))
     return Allowlist(approvals=tuple(left), refused=tuple(refused))
+
+
+def _places(text: str, path: str) -> dict[str | None, str]:
+    """Return by digest where in a project's file each approval stands."""
+    rows = zip(entries_of(text, path)[1], lines_of_rows(text), strict=True)
+    return {_digest(row): f"{path}, line {line}, approval {number}" for number, (row, line) in enumerate(rows, 1)}
 
 
 def revoke_in(files: Mapping[str, str | None], new: SignedRevocation) -> dict[str, str]:

@@ -205,7 +205,7 @@ class Snapshots:
         trust = self._trust()
         revocations, refused = parse_revocations(files, trust=trust)
         vex, unexcused = parse_vex(files, trust=trust)
-        found = void(self._readings.read(files, trust), (*revocations, *self._again.revocations()))
+        found = void(self._readings.read(files, trust), (*revocations, *self._again.revocations()), files)
         snapshot = compile_snapshot(
             found.model_copy(update={"refused": (*found.refused, *refused, *unexcused)}),
             policy if policy.ask else policy.model_copy(update={"ask": self._ask}),

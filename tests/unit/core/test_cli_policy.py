@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sekisho.allowlist import add_approvals
+from sekisho.allowlist import add_approvals, dump_yaml
+from sekisho.revocations import Revocation, sign_revocation
 from sekisho.vex import add_vex, sign_vex
 from tests.advisories import CRITICAL, osv, packed
 from tests.allowlists_tree import Repository
@@ -67,6 +68,7 @@ WRONG = {
     "sources.yaml": ("sources: [\n", "sources.yaml, line 2"),
     "pypi/numpy.yaml": ("project: numpy\napprovals:\n- {id: a1}\n", "pypi/numpy.yaml, line 3"),
     "vex/CVE-2026-1.yaml": ("statements:\n- status: fixed\n", "vex/CVE-2026-1.yaml, line 2"),
+    "revoked/k1.yaml": ("id: k1\nreason: [x]\n", "revoked/k1.yaml, line 1"),
     "policy-cases/x.yaml": ("cases:\n- name: x\n", "policy-cases/x.yaml, line 2"),
 }
 
@@ -90,6 +92,27 @@ def test_an_approval_without_a_valid_signature_is_named(tree):
     done = _run(tree, "check")
     assert done.status == 1
     assert "pypi/numpy.yaml, line 3, approval 1: the signature does not match" in done.out
+
+
+def test_a_revoked_approval_that_somebody_puts_back_is_named_with_its_line(tree):
+    (tree.folder / "data").mkdir()
+    (tree.folder / "data" / "trust.json").write_text(TRUST.dump())
+    entry = signed(NUMPY).approval
+    said = Revocation(
+        id="k9", approval="a1", request=entry.request, digests=(entry.digest(),), names=(NUMPY.name,),
+        revoked_by="anna", reason="leaks memory", at=entry.at,
+    )  # fmt: skip
+    before = tree.show("pypi/numpy.yaml")
+    tree.commit(add_approvals({"pypi/numpy.yaml": before}, [signed(artifact(release="2.2.0"), id="a3")]))
+    tree.commit(
+        {"revoked/k9.yaml": dump_yaml({**said.plain(), "signature": sign_revocation(said, SIGNER).signature.plain()})}
+    )
+    done = _run(tree, "check")
+    assert done.status == 1
+    assert "pypi/numpy.yaml, line 3, approval 1: approval a1 was revoked by anna" in done.out
+    assert "approval 2" not in done.out
+    tree.commit({"revoked/k9.yaml": tree.show("revoked/k9.yaml").replace("leaks memory", "no reason")})
+    assert "revoked/k9.yaml: the signature does not match" in _run(tree, "check").out
 
 
 def test_a_tree_without_a_policy_is_none(tmp_path):

@@ -53,6 +53,7 @@ def test_putting_the_signed_entry_back_admits_nothing(house, also_the_revocation
     assert house.admitted() == frozenset()
     (refused,) = house.snapshots.current().refused
     assert f"revoked by anna on 2026-11-01: {REASON}" in refused.why
+    assert refused.where == "pypi/numpy.yaml, line 3, approval 1"
     house.open()
     assert house.admitted() == frozenset()
 

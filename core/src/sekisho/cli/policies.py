@@ -23,11 +23,14 @@ from sekisho.policy.judge import prepare
 from sekisho.policy.knowledge import Knowledge
 from sekisho.policy.lines import parse_at
 from sekisho.policy.schema import FILES, schema
+from sekisho.revocations import FOLDER as REVOKED
+from sekisho.revocations import parse_revocations, void
 from sekisho.settings import load_settings
 from sekisho.signing import Trust
 from sekisho.sources import parse_sources
 from sekisho.trees import read_tree
-from sekisho.vex import FOLDER, parse_vex
+from sekisho.vex import FOLDER as VEX
+from sekisho.vex import parse_vex
 
 CASES = "policy-cases"
 """The folder of cases in an allowlists tree."""
@@ -89,7 +92,9 @@ def _problems(files: Mapping[str, str | None], trust: Trust | None) -> Iterator[
                 yield error.diagnostics()
     if trust:
         try:
-            refused = (*parse_tree(files, trust=trust).refused, *parse_vex(files, trust=trust)[1])
+            revocations, unsigned = parse_revocations(files, trust=trust)
+            found = void(parse_tree(files, trust=trust), revocations, files)
+            refused = (*found.refused, *unsigned, *parse_vex(files, trust=trust)[1])
         except SekishoError as error:
             yield error.diagnostics()
         else:
@@ -105,8 +110,8 @@ def _reader(path: str) -> Callable[[str, str], object] | None:
         return lambda text, where: parse_sources(text, where=where)
     if place in KINDS:
         return lambda text, where: parse_at(FILES["project"], text, where=where)
-    if place == FOLDER:
-        return lambda text, where: parse_at(FILES["vex"], text, where=where)
+    if named := {VEX: "vex", REVOKED: "revocation"}.get(place):
+        return lambda text, where: parse_at(FILES[named], text, where=where)
     return (lambda text, where: parse_at(PolicyCases, text, where=where)) if place == CASES else None
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from sekisho.model import Approval, ProjectName, Record
 from sekisho.policy.cases import PolicyCases
 from sekisho.policy.document import Policy
+from sekisho.revocations import Revocation
 from sekisho.signing import Signature
 from sekisho.sources import Sources
 from sekisho.vex import VexStatement
@@ -38,11 +39,18 @@ class _VexFile(Record):
     statements: Annotated[tuple[_Statement, ...], Field(min_length=1)]
 
 
+class _RevocationFile(Revocation):
+    """A revocation with its signature beside it. The portal writes it; without a valid signature it revokes nothing."""
+
+    signature: Signature
+
+
 FILES: Mapping[str, type[Record]] = {
     "policy": Policy,
     "sources": Sources,
     "project": _ProjectFile,
     "vex": _VexFile,
+    "revocation": _RevocationFile,
     "cases": PolicyCases,
 }
 """What there is a schema of."""
