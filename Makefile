@@ -39,7 +39,7 @@ check: $(READY) ## style, types, architecture
 	$(BIN)/lint-imports
 
 unit: $(READY) ## unit and property tests, with the network cut
-	sh tests/without-network.sh $(PYTEST) tests/unit tests/property tests/stateful
+	sh tests/without-network.sh $(PYTEST) -n 2 tests/unit tests/property tests/stateful
 
 integration: setup $(OTHERS) ## real clients, a real engine, loopback only
 	sh deploy/engine.sh run $(PYTEST) tests/integration --ignore tests/integration/clients

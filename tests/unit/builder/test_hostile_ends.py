@@ -47,7 +47,8 @@ def test_time_that_is_up_ends_a_program_after_its_own_cleanup(tmp_path):
 def test_mmdebstrap_cleans_up_before_an_interrupt_goes_on(tmp_path):
     """Ctrl-C in the command itself: the interrupt arrives while it waits."""
     code = (
-        "import sys; from sekisho_builder.programs import Programs\n"
+        "import signal, sys; from sekisho_builder.programs import Programs\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # who is started in the background ignores it
         f"Programs().run({_tidy(tmp_path)!r}, environment={{'PATH': {os.environ['PATH']!r}}}, timeout=60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
