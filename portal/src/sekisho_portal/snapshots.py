@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from sekisho.allowlist import SignedApproval
+from sekisho.allowlist import Allowlist, SignedApproval
 from sekisho.backup import RESTORED
 from sekisho.errors import CorruptError, MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
@@ -22,7 +22,7 @@ from sekisho.signing import Signer, Trust
 from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
 from sekisho.succession import statements_of
-from sekisho.vex import parse_vex
+from sekisho.vex import SignedVex, parse_vex
 from sekisho_portal.readings import Readings
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -148,7 +148,7 @@ class Snapshots:
                 snapshot = self._compile()
             except Exception as error:  # noqa: BLE001 (whatever a commit can do to us, the policy in force stays)
                 self._refuse(revision, error)
-                return False
+                return self._take_back()
             old = self._snapshot or self._before
             changed = self._sealed is None or old is None or not same_content(old, snapshot)
             gap = _GAP if self._restored.exists() else 0
@@ -158,6 +158,37 @@ class Snapshots:
                 self._restored.unlink(missing_ok=True)
             self._compiled_revision, self.problem, self._bad_revision = revision, None, ""
             return changed
+
+    def _take_back(self) -> bool:
+        """Take out of the policy in force what was revoked or is denied since, although the tree cannot be read.
+
+        Anybody who can push can break the tree, and must not keep a word from counting that only takes away.
+        """
+        old = self._snapshot
+        if old is None:
+            return False
+        try:
+            revoked = self._trust().revoked
+            approvals = (one for one in old.approvals if one.signature.keyid not in revoked or self._holds(one))
+            found = Allowlist(approvals=tuple(approvals), refused=old.refused)
+            left = void(found, self._again.revocations())
+            vex = tuple(one for one in old.vex if one.signature.keyid not in revoked or self._holds(one))
+            less = {"approvals": left.approvals, "refused": left.refused, "since": (), "vex": vex, "lapses": ()}
+            snapshot = self._knowing(old.model_copy(update={**less, "made": self._clock()}))
+            changed = not same_content(old, snapshot) or not self._is_sealed_as_now()
+            if changed:
+                self._put_in_force(succeed(old, snapshot))
+        except Exception:  # noqa: BLE001 (as above: the policy in force stays)
+            _LOG.exception("what was revoked or is denied since is still in the policy in force")
+            return False
+        return changed
+
+    def _holds(self, signed: SignedApproval | SignedVex) -> bool:
+        try:
+            signed.verify(self._trust())
+        except CorruptError:
+            return False
+        return True
 
     def _keys(self) -> str:
         """Return what changes with the key that signs, or with those that are trusted."""
@@ -215,10 +246,14 @@ class Snapshots:
             now=self._clock(),
             vex=vex,
         )
+        return self._knowing(snapshot)
+
+    def _knowing(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot with what is known now against what it approves."""
         known = {
             "denied": self._again.denied(snapshot),
             "weaknesses": self._again.weaknesses(snapshot),
-            "reports": self._again.reports(policy),
+            "reports": self._again.reports(snapshot.policy),
         }
         snapshot = snapshot.model_copy(update=known)
         return snapshot.model_copy(update={"lapses": self._again.lapses(snapshot)})

@@ -213,3 +213,14 @@ def test_a_key_that_nobody_knows_is_named(keys):
     done = run("keys", "revoke", "ffff0000", "--reason", "x", **where)
     assert done.status == 1
     assert "0 keys begin with 'ffff0000'" in done.err
+
+
+def test_who_breaks_the_tree_keeps_no_key_from_ending(keys):
+    keys.forge()
+    assert FOREIGN.sha256 in keys.house.admitted(), "a thief has the key"
+    keys.house.repository.commit({"policy.yaml": "nonsense: ["})
+    keys.rotate()
+    keys.revoke(lose=True)
+    keys.house.snapshots.refresh()
+    assert keys.house.admitted() == BOTH
+    assert keys.far_away() == BOTH

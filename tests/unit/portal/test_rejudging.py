@@ -189,6 +189,14 @@ def test_a_denial_counts_where_it_was_not_excused(house):
     assert [told["workspace"] for told in house.desk.affected()] == ["everyone"]
 
 
+def test_who_breaks_the_tree_keeps_no_denial_from_counting(house):
+    approved(house)
+    house.repository.commit({"policy.yaml": "nonsense: ["})
+    take(house, osv("MAL-2026-1", **NEWS))
+    assert house.admitted() == {SIX.sha256}
+    assert house.snapshots.problem["where"].startswith("policy.yaml")
+
+
 def test_nobody_excuses_what_they_asked_for(house):
     """A requester who is an approver, too, has no way around the second pair of eyes."""
     words = {"advisory": CVE, "project": "numpy", "releases": ["2.1.0"], "justification": "component_not_present"}

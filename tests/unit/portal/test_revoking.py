@@ -3,6 +3,8 @@
 import pytest
 
 from sekisho.errors import BadInputError, NotFoundError, RefusedError
+from sekisho.keys import load_trust
+from sekisho.policy import Door, open_snapshot
 from tests.unit.portal.house import ADA, ANNA, BOTH, NUMPY, RITA, SERVICE, SIX
 
 REASON = "not needed any more"
@@ -139,3 +141,25 @@ def test_why_says_who_revoked_it(web):
     said = web.call("GET", "/api/why/numpy", "rita").json()
     assert said["rule"] == "revoked"
     assert f"anna revoked it on 2026-11-01: {REASON}" in said["evidence"]
+
+
+@pytest.mark.parametrize("broken", ["policy.yaml", "sources.yaml", "pypi/six.yaml"])
+def test_who_breaks_the_tree_keeps_no_revocation_from_counting(house, broken):
+    house.approve(house.waiting())
+    whole, before = house.repository.show(broken), house.snapshots.current()
+    house.repository.commit({broken: "nonsense: ["})
+    house.desk.look_again()
+    assert house.snapshots.problem["where"].startswith(broken)
+    assert house.snapshots.current() is before, "a bad tree changes nothing by itself"
+    house.desk.revoke(ANNA, "numpy", reason=REASON)
+    assert house.admitted() == {SIX.sha256}
+    assert house.snapshots.problem["where"].startswith(broken), "and goes on being told"
+    sealed = open_snapshot(house.snapshots.sealed(), load_trust(house.settings.trust_file))
+    assert sealed.sequence > before.sequence
+    assert Door(sealed, "everyone").hashes(house.clock()) == {SIX.sha256}
+    house.open()
+    assert house.admitted() == {SIX.sha256}
+    house.repository.commit({broken: whole})
+    house.desk.look_again()
+    assert house.admitted() == {SIX.sha256}
+    assert house.snapshots.problem is None
