@@ -10,7 +10,7 @@ from typing import Any
 from sekisho.attestation import ENDING, read_statements
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
 from sekisho.ledger import Entry, Ledger
-from sekisho.model import Artifact, Closure, Newest, Outcome, Request, Slug, Verdict
+from sekisho.model import Artifact, Newest, Outcome, Request, Slug, Verdict
 from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.deciding import Deciding
@@ -21,7 +21,7 @@ from sekisho_portal.judging import Judging
 from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
 from sekisho_portal.rejudging import Rejudging
-from sekisho_portal.reports import check_answers, check_fits, check_report, is_repeated
+from sekisho_portal.reports import check_fits, check_report, is_repeated
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
 from sekisho_portal.standing import Standing
@@ -218,9 +218,7 @@ class Desk:
             standing = self.standing(request_id)
             if is_repeated(standing, kind, body):
                 return standing
-            check_fits(standing, kind)
-            if kind == "resolved":
-                check_answers(Closure.parse(body["closure"], where="report"), standing)
+            check_fits(standing, kind, body)
             self.ledger.append(kind, request_id, actor=who.name, body=body)
             if kind == "inspected":
                 self._deciding.conclude(self.standing(request_id))

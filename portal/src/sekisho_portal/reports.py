@@ -60,15 +60,23 @@ def is_repeated(standing: Standing, kind: str, body: dict[str, Any]) -> bool:
     return standing.state == "delivered"
 
 
-def check_fits(standing: Standing, kind: str) -> None:
-    """Raise ``ConflictError`` for a report that the request's state has no place for."""
+def check_fits(standing: Standing, kind: str, body: dict[str, Any]) -> None:
+    """Raise ``ConflictError`` for a report that the request's state has no place for.
+
+    Raises ``BadInputError`` for one that answers another request.
+    """
     propose_late = kind in _PROPOSES and standing.state not in _PROPOSES[kind]
     unapproved = kind in _DELIVERS and ("approved" not in standing.last or standing.state in _NEVER_DELIVERED)
     if propose_late or unapproved:
         raise ConflictError(f"request {standing.id} cannot be {kind}, it is {standing.state}")
+    if kind == "resolved":
+        _check_answers(Closure.parse(body["closure"], where="report"), standing)
+    instead = body["alternative"] if kind == "suggested" else None
+    if instead and len(instead["requirements"]) != len(standing.request.requirements):
+        raise BadInputError("the alternative answers another request", where=f"request {standing.id}")
 
 
-def check_answers(closure: Closure, standing: Standing) -> None:
+def _check_answers(closure: Closure, standing: Standing) -> None:
     """Raise ``BadInputError`` unless the closure is an answer to exactly this request."""
     request, where = standing.request, f"request {standing.id}"
     if closure.request != request.digest():

@@ -121,6 +121,10 @@ def test_a_suggestion_about_another_closure_or_too_late_changes_nothing(house):
 
 def test_a_suggestion_that_is_none_is_refused(house):
     request = _waiting(house)
+    closure = house.desk.standing(request).closure().digest()
+    other = Alternative(closure=closure, requirements=("numpy==8.0", "six"), changes=())
+    with pytest.raises(BadInputError, match="another request"):
+        house.report(request, "suggested", closure=closure, alternative=other.plain())
     with pytest.raises(BadInputError):
         house.report(request, "suggested", closure="0" * 64, alternative={"requirements": []})
     with pytest.raises(BadInputError, match="without alternative"):
