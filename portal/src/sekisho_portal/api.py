@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sekisho.errors import NotFoundError, RefusedError
+from sekisho.errors import BadInputError, NotFoundError, RefusedError
 from sekisho.model import EVERYONE, Artifact, DemandBatch, Sha256, Slug, normalize_project
 from sekisho.tokens import Identity
 from sekisho_portal.access import Ending, House, caller, house
@@ -121,10 +121,18 @@ async def status(
 @api.post("/requests/{request_id}/approve")
 def approve(at: At, who: Who, request_id: str, decision: Decision) -> dict[str, Any]:
     """Approve the closure of a request."""
-    expires = decision.expires.astimezone() if decision.expires else None
+    expires = _end(decision.expires)
     reason, closure, scope = decision.reason, decision.closure, decision.scope
     at.desk.approve(who, request_id, reason=reason, expires=expires, closure=closure, scope=scope)
     return plain(at, request_id)
+
+
+def _end(expires: datetime | None) -> datetime | None:
+    """Return the end of an approval with its zone; one without is of the portal's."""
+    try:
+        return expires.astimezone() if expires else None
+    except (OverflowError, ValueError, OSError) as error:
+        raise BadInputError(f"{expires} is no time that can be kept", where="expires") from error
 
 
 @api.post("/requests/{request_id}/deny")

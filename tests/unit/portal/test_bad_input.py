@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from sekisho.allowlist import dump_yaml, load_yaml
 from sekisho.errors import UnauthenticatedError
 from tests.records import TARGET
 from tests.unit.portal.house import ADA, ANNA, BOTH, GPL, NUMPY, OTTO, RITA, SIX
@@ -176,3 +177,34 @@ def test_every_page_says_that_a_newer_policy_cannot_be_used(web):
     web.house.repository.commit({"policy.yaml": good})
     web.house.snapshots.refresh()
     assert "stays in force" not in visitor.get("/").text
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_calendar_has_in_utc_is_bad_input(web, end):
+    request = web.house.waiting()
+    decision = {"reason": "fine", "expires": end}
+    words = {"advisory": "CVE-2026-1", "project": "numpy", "releases": ["1"], "justification": "component_not_present"}
+    body = {"requirements": ["numpy"], "target": TARGET.plain(), "resolve_before": end}
+    assert web.call("POST", f"/api/requests/{request}/approve", "anna", json=decision).status_code == 400
+    assert web.call("POST", "/api/vex", "anna", json={**words, "expires": end}).status_code == 400
+    assert web.call("POST", "/api/requests", "rita", json=body).status_code == 400
+    assert web.house.state(request) == "waiting"
+
+
+def test_an_entry_with_such_a_time_is_refused_alone(house):
+    house.approve(house.waiting())
+    path = "pypi/numpy.yaml"
+    value = load_yaml(house.repository.show(path), where=path)
+    value["approvals"].append({**value["approvals"][0], "id": "a900", "at": "0001-01-01T00:00:00+14:00"})
+    house.repository.commit({path: dump_yaml(value)})
+    house.snapshots.refresh()
+    assert house.snapshots.problem is None
+    assert len(house.admitted()) == 2
+    assert "no year from 1 to 9999" in house.snapshots.current().refused[0].why
+
+
+@pytest.mark.parametrize("depth", [1000, 40_000])
+def test_a_marker_that_is_nested_too_deep_is_bad_input(web, depth):
+    text = f"numpy; {'(' * depth}python_version > '3'{')' * depth}"
+    answer = web.call("POST", "/api/requests", "rita", json={"requirements": [text], "target": TARGET.plain()})
+    assert answer.status_code == 400, answer.text[:200]

@@ -17,7 +17,11 @@ def _as_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         message = "a time needs a zone, as in 2026-11-01T00:00:00Z"
         raise ValueError(message)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        message = "in UTC this is no year from 1 to 9999"
+        raise ValueError(message) from error
 
 
 def _as_text(moment: datetime) -> str:

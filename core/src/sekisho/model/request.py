@@ -14,6 +14,8 @@ from sekisho.model.target import Target
 
 MOST_REQUIREMENTS = 5000
 MOST_CONSTRAINTS = 10_000
+_LONGEST = 50_000
+"""Characters of a requirement: a marker of a lock may name hundreds of environments."""
 
 
 def parse_requirement(text: str) -> Requirement:
@@ -24,8 +26,12 @@ def parse_requirement(text: str) -> Requirement:
     """
     if not text.isprintable():
         raise ValueError(f"{text[:80]!r} holds a character that cannot be printed")
+    if len(text) > _LONGEST:
+        raise ValueError(f"{text[:80]!r} has more than {_LONGEST} characters")
     try:
         wanted = Requirement(text)
+    except RecursionError as error:
+        raise ValueError(f"{text[:80]!r} has a marker that is nested too deep") from error
     except InvalidRequirement as error:
         raise ValueError(f"{text[:80]!r} is not a requirement: {str(error).splitlines()[0]}") from error
     if wanted.url:

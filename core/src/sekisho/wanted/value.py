@@ -86,7 +86,7 @@ def read_toml(text: str, *, where: str) -> dict[str, Any]:
     """Parse TOML; raise ``BadInputError`` naming file and line."""
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # besides TOML's own, what Python does of a number that is too long
         found = _TOML_LINE.search(str(error))
         line = found[1] if found else str(text.count("\n") + 1)
         raise BadInputError(f"not valid TOML: {error or 'nested too deep'}", where=f"{where}, line {line}") from error

@@ -198,3 +198,10 @@ def test_what_cannot_be_read_or_is_not_of_an_index_is_named(tmp_path, file, name
     with pytest.raises(BadInputError, match=said) as caught:
         read_wanted(path)
     assert caught.value.where == (f"{path}, line {line}" if line else str(path))
+
+
+@pytest.mark.parametrize("name", ["pylock.toml", "pyproject.toml", "uv.lock"])
+def test_a_number_that_python_does_not_read_is_bad_input(tmp_path, name):
+    (tmp_path / name).write_text(f"x = {'9' * 5000}\n")
+    with pytest.raises(BadInputError, match="not valid TOML"):
+        read_wanted(tmp_path / name)
