@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from sekisho.allowlist import Allowlist, SignedApproval
+from sekisho.allowlist import SignedApproval
 from sekisho.backup import RESTORED
 from sekisho.errors import CorruptError, MissingToolError, NotFoundError, SekishoError
 from sekisho.model import Kind
@@ -168,12 +168,12 @@ class Snapshots:
         if old is None:
             return False
         try:
-            revoked = self._trust().revoked
-            approvals = (one for one in old.approvals if one.signature.keyid not in revoked or self._holds(one))
-            found = Allowlist(approvals=tuple(approvals), refused=old.refused)
-            left = void(found, self._again.revocations())
-            vex = tuple(one for one in old.vex if one.signature.keyid not in revoked or self._holds(one))
-            less = {"approvals": left.approvals, "refused": left.refused, "since": (), "vex": vex, "lapses": ()}
+            ended = self._trust().revoked
+            gone = {digest for said in self._again.revocations() for digest in said.revocation.digests}
+            kept = (one for one in old.approvals if one.signature.keyid not in ended or self._holds(one))
+            vex = tuple(one for one in old.vex if one.signature.keyid not in ended or self._holds(one))
+            approvals = tuple(one for one in kept if not gone or one.approval.digest() not in gone)
+            less = {"approvals": approvals, "since": (), "vex": vex, "lapses": ()}
             snapshot = self._knowing(old.model_copy(update={**less, "made": self._clock()}))
             changed = not same_content(old, snapshot) or not self._is_sealed_as_now()
             if changed:
