@@ -99,7 +99,7 @@ def _counts(trust: Trust, signed: KeyStatement) -> bool:
     """Tell whether a statement is by a key that may make it, about a key that it changes something for."""
     said = signed.statement
     if isinstance(said, NewKey):
-        if said.key.keyid in trust.keys or not said.key.purposes:
+        if not _is_key(said.key) or said.key.keyid in trust.keys or not said.key.purposes:
             return False
         purposes = said.key.purposes
     else:
@@ -117,6 +117,13 @@ def _counts(trust: Trust, signed: KeyStatement) -> bool:
     except CorruptError:
         return False
     return True
+
+
+def _is_key(key: TrustedKey) -> bool:
+    try:
+        return bool(key.keyid)
+    except CorruptError:  # no base64
+        return False
 
 
 def _after(trust: Trust, signed: KeyStatement) -> Trust:

@@ -140,3 +140,11 @@ def test_a_signature_has_one_spelling():
 
 def test_a_statement_has_one_canonical_form():
     assert sha(canonical_json(ENDED.statement.plain()).decode()) == ENDED.statement.digest()
+
+
+@pytest.mark.parametrize("by", [THIEF, SIGNER])
+def test_what_is_no_key_changes_nothing_and_refuses_nothing(by):
+    key = SIGNER.trusted("portal", *PURPOSES).model_copy(update={"public": "!"})
+    junk = sign_key_statement(NewKey(key=key, at=NOW), by)
+    assert follow(TRUST, [junk]).stamp == TRUST.stamp
+    assert open_snapshot(seal_snapshot(snapshot(), SIGNER, [junk]), TRUST) == snapshot()

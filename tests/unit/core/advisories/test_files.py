@@ -178,7 +178,8 @@ def test_what_is_exploited_reaches_the_advisory_with_the_dates_of_both_files():
 
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"{", b'{"vulnerabilities": []}', json.dumps(KEV | {"vulnerabilities": [{"cveID": "x"}]}).encode(),
-             json.dumps(KEV | {"vulnerabilities": []}).encode(), json.dumps(KEV | {"dateReleased": "soon"}).encode()],
+             json.dumps(KEV | {"vulnerabilities": []}).encode(), json.dumps(KEV | {"dateReleased": "soon"}).encode(),
+             json.dumps(KEV | {"dateReleased": "0001-01-01T00:00:00+14:00"}).encode()],
 )  # fmt: skip
 def test_a_catalogue_that_is_none_is_refused(data):
     with pytest.raises(BadInputError, match="not a KEV catalogue") as caught:
