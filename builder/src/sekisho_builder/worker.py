@@ -42,6 +42,8 @@ def what_next(row: dict[str, Any]) -> str | None:
     """Return the workflow that a ledger row asks for, if it asks for one; packages without an image end approved."""
     if row["kind"] == "requested":
         return "propose"
+    if row["kind"] == "search-again":
+        return "search"
     if row["kind"] == "retried":
         return str(row["body"]["stage"])
     return "deliver" if row["body"].get("image") else None

@@ -33,7 +33,7 @@ _LOG = logging.getLogger("sekisho.builder")
 
 @DBOS.dbos_class()
 class Line(DBOSConfiguredInstance):
-    """The two workflows over one set of stages."""
+    """The workflows over one set of stages."""
 
     def __init__(
         self, stages: "Stages", report: Callable[[str, str, dict[str, Any]], object], ending: threading.Event
@@ -48,6 +48,11 @@ class Line(DBOSConfiguredInstance):
         """Resolve and inspect; the portal judges. Then look for something that it would allow, if it did not."""
         self._run(request_id, "resolve", self._stages.resolve)
         self._run(request_id, "inspect", self._stages.inspect)
+        self._run(request_id, "suggest", self._stages.suggest)
+
+    @DBOS.workflow()
+    def search(self, request_id: str) -> None:
+        """Look once more for something that the policy would allow, after it was judged anew."""
         self._run(request_id, "suggest", self._stages.suggest)
 
     @DBOS.workflow()

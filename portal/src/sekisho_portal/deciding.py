@@ -12,7 +12,7 @@ from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.judging import Judging, concerns
 from sekisho_portal.means import POLICY, Means
-from sekisho_portal.standing import Standing
+from sekisho_portal.standing import SEARCH, Standing
 from sekisho_portal.words import check_words, require
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -99,7 +99,7 @@ class Deciding:
             raise RefusedError(f"the policy now denies {denied[:1000]}{there}", todo="ask again without it")
         if self._is_worse(standing, judgement):
             if own:
-                self.conclude(standing)
+                self._conclude_anew(standing)
                 raise _changed("verdicts", standing.id)
             raise ConflictError(
                 f"in workspace {workspace} there is more to know of it than was shown",
@@ -229,7 +229,14 @@ class Deciding:
         now = self._judging.judge(standing).judgement
         said = [concerns(row, policy) for row in now.verdicts]
         if shown is None or said != [concerns(row, policy) for row in shown.verdicts]:
-            self.conclude(standing)
+            self._conclude_anew(standing)
+
+    def _conclude_anew(self, standing: Standing) -> None:
+        """Judge what waits, and where it still does not pass, have something to have instead looked for once more."""
+        self.conclude(standing)
+        judged = self._means.standing(standing.id)
+        if judged.state in {"waiting", "asked", "refused"} and judged.avoidable():
+            self._means.ledger.append(SEARCH, standing.id, actor=POLICY, body={})
 
     def _may_decide(self, who: Identity, request_id: str, action: str) -> Standing:
         standing = self._means.standing(request_id)

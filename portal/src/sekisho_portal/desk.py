@@ -24,7 +24,7 @@ from sekisho_portal.rejudging import Rejudging
 from sekisho_portal.reports import check_fits, check_report, is_repeated
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
-from sekisho_portal.standing import Standing
+from sekisho_portal.standing import SEARCH, Standing
 from sekisho_portal.usual import usual
 from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
@@ -32,7 +32,7 @@ from sekisho_portal.words import has_controls, require
 _LOG = logging.getLogger("sekisho.portal")
 _CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried")
 _ASKABLE = frozenset(Request.model_fields) - {"requester", "at"}
-_WORK = ("requested", "retried", "approved")
+_WORK = ("requested", "retried", "approved", SEARCH)
 
 
 class Desk:

@@ -21,6 +21,9 @@ _STATES = {
     "delivered": "delivered",
     "failed": "failed",
 }
+SEARCH = "search-again"
+"""The row that asks the builder for something to have instead, once more."""
+
 _LONG = ("constraints", "hashes")
 """What of a request a status only counts: a lock has thousands."""
 
@@ -97,14 +100,18 @@ class Standing:
         return Alternative.parse(found, where=f"alternative of {self.id}") if found else None
 
     def _is_suggested(self) -> bool:
-        """Tell whether somebody has looked for something else than the present closure."""
-        closure, row = self.closure(), self.last.get("suggested")
-        return closure is not None and row is not None and row.body["closure"] == closure.digest()
+        """Tell whether somebody has looked for something else than the present closure, since it was asked for."""
+        closure, row, again = self.closure(), self.last.get("suggested"), self.last.get(SEARCH)
+        if closure is None or row is None or (again is not None and row.seq < again.seq):
+            return False
+        return bool(row.body["closure"] == closure.digest())
 
-    def _is_judged_once(self) -> bool:
-        """Tell whether the judgement is the one after the inspection: nobody looks again after a later one."""
+    def _is_searched(self) -> bool:
+        """Tell whether the builder looks, or has looked: after an inspection, and whenever it was asked to again."""
         since = self.last["inspected"].seq if "inspected" in self.last else 0
-        return sum(row.kind == "judged" and row.seq > since for row in self.rows) == 1
+        judged = [row.seq for row in self.rows if row.kind == "judged" and row.seq > since]
+        again = self.last.get(SEARCH)
+        return len(judged) == 1 or (again is not None and again.seq > max(judged, default=again.seq))
 
     def avoidable(self) -> tuple[str, ...]:
         """Return by sha256 the exceptions that another release may not share."""
@@ -184,7 +191,7 @@ class Standing:
             return {}
         names = {outcome: [row["name"] for row in found if row["outcome"] == outcome] for outcome in ("review", "deny")}
         alternative = self.alternative()
-        searching = bool(self.avoidable()) and not self._is_suggested() and self._is_judged_once()
+        searching = bool(self.avoidable()) and not self._is_suggested() and self._is_searched()
         return {
             "needs": names,
             "searching": searching,

@@ -158,9 +158,25 @@ def test_lines_for_a_refusal_whose_alternative_needs_a_person():
     assert "instead: ask for the same with other pins in what binds it" in bound
 
 
-def test_nobody_waits_for_a_search_that_was_not_begun(house):
+def test_after_a_later_judgement_the_builder_is_asked_to_search_again(house):
     request = _waiting(house)
+    _alternative(house, request)
     house.repository.commit({"policy.yaml": RULES + "  - {id: no-mit, check: license, allow: [0BSD], then: review}\n"})
     house.desk.look_again()
-    assert house.kinds(request).count("judged") == 2
+    assert house.kinds(request)[-2:] == ["judged", "search-again"]
+    assert house.desk.work(0)[-1].kind == "search-again"
+    status = house.desk.standing(request).plain("")
+    assert (status["searching"], "alternative" in status) == (True, False)
+    house.desk.look_again()
+    assert house.kinds(request).count("search-again") == 1
+    _alternative(house, request)
+    status = house.desk.standing(request).plain("")
+    assert (status["searching"], status["alternative"]["requirements"]) == (False, ["numpy==8.0"])
+
+
+def test_nobody_searches_again_for_what_only_an_inspection_shows(house):
+    request = house.waiting(NUMPY)
+    house.repository.commit({"policy.yaml": RULES + "  - {id: no-mit, check: license, allow: [0BSD], then: review}\n"})
+    house.desk.look_again()
+    assert house.kinds(request)[-1] == "judged"
     assert house.desk.standing(request).plain("")["searching"] is False

@@ -72,7 +72,7 @@ def _all(*stages):
     return [f"{word} {stage} r1" for stage in stages for word in ("begin", "end")]
 
 
-@pytest.mark.parametrize(("workflow", "stages"), [("propose", PROPOSE), ("deliver", DELIVER)])
+@pytest.mark.parametrize(("workflow", "stages"), [("propose", PROPOSE), ("search", ["suggest"]), ("deliver", DELIVER)])
 def test_a_line_that_nobody_disturbs_runs_each_stage_once(house, workflow, stages):
     with house.worker(workflow) as worker:
         worker.heard("ended")

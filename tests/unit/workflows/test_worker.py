@@ -42,6 +42,7 @@ ROWS = [
     _row(9, "retried", stage="deliver"),
     _row(11, "requested", "r2"),
     _row(12, "retried", "r2", stage="propose"),
+    _row(14, "search-again", "r2"),
 ]
 
 
@@ -53,6 +54,7 @@ def test_every_row_begins_its_workflow_under_an_id_of_its_own():
         ("deliver", "deliver-r1-9", "r1"),
         ("propose", "propose-r2-11", "r2"),
         ("propose", "propose-r2-12", "r2"),
+        ("search", "search-r2-14", "r2"),
     ]
 
 
@@ -63,7 +65,7 @@ def test_packages_without_an_image_end_with_their_approval():
 
 def test_the_worker_asks_from_the_beginning_and_then_only_for_what_is_newer():
     begun, asked = _work(ROWS[:2], ROWS, [])
-    assert asked == [0, 7, 12]
+    assert asked == [0, 7, 14]
     assert len(begun) == len(ROWS)
 
 
