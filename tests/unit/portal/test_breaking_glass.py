@@ -151,6 +151,7 @@ def test_every_page_the_api_and_why_say_so_until_it_ends(web):
     assert "BREAK GLASS: anna let in 2.1.0" in "\n".join(web.call("GET", "/api/why/numpy", "rita").json()["lines"])
     web.house.clock.advance(hours=3)
     assert "Break glass" not in visitor.get("/").text
+    assert "anna broke glass on 2026-11-01" in visitor.get(f"/requests/{request}").text
     assert web.call("GET", "/api/policy", "rita").json()["break_glass"] == []
 
 
