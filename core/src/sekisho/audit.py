@@ -107,6 +107,14 @@ def verify_export(folder: Path, trust: Trust | None, against: str | None = None)
 
     ``trust`` are keys that came another way, ``against`` a checkpoint that did.
     """
+    try:
+        return _verify(folder, trust, against)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        said = f"{type(error).__name__}: {error}"[:200]
+        raise CorruptError(f"the export holds what no export does: {said}", where=str(folder)) from error
+
+
+def _verify(folder: Path, trust: Trust | None, against: str | None) -> Checked:
     given = trust
     trust = given or load_trust(_there(folder / KEYS))
     manifest, trust = _open_manifest(folder, trust)

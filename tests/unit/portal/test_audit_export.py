@@ -69,6 +69,15 @@ def test_an_approval_that_is_signed_and_not_on_record_is_named(site):
         verify_export(_export(site), None)
 
 
+@pytest.mark.parametrize("body", [{"digests": 5}, {"digests": [], "statements": 5}])
+def test_what_no_export_holds_is_said_although_its_own_keys_signed_it(site, body):
+    """Whoever makes an export up signs what he likes."""
+    row = next(row for row in site.ledger.entries(kinds=("approved",)))
+    site.ledger.append("approved", row.subject, actor="x", body={**body, "id": row.body["id"]})
+    with pytest.raises(CorruptError, match=r"what no export does|are not those of ledger row"):
+        verify_export(_export(site), None)
+
+
 def test_an_export_replaces_nothing(site, tmp_path):
     target = _export(site)
     with pytest.raises(ConflictError, match="something here already"):
