@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bench.judging import site as sites
 from bench.judging import workbench
 from bench.judging.recording import record
+from bench.judging.visible import measure_visible
 from bench.place import MeasureError, Place
 from bench.processes import Servers, timed
 from bench.rows import Row, share
@@ -42,10 +43,12 @@ def measure_decisions(place: Place, say: Callable[[str], None]) -> list[Row]:
                 warm, again = _ask(site, "warm")
                 busy = site.server.cpu() - before
                 decided = _decide(site, again)
+                say("one package is revoked, and uv asks for everything that is still shown")
+                visible = measure_visible(site, folder)
     finally:
         servers.stop_all()
     shutil.rmtree(folder)
-    return [*_decided(first, decided), *_timed(Times(cold, warm, busy, direct), first)]
+    return [*_decided(first, decided), *_timed(Times(cold, warm, busy, direct), first), *visible]
 
 
 def _decided(first: dict[str, Any], decided: int) -> list[Row]:

@@ -21,17 +21,19 @@ from bench.judging.recording import Recording, metadata_of, moved
 from bench.place import BIN, ROOT, MeasureError, bare_environment, free_port
 from bench.processes import Server, Servers
 from sekisho.client import PortalClient
+from sekisho.model import EVERYONE
 
 SOURCE = "bench"
 _START = 60.0
 
 
 class Site(NamedTuple):
-    """Who asks, who decides, and the process that answers both."""
+    """Who asks, who decides, the process that answers both, and the index that a workspace has of it."""
 
     server: Server
     portal: PortalClient
     approver: PortalClient
+    door: str
 
 
 def lay_upstream(servers: Servers, folder: Path, kept: Recording, more: str) -> str:
@@ -81,7 +83,7 @@ def open_site(servers: Servers, folder: Path, index: str) -> Iterator[Site]:
             admin.import_feed("osv", advisories_of_today(), name=DATA)
         server.wait_for(f"http://127.0.0.1:{proxy}/readyz", seconds=_START)
         with PortalClient(url, tokens["requester"]) as asking, PortalClient(url, tokens["approver"]) as approving:
-            yield Site(server, asking, approving)
+            yield Site(server, asking, approving, f"http://127.0.0.1:{proxy}/w/{EVERYONE}/pypi/simple/")
     finally:
         servers.stop(server)
 
