@@ -20,24 +20,27 @@ _PATIENCE = 30.0
 def measure_visible(site: Site, folder: Path) -> list[Row]:
     """Revoke one package of the approved workbench; have uv resolve every release that the door shows then."""
     with httpx2.Client(trust_env=False, headers={"accept": JSON}, timeout=60) as client:
-        before = len(_projects(client, site.door))
+        before = _shown(client, site.door, revoked=False)
         site.approver.revoke(_REVOKED, reason="to see what else goes")
-        end = time.monotonic() + _PATIENCE
-        while _REVOKED in (shown := _projects(client, site.door)):
-            if time.monotonic() > end:
-                raise MeasureError(f"{_REVOKED} was revoked, and the door still shows it")
-            time.sleep(0.1)
+        shown = _shown(client, site.door, revoked=True)
         pins = [f"{name}=={release}" for name in shown for release in _releases(client, site.door, name)]
     failed = [pin for pin in pins if not _resolves(site.door, pin, folder)]
-    note = f"{_REVOKED} revoked: {len(shown)} of {before} projects are shown, {len(pins)} releases"
+    note = f"{_REVOKED} revoked: {len(shown)} of {len(before)} projects are shown, {len(pins)} releases"
     told = f"; {', '.join(failed[:5])}" if failed else ""
     return [Row("releases that are shown and do not install", len(failed), "", 0, "lower", note=note + told)]
 
 
-def _projects(client: httpx2.Client, door: str) -> list[str]:
-    answer = client.get(door)
-    answer.raise_for_status()
-    return [row["name"] for row in answer.json()["projects"]]
+def _shown(client: httpx2.Client, door: str, *, revoked: bool) -> list[str]:
+    """Return the projects that the door shows, once it follows."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        answer = client.get(door)
+        answer.raise_for_status()
+        names = [row["name"] for row in answer.json()["projects"]]
+        if (_REVOKED in names) is not revoked:
+            return names
+        time.sleep(0.1)
+    raise MeasureError(f"the door does not follow: {_REVOKED} was {'revoked' if revoked else 'approved'}")
 
 
 def _releases(client: httpx2.Client, door: str, project: str) -> list[str]:
