@@ -42,7 +42,7 @@ def away(world: World) -> set[str]:
 
 def judge_page(world: World, asked: Asked, answer: Answer, view: View, here: frozenset[str], rest: str) -> str:
     name, slash, more = rest.partition("/")
-    if more or (name and not _is_name(name)):
+    if more or (slash and not name) or (name and not _is_name(name)):
         assert answer.status == 404, f"{asked} is answered {answer.status}"
         return "404 page"
     if name and not slash:

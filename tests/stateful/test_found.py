@@ -42,3 +42,8 @@ def test_a_file_that_comes_from_a_source_that_was_away_is_listed_at_once(doors):
     without_policy_news(doors)
     doors.heal(source=OUTSIDE)
     doors.deny(entries=[])
+
+
+def test_a_list_has_one_address(doors):
+    doors.begin(scopes={"twin": ("everyone",)})
+    doors.ask(age=None, door="everyone", headers=(), method="GET", route=("projects", ""), spelled=("trailing-slash",))

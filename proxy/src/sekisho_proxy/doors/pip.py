@@ -104,7 +104,7 @@ class PipDoor:
 
     async def _page(self, request: Request, view: View, rest: str) -> Reply:
         name, slash, more = rest.partition("/")
-        if more:
+        if more or (slash and not name):
             raise NotFoundError("there is nothing at this address", where=request.path)
         if not name:
             return await self._book.projects(view, self._clock()).answer(request, self._origin)
