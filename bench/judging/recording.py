@@ -11,8 +11,11 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import socket
+from socketserver import BaseServer
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -147,9 +150,11 @@ def _kept(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
 @contextmanager
 def record(folder: Path, endpoint: str = PYPI_SIMPLE_ENDPOINT) -> Iterator[str]:
     """Serve an index on loopback while the context lasts; yield its address. What is not kept is asked for there."""
-    with PyPISimple(endpoint) as pypi, ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with (
+        PyPISimple(endpoint) as pypi,
+        ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, Recording(folder), pypi)) as server,
+    ):
         server.daemon_threads = True
-        server.recording, server.pypi = Recording(folder), pypi  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -162,14 +167,19 @@ def record(folder: Path, endpoint: str = PYPI_SIMPLE_ENDPOINT) -> Iterator[str]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def __init__(
+        self, recording: Recording, pypi: PyPISimple, request: socket, client: tuple[str, int], server: BaseServer
+    ) -> None:
+        self._recording, self._pypi = recording, pypi
+        super().__init__(request, client, server)  # answers, and returns when the connection has ended
+
     def do_HEAD(self) -> None:
         """Answer for a file as if it could only be had whole: a client that then reads parts of it gets all of it."""
         self.do_GET()
 
     def do_GET(self) -> None:
         """Answer a page or a file."""
-        recording: Recording = self.server.recording  # type: ignore[attr-defined]
-        pypi: PyPISimple = self.server.pypi  # type: ignore[attr-defined]
+        recording, pypi = self._recording, self._pypi
         path = urlsplit(self.path).path.strip("/")
         try:
             if path.startswith("simple/"):
