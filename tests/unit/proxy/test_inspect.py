@@ -154,6 +154,8 @@ def test_header_and_directory_disagree(inspect):
 def test_a_member_that_cannot_be_unpacked(inspect):
     data = bytearray(pack(wheel_files("x", "1.0")))
     data[30 + len("x/__init__.py") + 2] ^= 0xFF
+    assert "has not the checksum that it states" in confused(inspect(bytes(data)))
+    data[30 + len("x/__init__.py")] |= 0x07
     assert "cannot be read" in confused(inspect(bytes(data)))
 
 

@@ -9,12 +9,12 @@ import os
 import stat
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from sekisho.errors import BadInputError, CorruptError
+from sekisho.inflate import InflateError, crc32, inflated
 
 _LOCAL = b"PK\x03\x04"
 _LOCAL_SIZE = 30
@@ -86,7 +86,7 @@ class WheelArchive:
             source = self._by_zipfile(member)
         crc = size = 0
         for packed, plain in source:
-            crc = zlib.crc32(plain, crc)
+            crc = crc32(plain, crc)
             size += len(plain)
             if size > member.size:
                 break
@@ -97,21 +97,10 @@ class WheelArchive:
             )
 
     def _inflated(self, member: Member) -> Iterator[tuple[bytes, bytes]]:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            for packed in self._packed(member):
-                yield packed, inflater.decompress(packed, _PIECE)
-                while inflater.unconsumed_tail:
-                    yield b"", inflater.decompress(inflater.unconsumed_tail, _PIECE)
-        except zlib.error as error:
-            raise self.corrupt(f"the member does not inflate: {error}", member.name) from error
-        while not inflater.eof:
-            rest = inflater.decompress(b"", _PIECE)
-            if not rest and not inflater.eof:
-                raise self.corrupt("the member's deflate stream has no end", member.name)
-            yield b"", rest
-        if inflater.unused_data:
-            raise self.corrupt("bytes follow the end of the member's deflate stream", member.name)
+            yield from inflated(self._packed(member))
+        except InflateError as error:
+            raise self.corrupt(f"the member cannot be read: {error}", member.name) from error
 
     def _by_zipfile(self, member: Member) -> Iterator[tuple[bytes, bytes]]:
         try:

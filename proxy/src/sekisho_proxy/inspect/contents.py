@@ -6,12 +6,13 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
+from sekisho.inflate import InflateError, crc32, inflated
 from sekisho_proxy.inspect.layout import ConfusingError, Member
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _LARGEST = 20 << 30
 _RATIO = 200
 _RATIO_FROM = 64 << 20
@@ -48,8 +49,8 @@ def check_bomb(members: list[Member]) -> None:
         raise ConfusingError(f"{packed} bytes unpack to {unpacked}")
 
 
-def read_contents(file: BinaryIO, keep: frozenset[str]) -> Contents:
-    """Read every member; ``keep`` names the small ones whose bytes are wanted.
+def read_contents(file: BinaryIO, members: list[Member], keep: frozenset[str]) -> Contents:
+    """Read every member, by the name that installers read; ``keep`` names the small ones whose bytes are wanted.
 
     Raises ``ConfusingError`` for a member that cannot be read to its stated end, size and checksum.
     """
@@ -57,39 +58,56 @@ def read_contents(file: BinaryIO, keep: frozenset[str]) -> Contents:
     sizes: dict[str, int] = {}
     native: list[str] = []
     kept: dict[str, bytes] = {}
+    by_offset = {member.offset: member for member in members}
     try:
         with zipfile.ZipFile(file) as archive:
-            for info in archive.infolist():
-                if info.is_dir():
-                    continue
-                name = info.filename
-                digests[name], sizes[name], magic, data = _read(archive, info, wanted=name in keep)
-                if data is not None:
-                    kept[name] = data
-                if _NATIVE_NAME.search(name) or magic.startswith(_NATIVE_MAGIC):
-                    native.append(name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
+            files = [info for info in archive.infolist() if not info.is_dir()]
+        for info in files:
+            name, member = info.filename, by_offset[info.header_offset]
+            digests[name], sizes[name], magic, data = _read(file, member, name, wanted=name in keep)
+            if data is not None:
+                kept[name] = data
+            if _NATIVE_NAME.search(name) or magic.startswith(_NATIVE_MAGIC):
+                native.append(name)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, InflateError) as error:
         raise ConfusingError(f"a member cannot be read: {error}") from error
     return Contents(digests, sizes, tuple(sorted(native)[:_MOST_NATIVE]), kept)
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, wanted: bool) -> tuple[bytes, int, bytes, bytes | None]:
-    digest, size, magic = hashlib.sha256(), 0, b""
+def _read(file: BinaryIO, member: Member, name: str, *, wanted: bool) -> tuple[bytes, int, bytes, bytes | None]:
+    digest, crc, size, magic = hashlib.sha256(), 0, 0, b""
     whole = bytearray()
-    with archive.open(info) as member:
-        while chunk := member.read(_CHUNK):
-            magic = magic or chunk[:4]
-            size += len(chunk)
-            if size > info.file_size:
-                raise ConfusingError(f"{info.filename!r} unpacks to more than it states")
-            digest.update(chunk)
-            if wanted:
-                whole += chunk
-                if len(whole) > _KEPT:
-                    raise ConfusingError(f"{info.filename!r} is larger than {_KEPT} bytes")
-    if size != info.file_size:
-        raise ConfusingError(f"{info.filename!r} unpacks to less than it states")
+    for plain in _plain(file, member):
+        magic = magic or plain[:4]
+        size += len(plain)
+        if size > member.size:
+            raise ConfusingError(f"{name!r} unpacks to more than it states")
+        digest.update(plain)
+        crc = crc32(plain, crc)
+        if wanted:
+            whole += plain
+            if len(whole) > _KEPT:
+                raise ConfusingError(f"{name!r} is larger than {_KEPT} bytes")
+    if size != member.size:
+        raise ConfusingError(f"{name!r} unpacks to less than it states")
+    if crc != member.crc:
+        raise ConfusingError(f"{name!r} has not the checksum that it states")
     return digest.digest(), size, magic, bytes(whole) if wanted else None
+
+
+def _plain(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    if member.is_stored:
+        return _packed(file, member)
+    return (plain for _, plain in inflated(_packed(file, member)))
+
+
+def _packed(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    """Yield a member's bytes as they lie in the file; the layout was checked, so they are all there."""
+    file.seek(member.start)
+    left = member.packed
+    while left and (chunk := file.read(min(left, _CHUNK))):
+        left -= len(chunk)
+        yield chunk
 
 
 def check_record(contents: Contents, folder: str) -> list[str]:

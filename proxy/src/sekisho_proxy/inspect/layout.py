@@ -28,7 +28,7 @@ class ConfusingError(Exception):
 
 
 class Member(NamedTuple):
-    """One entry of the directory."""
+    """One entry of the directory. ``start`` is where its packed bytes begin, once its own header was read."""
 
     name: bytes
     flags: int
@@ -38,6 +38,12 @@ class Member(NamedTuple):
     size: int
     offset: int
     mode: int
+    start: int = 0
+
+    @property
+    def is_stored(self) -> bool:
+        """Tell whether its bytes lie there unpacked."""
+        return self.method == _STORED
 
 
 class _End(NamedTuple):
@@ -61,14 +67,18 @@ def check_layout(file: BinaryIO) -> list[Member]:
         raise ConfusingError(f"the end record counts {end.entries} members, the directory has {len(members)}")
     _check_names(members)
     members.sort(key=lambda member: member.offset)
-    at = 0
+    at, found = 0, []
     for member in members:
         if member.offset != at:
             raise ConfusingError(f"bytes before {_show(member.name)} belong to no member")
-        at = _check_local(file, member)
+        start, streamed = _check_local(file, member)
+        found.append(member._replace(start=start))
+        at = start + member.packed
+        if streamed:
+            at += _descriptor(file, at, member)
     if at != end.directory:
         raise ConfusingError("there are bytes between the last member and the directory")
-    return members
+    return found
 
 
 def _find_end(file: BinaryIO, size: int) -> _End:
@@ -159,8 +169,8 @@ def _check_names(members: list[Member]) -> None:
         seen.add(name.rstrip(b"/"))
 
 
-def _check_local(file: BinaryIO, member: Member) -> int:
-    """Compare a member's own header with the directory; return where the next one must begin."""
+def _check_local(file: BinaryIO, member: Member) -> tuple[int, bool]:
+    """Compare a member's own header with the directory; return where its packed bytes begin, and if more follows."""
     file.seek(member.offset)
     head = file.read(30)
     if len(head) < 30 or head[:4] != _LOCAL:
@@ -176,8 +186,7 @@ def _check_local(file: BinaryIO, member: Member) -> int:
     same = (crc, packed, size) == (member.crc, member.packed, member.size)
     if not same and not (flags & _STREAMED and (packed, size) in {(0, 0), (member.packed, member.size)}):
         raise ConfusingError(f"{_show(name)} has another size or checksum than the directory says")
-    at = member.offset + 30 + int(name_size) + int(extra_size) + member.packed
-    return at + _descriptor(file, at, member) if flags & _STREAMED else at
+    return member.offset + 30 + int(name_size) + int(extra_size), bool(flags & _STREAMED)
 
 
 def _descriptor(file: BinaryIO, at: int, member: Member) -> int:

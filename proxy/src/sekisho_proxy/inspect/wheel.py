@@ -64,7 +64,7 @@ def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
     except CorruptError as error:
         return Facts(sha256=job.sha256, size=size, findings=(_finding("metadata_mismatch", error.what),))
     keep = frozenset({f"{folder}/METADATA", f"{folder}/RECORD"})
-    contents = read_contents(file, keep)
+    contents = read_contents(file, members, keep)
     metadata = contents.kept.get(f"{folder}/METADATA", b"")
     try:
         said = stated(metadata)

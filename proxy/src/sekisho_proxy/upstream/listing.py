@@ -185,7 +185,7 @@ def _from_json(page: Any, base: str) -> list[UpstreamFile | None]:  # noqa: ANN4
         rows.append(
             _file(
                 filename=row["filename"],
-                url=row["url"] if row["url"].startswith("https://") else urljoin(base, row["url"]),
+                url=row["url"] if row["url"].startswith(("https://", "http://")) else urljoin(base, row["url"]),
                 sha256=row["hashes"].get("sha256"),
                 size=row.get("size") or 0,
                 uploaded=row.get("upload-time"),
