@@ -12,7 +12,7 @@ from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.judging import Judging, concerns
 from sekisho_portal.means import POLICY, Means
-from sekisho_portal.standing import SEARCH, Standing
+from sekisho_portal.standing import SEARCH, Standing, owes_search
 from sekisho_portal.words import check_words, require
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -234,9 +234,12 @@ class Deciding:
     def _conclude_anew(self, standing: Standing) -> None:
         """Judge what waits, and where it still does not pass, have something to have instead looked for once more."""
         self.conclude(standing)
-        judged = self._means.standing(standing.id)
-        if judged.state in {"waiting", "asked", "refused"} and judged.avoidable():
-            self._means.ledger.append(SEARCH, standing.id, actor=POLICY, body={})
+        self.search(standing.id)
+
+    def search(self, request_id: str) -> None:
+        """Ask the builder, unless it was or need not be, to look for something instead of what was judged last."""
+        if owes_search(self._means.standing(request_id).rows):
+            self._means.ledger.append(SEARCH, request_id, actor=POLICY, body={})
 
     def _may_decide(self, who: Identity, request_id: str, action: str) -> Standing:
         standing = self._means.standing(request_id)

@@ -24,13 +24,13 @@ from sekisho_portal.rejudging import Rejudging
 from sekisho_portal.reports import check_fits, check_report, is_repeated
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
-from sekisho_portal.standing import SEARCH, Standing
+from sekisho_portal.standing import SEARCH, Standing, owes_search
 from sekisho_portal.usual import usual
 from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
 
 _LOG = logging.getLogger("sekisho.portal")
-_CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried")
+_CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried", SEARCH)
 _ASKABLE = frozenset(Request.model_fields) - {"requester", "at"}
 _WORK = ("requested", "retried", "approved", SEARCH)
 
@@ -254,10 +254,11 @@ class Desk:
             (intent.subject, partial(self._apply, intent)) for intent in self._admitting.left()
         ]
         steps += [(intent.subject, partial(apply, intent)) for intent, apply in self._revoking.left()]
-        unjudged = self._interrupted(self.ledger.entries(kinds=_CONCLUDED))
+        rows = self.ledger.entries(kinds=_CONCLUDED)
+        steps += [(name, partial(self._conclude, name)) for name in self._interrupted(rows)]
+        steps += [(name, partial(self._deciding.search, name)) for name in self._unsearched(rows)]
         done = sum(self._finish(*step) for step in steps)
-        done += sum(self._finish(name, partial(self._conclude, name)) for name in unjudged)
-        self.unfinished = done < len(steps) + len(unjudged)
+        self.unfinished = done < len(steps)
         return done
 
     def _apply(self, intent: Entry) -> None:
@@ -286,3 +287,11 @@ class Desk:
             for subject, row in newest.items()
             if row.kind == "inspected" or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
         ]
+
+    @staticmethod
+    def _unsearched(rows: Sequence[Entry]) -> list[str]:
+        """Return the requests for which the builder was not asked to look for something else, and has to be."""
+        grouped: dict[str, list[Entry]] = {}
+        for row in rows:
+            grouped.setdefault(row.subject, []).append(row)
+        return [subject for subject, found in grouped.items() if owes_search(found)]

@@ -235,5 +235,24 @@ class Standing:
         return found
 
 
+def owes_search(rows: Sequence[Entry]) -> bool:
+    """Tell whether the rows of a request lack the one that asks for a search, as after a crash.
+
+    The builder looks by itself after the first judgement of what was inspected. After a later one it has to be asked,
+    where the request does not pass and another release may.
+    """
+    times, last = 0, None
+    for row in rows:
+        if row.kind == "judged":
+            times, last = times + 1, row
+        elif row.kind == "inspected":
+            times, last = 0, None
+        elif row.kind in _STATES or row.kind in {SEARCH, "retried"}:
+            last = None
+    if last is None or times < 2:
+        return False
+    return last.body["judgement"]["outcome"] != Outcome.ALLOW and bool(last.body.get("avoidable"))
+
+
 def _told(row: Entry) -> dict[str, Any]:
     return {key: part for key, part in row.body.items() if key not in _NOT_TOLD}

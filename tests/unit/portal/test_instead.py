@@ -9,7 +9,7 @@ from sekisho.model import Alternative, Change
 from sekisho_portal.ways import way_lines
 from tests.allowlists_tree import POLICY
 from tests.records import artifact, facts
-from tests.unit.portal.house import NUMPY
+from tests.unit.portal.house import ANNA, NUMPY
 
 RULES = (
     POLICY
@@ -180,3 +180,46 @@ def test_nobody_searches_again_for_what_only_an_inspection_shows(house):
     house.desk.look_again()
     assert house.kinds(request)[-1] == "judged"
     assert house.desk.standing(request).plain("")["searching"] is False
+
+
+class _Killed(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_search_that_a_crash_kept_from_being_asked_for_is_asked_for_at_the_next_start(house, before):
+    class Cut(type(house.ledger)):
+        def append(self, kind, *arguments, **more):
+            if kind == "search-again":
+                raise _Killed
+            return super().append(kind, *arguments, **more)
+
+    request = _waiting(house)
+    extra = [f"  - {{id: no-mit-{n}, check: license, allow: [0BSD], then: review}}\n" for n in range(before + 1)]
+    for number in range(before):
+        house.repository.commit({"policy.yaml": RULES + "".join(extra[: number + 1])})
+        house.desk.look_again()
+    house.repository.commit({"policy.yaml": RULES + "".join(extra)})
+    house.desk.means.ledger = Cut(house.ledger._engine, clock=house.clock)
+    with pytest.raises(_Killed):
+        house.desk.look_again()
+    assert house.kinds(request)[-1] == "judged"
+    house.open()
+    assert house.kinds(request)[-2:] == ["judged", "search-again"]
+    assert house.desk.work(0)[-1].kind == "search-again"
+    house.open()
+    house.desk.look_again()
+    assert house.kinds(request).count("search-again") == before + 1
+
+
+def test_a_start_asks_for_no_search_that_the_builder_makes_by_itself_or_that_nobody_needs(house):
+    first, decided, inspected = _waiting(house), _waiting(house), house.waiting(NUMPY)
+    house.repository.commit({"policy.yaml": RULES + "  - {id: no-mit, check: license, allow: [0BSD], then: review}\n"})
+    house.desk.look_again()
+    house.desk.deny(ANNA, decided, reason="no")
+    later = _waiting(house)
+    before = house.ledger.size()
+    house.open()
+    assert house.ledger.size() == before
+    counted = [house.kinds(one).count("search-again") for one in (first, decided, inspected, later)]
+    assert counted == [1, 1, 0, 0]
