@@ -24,6 +24,9 @@ from tests.wheels import Wheel, make_wheel
 
 SEEDS = range(25 if SOAK else 1)
 LARGE = 1_300_000
+TRIES = 5
+"""A healed source may be given up once more on a machine that is busy: these proxies wait 0.7 seconds for it."""
+
 STATUSES = {404, 502, 503, 504}
 LONG = set() if SOAK else {"drip", "continue for ever"}
 """A large file may take its time, and each of three tries does."""
@@ -132,7 +135,10 @@ class Site:
 
 
 def _healed(site: Site, case: Case, probe: Callable[[Site, Case], None]) -> None:
-    probe(site, case)
+    for _ in range(TRIES):
+        probe(site, case)
+        if not any(got.status == 502 and "it took too long" in got.problem["title"] for got, _ in site.last[case.name]):
+            break
     for got, right in site.last[case.name]:
         assert got.status in {200, 206}, f"after the source has healed: {got.status} {got.body[:200]!r}"
         assert got.whole
