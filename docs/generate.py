@@ -83,7 +83,8 @@ pages say that.
 
 Each may have a `mode` ({modes}; the default is `enforce`) and a `sandbox`: `days` is how long an approval there
 lives at most, `relax` what some rules answer there instead, as `{{young: allow}}`. What is approved in a sandbox is
-approved for it alone. Rules marked ⚑ cannot be relaxed. `approvers` is how many different people approve there.
+approved for it alone. Rules marked ⚑ cannot be relaxed. `approvers` is how many different people approve there,
+or state that an advisory does not matter.
 
 ## `when`
 

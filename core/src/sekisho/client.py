@@ -144,6 +144,10 @@ class PortalClient:
         """State that an advisory does not matter for some releases."""
         return dict(self._call("POST", "/api/vex", json=body))
 
+    def stated(self) -> list[dict[str, Any]]:
+        """Return the statements in force, and where more people have to say the same."""
+        return list(self._call("GET", "/api/vex"))
+
     def import_feed(self, feed: str, data: bytes, *, name: str, smaller: bool = False) -> dict[str, Any]:
         """Import advisories, or what is exploited; the portal may need a while to read them."""
         params = {"name": name, "smaller": "true" if smaller else None}

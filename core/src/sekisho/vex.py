@@ -4,7 +4,7 @@
 signature excuses nothing, whoever wrote it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,9 @@ Justification = Literal[
     "inline_mitigations_already_exist",
 ]
 """OpenVEX's own words (OpenVEX 0.2.0, "Status Justifications")."""
+
+Subject = tuple[str, str, str]
+"""Kind of source, project, and release."""
 
 _LONGEST_WHY = 500
 
@@ -70,11 +73,15 @@ def sign_vex(statement: VexStatement, signer: Signer) -> SignedVex:
 
 
 class Excuses:
-    """Statements, found by the release and the names of an advisory."""
+    """Statements, found by the release and the names of an advisory.
 
-    def __init__(self, statements: Iterable[VexStatement] = ()) -> None:
+    They count once as many different ``approvers`` have said the same: of one advisory, with one justification.
+    """
+
+    def __init__(self, statements: Iterable[VexStatement] = (), *, approvers: int = 1) -> None:
         self._statements = tuple(statements)
-        self._found: dict[tuple[str, str, str], list[VexStatement]] = {}
+        self._approvers = approvers
+        self._found: dict[Subject, list[VexStatement]] = {}
         for statement in self._statements:
             for release in statement.releases:
                 self._found.setdefault((statement.kind, statement.project, release), []).append(statement)
@@ -83,16 +90,28 @@ class Excuses:
         """Return what others than ``name`` said: nobody excuses what they asked for themselves."""
         own = name.casefold()
         left = [one for one in self._statements if own not in {one.approved_by.casefold(), one.requested_by.casefold()}]
-        return self if len(left) == len(self._statements) else Excuses(left)
+        return self if len(left) == len(self._statements) else Excuses(left, approvers=self._approvers)
 
-    def find(
-        self, names: tuple[str, ...], subject: tuple[str, str, str], workspace: str, now: datetime
-    ) -> VexStatement | None:
-        """Return the statement that excuses ``subject`` (kind, project, release) from an advisory of these names."""
+    def by(self, approvers: int) -> "Excuses":
+        """Return the same statements where as many different people have to say the same."""
+        return self if approvers == self._approvers else Excuses(self._statements, approvers=approvers)
+
+    def find(self, names: Container[str], subject: Subject, workspace: str, now: datetime) -> tuple[VexStatement, ...]:
+        """Return the statements that together excuse ``subject`` from an advisory of these names, if there are any."""
+        for said in self.said(names, subject, workspace, now).values():
+            if len(said) >= self._approvers:
+                return tuple(said.values())[: self._approvers]
+        return ()
+
+    def said(
+        self, names: Container[str], subject: Subject, workspace: str, now: datetime
+    ) -> dict[Justification, dict[str, VexStatement]]:
+        """Return by justification and person what is said of ``subject`` and an advisory of these names."""
+        found: dict[Justification, dict[str, VexStatement]] = {}
         for statement in self._found.get(subject, ()):
             if statement.advisory in names and statement.holds(workspace, now):
-                return statement
-        return None
+                found.setdefault(statement.justification, {}).setdefault(statement.approved_by.casefold(), statement)
+        return found
 
 
 def vex_path(advisory: str) -> str:

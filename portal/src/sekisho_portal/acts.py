@@ -88,9 +88,15 @@ def revoke(at: At, who: Who, taken: Taken) -> list[dict[str, Any]]:
 
 @acts.post("/vex", status_code=201)
 def state(at: At, who: Who, said: Statement) -> dict[str, Any]:
-    """State that an advisory does not matter for some releases."""
+    """State that an advisory does not matter for some releases; ``missing`` says where more people have to."""
     words = said.model_dump(mode="json")
     return at.desk.state(who, {**words, "project": normalize_project("pypi", said.project)})
+
+
+@acts.get("/vex")
+def stated(at: At, _who: Who) -> list[dict[str, Any]]:
+    """Return the statements in force, and in which workspaces how many more people have to say the same."""
+    return at.desk.stated()
 
 
 @acts.post("/advisories/{feed}", status_code=201)

@@ -10,13 +10,14 @@ from typing import Any
 from sekisho.attestation import ENDING, read_statements
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
 from sekisho.ledger import Entry, Ledger
-from sekisho.model import Artifact, Newest, Outcome, Request, Slug, Verdict
+from sekisho.model import Artifact, Newest, Request, Slug, Verdict
 from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.deciding import Deciding
 from sekisho_portal.demand import Demand
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.history import History
+from sekisho_portal.interrupted import CONCLUDED, unjudged, unsearched
 from sekisho_portal.judging import Judging
 from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
@@ -24,13 +25,13 @@ from sekisho_portal.rejudging import Rejudging
 from sekisho_portal.reports import check_fits, check_report, is_repeated
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
-from sekisho_portal.standing import SEARCH, Standing, owes_search
+from sekisho_portal.standing import SEARCH, Standing
+from sekisho_portal.stating import stated, words_of
 from sekisho_portal.usual import usual
 from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
 
 _LOG = logging.getLogger("sekisho.portal")
-_CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried", SEARCH)
 _ASKABLE = frozenset(Request.model_fields) - {"requester", "at"}
 _WORK = ("requested", "retried", "approved", SEARCH)
 
@@ -180,7 +181,15 @@ class Desk:
         with self.means.deciding:
             said = self._revoking.state(who, words)
         self.look_again()
-        return said.plain()
+        return next((row for row in self.stated() if row["id"] == said.id), said.plain())
+
+    def state_the_same(self, who: Identity, digest: str) -> dict[str, Any]:
+        """Say the same as a statement in force, so that it counts where two people have to."""
+        return self.state(who, words_of(self.means.snapshots.current(), digest))
+
+    def stated(self) -> list[dict[str, Any]]:
+        """Return the statements in force, and in which workspaces more people have to say the same."""
+        return list(stated(self.means.snapshots.current(), self.feeds.index, self.clock()))
 
     # What is known changes.
 
@@ -254,9 +263,9 @@ class Desk:
             (intent.subject, partial(self._apply, intent)) for intent in self._admitting.left()
         ]
         steps += [(intent.subject, partial(apply, intent)) for intent, apply in self._revoking.left()]
-        rows = self.ledger.entries(kinds=_CONCLUDED)
-        steps += [(name, partial(self._conclude, name)) for name in self._interrupted(rows)]
-        steps += [(name, partial(self._deciding.search, name)) for name in self._unsearched(rows)]
+        rows = self.ledger.entries(kinds=CONCLUDED)
+        steps += [(name, partial(self._conclude, name)) for name in unjudged(rows)]
+        steps += [(name, partial(self._deciding.search, name)) for name in unsearched(rows)]
         done = sum(self._finish(*step) for step in steps)
         self.unfinished = done < len(steps)
         return done
@@ -276,22 +285,3 @@ class Desk:
             _LOG.exception("%s was cut short and cannot be finished yet", subject)
             return False
         return True
-
-    @staticmethod
-    def _interrupted(rows: Sequence[Entry]) -> list[str]:
-        """Return the requests that were inspected and not judged, or that the policy allowed without approving."""
-        newest = {row.subject: row for row in rows}
-        allowed = str(Outcome.ALLOW)
-        return [
-            subject
-            for subject, row in newest.items()
-            if row.kind == "inspected" or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
-        ]
-
-    @staticmethod
-    def _unsearched(rows: Sequence[Entry]) -> list[str]:
-        """Return the requests for which the builder was not asked to look for something else, and has to be."""
-        grouped: dict[str, list[Entry]] = {}
-        for row in rows:
-            grouped.setdefault(row.subject, []).append(row)
-        return [subject for subject, found in grouped.items() if owes_search(found)]

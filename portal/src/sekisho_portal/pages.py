@@ -157,7 +157,14 @@ def advisories(at: At, request: Request) -> Response:
     if who is None:
         return _to_login(request)
     known = at.desk.feeds.plain(at.snapshots.current().policy)
-    return page(request, "advisories.html", who, known=known, rows=at.desk.affected())
+    return page(request, "advisories.html", who, known=known, rows=at.desk.affected(), stated=at.desk.stated())
+
+
+@pages.post("/advisories/state")
+def state(at: At, request: Request, key: Annotated[str, Form()], digest: Annotated[str, Form()]) -> Response:
+    """Say the same as somebody else did of an advisory."""
+    at.desk.state_the_same(_known(request, at.tokens, key), digest)
+    return _back("/advisories")
 
 
 @pages.post("/advisories/revoke")

@@ -266,6 +266,7 @@ class Rejudging:
                 "workspace": grave.workspace,
                 "name": grave.artifact.name,
                 "advisories": [hit.advisory.id for hit in against],
+                "approvers": snapshot.policy.approvers_for(grave.workspace),
             }
 
     def _uses(self, rows: Iterable[Grave]) -> Uses:

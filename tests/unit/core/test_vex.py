@@ -74,11 +74,38 @@ def test_a_signature_for_an_approval_is_none_for_a_statement():
 def test_an_excuse_is_found_by_any_name_of_the_advisory_for_its_release_scope_and_time():
     excuses = Excuses([statement(expires=NOW + timedelta(days=1))])
     names = ("GHSA-1", "CVE-2026-1")
-    assert excuses.find(names, SUBJECT, "everyone", NOW).id == "v-1"
-    assert excuses.find(("GHSA-1",), SUBJECT, "everyone", NOW) is None
-    assert excuses.find(names, ("pypi", "numpy", "2.1.1"), "everyone", NOW) is None
-    assert excuses.find(names, SUBJECT, "team-a", NOW) is None
-    assert excuses.find(names, SUBJECT, "everyone", NOW + timedelta(days=1)) is None
+    assert [one.id for one in excuses.find(names, SUBJECT, "everyone", NOW)] == ["v-1"]
+    assert not excuses.find(("GHSA-1",), SUBJECT, "everyone", NOW)
+    assert not excuses.find(names, ("pypi", "numpy", "2.1.1"), "everyone", NOW)
+    assert not excuses.find(names, SUBJECT, "team-a", NOW)
+    assert not excuses.find(names, SUBJECT, "everyone", NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"),
+    [
+        ({}, True),
+        ({"advisory": "GHSA-1"}, True),
+        ({"releases": ("2.0.0", "2.1.0")}, True),
+        ({"approved_by": "ANNA"}, False),
+        ({"approved_by": "rita"}, True),
+        ({"justification": "component_not_present"}, False),
+        ({"advisory": "CVE-2026-2"}, False),
+        ({"releases": ("2.0.0",)}, False),
+        ({"project": "six"}, False),
+        ({"scope": ("team-a",)}, False),
+        ({"expires": NOW}, False),
+    ],
+)
+def test_where_two_have_to_say_it_two_different_people_say_the_same(more, counts):
+    second = statement(**{"id": "v-2", "approved_by": "otto", "requested_by": "otto", **more})
+    first = statement(requested_by="anna")
+    excuses = Excuses([first, first, second]).by(2)
+    names = ("GHSA-1", "CVE-2026-1")
+    assert [one.id for one in excuses.find(names, SUBJECT, "everyone", NOW)] == (["v-1", "v-2"] if counts else [])
+    assert not excuses.of_others("Anna").find(names, SUBJECT, "everyone", NOW)
+    assert not excuses.of_others(second.approved_by).find(names, SUBJECT, "everyone", NOW)
+    assert excuses.by(1).find(names, SUBJECT, "everyone", NOW) == (first,)
 
 
 def test_statements_are_part_of_the_snapshot_and_checked_with_it():

@@ -46,6 +46,7 @@ MATRIX = {
     ("POST", "/api/requests/{request_id}/break-glass"): (GLASS, {"anna"}),
     ("POST", "/api/revocations"): ({"what": "six", "reason": "because"}, {"anna"}),
     ("POST", "/api/vex"): (VEX, {"anna"}),
+    ("GET", "/api/vex"): (None, EVERYBODY),
     ("POST", "/api/advisories/{feed}"): (ZIP, {"ada"}),
     ("GET", "/api/affected"): (None, EVERYBODY),
     ("GET", "/api/approvals/{approval_id}/statements"): (None, EVERYBODY),

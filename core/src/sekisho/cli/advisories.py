@@ -106,7 +106,10 @@ def _lines(row: dict[str, Any]) -> list[str]:
     lines += [f"  {what}: {', '.join(row[what][:10])}" for what in ("requests", "locks", "images") if row.get(what)]
     lines.append(f"  upgrade to {row['upgrade']}" if row.get("upgrade") else "  no release is known to mend it")
     for name in row["advisories"][:3]:
-        lines.append(f"  or state: sekisho vex not-affected {name} {row['name'].replace(' ', '==')} --justification …")
+        twice = f", by {row['approvers']} different approvers" if row.get("approvers", 1) > 1 else ""
+        lines.append(
+            f"  or state{twice}: sekisho vex not-affected {name} {row['name'].replace(' ', '==')} --justification …"
+        )
     return [printable(line) for line in lines]
 
 
@@ -135,7 +138,8 @@ def not_affected(
 ) -> None:
     """State that ADVISORY does not matter for some releases of one package; needs the role approver.
 
-    The statement is signed and committed to the allowlists tree; rules with `unless: vex` heed it.
+    The statement is signed and committed to the allowlists tree; rules with `unless: vex` heed it. In a workspace with
+    `approvers: 2` it counts once two different approvers have stated the same, with the same justification.
     """
     found = [text.partition("==") for text in releases]
     names = {name.strip() for name, _, _ in found}
@@ -153,6 +157,39 @@ def not_affected(
     }
     with connect(load_settings()) as portal:
         said = portal.state(body)
+    emit(said, as_json=as_json, text=lambda: "\n".join(_said(said)))
+
+
+@vex.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the statements in force, and those that another approver has to make, too, before they count."""
+    with connect(load_settings()) as portal:
+        rows = portal.stated()
     emit(
-        said, as_json=as_json, text=lambda: printable(f"{said['id']}: {advisory} does not affect {', '.join(releases)}")
+        rows,
+        as_json=as_json,
+        text=lambda: "\n".join(line for row in rows for line in _said(row)) or "nothing is stated",
     )
+
+
+def _said(row: dict[str, Any]) -> list[str]:
+    """Say what a statement says, and where it does not count yet."""
+    releases = " ".join(f"{row['project']}=={release}" for release in row["releases"])
+    until = f" until {row['expires'][:16]}Z" if row.get("expires") else ""
+    lines = [
+        (
+            f"{row['id']}: {row['advisory']} does not affect {releases} in {', '.join(row['scope'])}{until}"
+            f" ({row['justification']}), says {row['approved_by']}"
+        )
+    ]
+    for workspace, count in row["missing"].items():
+        others = "another approver" if count == 1 else f"{count} other approvers"
+        lines.append(f"  does NOT count in {workspace} yet: {others} must state the same, as the policy asks for")
+    if row["missing"]:
+        scope = " ".join(f"--workspace {name}" for name in row["scope"])
+        lines.append(
+            f"  they run: sekisho vex not-affected {row['advisory']} {releases}"
+            f" --justification {row['justification']} {scope}"
+        )
+    return [printable(line) for line in lines]

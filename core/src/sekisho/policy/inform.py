@@ -48,7 +48,7 @@ def inform(
         advisories=advisories,
         approved={project: frozenset(releases) for project, releases in approved.items()},
         names=learned.names,
-        excuses=learned.excuses,
+        excuses=learned.excuses.by(snapshot.policy.approvers_for(workspace)),
         workspace=workspace,
     )
 

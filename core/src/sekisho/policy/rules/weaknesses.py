@@ -79,7 +79,8 @@ class AdvisoryRule(BaseRule):
         for hit in hits:
             said = case.known.excuses.find(hit.advisory.names, subject, case.known.workspace, case.now)
             if said and not hit.advisory.malicious:
-                excused.append(f"{hit.advisory.id} does not matter ({said.id}: {said.justification})")
+                ids = " and ".join(one.id for one in said)
+                excused.append(f"{hit.advisory.id} does not matter ({ids}: {said[0].justification})")
             else:
                 left.append(hit)
         return excused, left
