@@ -118,7 +118,10 @@ class GitTree:
         return self.git(*arguments, stdin=stdin.encode(), extra=extra).decode()
 
     def git(self, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
-        """Return what git prints; raise ``SekishoError`` with what it complains of. A terminal's Ctrl-C does not reach it."""
+        """Return what git prints; raise ``SekishoError`` with what it complains of.
+
+        A terminal's Ctrl-C does not reach it.
+        """
         try:
             done = subprocess.run(
                 ["git", "-C", str(self.folder), *arguments],
