@@ -21,12 +21,13 @@ from sekisho.model.identity import (
 )
 from sekisho.model.image import BaseDefinition, GateReport, GateResult, ImageDefinition, ImageReference
 from sekisho.model.nearest import nearest
-from sekisho.model.request import MOST_REQUIREMENTS, Request, parse_requirement
+from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement
 from sekisho.model.target import Target
 from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 
 __all__ = [
     "EVERYONE",
+    "MOST_CONSTRAINTS",
     "MOST_REQUIREMENTS",
     "OTHERS",
     "Alternative",

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from sekisho.model.base import Moment, Record, Sha256
 from sekisho.model.closure import Artifact
-from sekisho.model.identity import EVERYONE, Kind, ProjectName, Slug, normalize_project
+from sekisho.model.identity import EVERYONE, LONGEST_NAME, Kind, ProjectName, Slug, normalize_project
 from sekisho.model.target import Target
 
 MOST_REQUIREMENTS = 5000
@@ -34,6 +34,8 @@ def parse_requirement(text: str) -> Requirement:
         raise ValueError(f"{text[:80]!r} has a marker that is nested too deep") from error
     except InvalidRequirement as error:
         raise ValueError(f"{text[:80]!r} is not a requirement: {str(error).splitlines()[0]}") from error
+    if len(wanted.name) > LONGEST_NAME:
+        raise ValueError(f"{text[:80]!r} is no name of a project: it has more than {LONGEST_NAME} characters")
     if wanted.url:
         raise ValueError(f"{text[:80]!r} names an address; only projects of a source can be judged")
     if wanted.marker is not None:

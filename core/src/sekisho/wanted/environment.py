@@ -5,8 +5,9 @@ from typing import Any
 
 from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError
+from sekisho.model import MOST_REQUIREMENTS
 from sekisho.wanted.lines import Nested, read_lines
-from sekisho.wanted.value import Wanted, at, shown, together
+from sekisho.wanted.value import Wanted, at, check_count, line_of, shown, together
 
 _NOT_PACKAGES = {"pip"}
 
@@ -17,6 +18,7 @@ def read_environment(text: str, *, where: str, nested: Nested | None = None) -> 
     rows = found.get("dependencies") if isinstance(found, dict) else None
     if not isinstance(rows, list):
         raise BadInputError("an environment has a list `dependencies`", where=where)
+    check_count(len(rows), MOST_REQUIREMENTS, "dependencies", where=where)
     parts: list[Wanted] = []
     channel: list[str] = []
     python = None
@@ -26,7 +28,8 @@ def read_environment(text: str, *, where: str, nested: Nested | None = None) -> 
         elif not isinstance(row, str):
             raise BadInputError(f"{shown(str(row))!r} is no package", where=at(where, text, str(row)))
         elif row.strip() == "python" or re.match(r"(?:[\w.-]+::)?python[^\w.-]", row):
-            python = python_spec(row, where=at(where, text, row))
+            with line_of(where, text, row):
+                python = python_spec(row, where=where)
         elif row.strip() not in _NOT_PACKAGES and not re.match(r"pip[^\w.-]", row):
             channel.append(row.strip())
     pip = together(parts)
@@ -37,14 +40,15 @@ def _pip(row: dict[str, Any], text: str, where: str, nested: Nested | None) -> l
     if set(row) != {"pip"} or not isinstance(row["pip"], list):
         named = shown(", ".join(row))
         raise BadInputError(f"{named!r} is no section that is known", where=at(where, text, f"{next(iter(row), '')}:"))
+    check_count(len(row["pip"]), MOST_REQUIREMENTS, "requirements", where=where)
     parts = []
     for line in row["pip"]:
         if not isinstance(line, str):
             raise BadInputError(f"{shown(str(line))!r} is no requirement", where=at(where, text, str(line)))
-        here = at(where, text, line)
         try:
             parts.append(read_lines(line, where=where, nested=nested))
         except BadInputError as error:
+            here = at(where, text, line)
             raise BadInputError(
                 error.what, where=error.where.replace(f"{where}, line 1", here), todo=error.todo
             ) from error

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 
 from sekisho.errors import BadInputError
-from sekisho.model import MOST_REQUIREMENTS, normalize_project
+from sekisho.model import MOST_CONSTRAINTS, MOST_REQUIREMENTS, normalize_project
 from sekisho.wanted.value import IN_HOUSE, Wanted, read_requirement, shown, together
 
 
@@ -27,7 +27,15 @@ class Opened(NamedTuple):
 Nested = Callable[[str, str], Opened]
 """From a name and the line that names it to that file."""
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#")
+_OPTIONS = re.compile(r"(?<=\s)--?[a-z]")
+"""Where the options of a requirement begin."""
+
+_QUOTES = frozenset("'\"\\")
+_LONGEST_QUOTED = 50_000
+"""Characters of options with quotes: those are split with care, a letter at a time."""
+
+_MOST_LINES = 2 * MOST_REQUIREMENTS + MOST_CONSTRAINTS
 _HASH = re.compile(r"(sha\d+|md5):([0-9a-fA-F]+)")
 _LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url", "-f": "--find-links"}
 _ELSEWHERE = {"--index-url", "--extra-index-url", "--find-links", "--no-index"}
@@ -46,6 +54,7 @@ _IGNORED = {
     "--config-settings": "nothing is built here",
     "--global-option": "nothing is built here",
 }
+_FEWER = "ask for fewer at once"
 _DOORS = re.compile(r"https?://[^/\s]+/w/[a-z0-9][a-z0-9._-]*/(@[^/\s]+/)?pypi/simple/?")
 
 
@@ -68,7 +77,8 @@ def logical_lines(text: str) -> Iterator[Line]:
             continue
         whole = "".join([*parts, "" if comment else raw])
         parts = []
-        if found := _COMMENT.sub("", whole).strip():
+        begin = _COMMENT.search(whole)
+        if found := (whole[: begin.start()] if begin else whole).strip():
             yield Line(first, found)
 
 
@@ -78,28 +88,34 @@ def read_lines(text: str, *, where: str, nested: Nested | None = None, constrain
     ``nested`` opens the files that it names. Raises ``BadInputError`` with file and line for whatever is not taken.
     """
     parts: list[Wanted] = []
-    count = 0
-    for line in logical_lines(text):
+    count = bound = 0
+    for number, line in enumerate(logical_lines(text), 1):
         here = f"{where}, line {line.number}"
+        if number > _MOST_LINES:
+            raise BadInputError(f"more than {_MOST_LINES} lines that say something", where=here, todo=_FEWER)
         if line.text.startswith("-"):
             more = list(_option(line.text, here, nested))
         else:
             more = [_requirement(line.text, here, constrain=constrain)]
         parts += more
         count += sum(len(row.requirements) for row in more)
+        bound += sum(len(row.constraints) for row in more)
         if count > MOST_REQUIREMENTS:
-            raise BadInputError(f"more than {MOST_REQUIREMENTS} requirements", where=here, todo="ask for fewer at once")
+            raise BadInputError(f"more than {MOST_REQUIREMENTS} requirements", where=here, todo=_FEWER)
+        if bound > MOST_CONSTRAINTS:
+            raise BadInputError(f"more than {MOST_CONSTRAINTS} constraints", where=here, todo=_FEWER)
     return together(parts)
 
 
 def _requirement(text: str, where: str, *, constrain: bool) -> Wanted:
     """Read a requirement, or a constraint, with the options behind it, of which hashes count."""
-    bare, *rest = re.split(r"\s+(?=--?[a-z])", text, maxsplit=1)
+    begin = _OPTIONS.search(text)
+    bare, rest = (text[: begin.start()].rstrip(), text[begin.start() :]) if begin else (text, "")
     wanted = read_requirement(bare, where=where)
     if constrain and wanted.extras:
         raise BadInputError(f"{shown(bare)!r} is a constraint, so it has no extras", where=where, todo="leave them out")
     hashes, ignored = [], []
-    for name, value in _split(rest[0], where) if rest else ():
+    for name, value in _split(rest, where):
         if name == "--hash":
             hashes.append(_sha256(value, where))
         elif name in _IGNORED:
@@ -131,18 +147,29 @@ def _sha256(text: str, where: str) -> str | None:
 
 def _split(text: str, where: str) -> Iterator[tuple[str, str]]:
     """Give options with their values: ``--name=value``, ``--name value``, ``-n value``, ``-nvalue``."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise BadInputError(f"this line cannot be read: {error}", where=where, todo="correct it") from error
-    while words:
-        name, equals, value = words.pop(0).partition("=")
+    words = iter(_words(text, where))
+    for word in words:
+        name, equals, value = word.partition("=")
         if not name.startswith("--") and len(name) > 2:
             name, value, equals = name[:2], name[2:] + equals + value, "="
         name = _LONG.get(name, name)
         if not equals and name not in _ALONE:
-            value = words.pop(0) if words else ""
+            value = next(words, "")
         yield name, value
+
+
+def _words(text: str, where: str) -> list[str]:
+    """Split options as a shell does."""
+    if _QUOTES.isdisjoint(text):
+        return text.split()
+    if len(text) > _LONGEST_QUOTED:
+        raise BadInputError(
+            f"options with quotes and more than {_LONGEST_QUOTED} characters", where=where, todo="write them without"
+        )
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise BadInputError(f"this line cannot be read: {error}", where=where, todo="correct it") from error
 
 
 def _option(text: str, where: str, nested: Nested | None) -> Iterator[Wanted]:

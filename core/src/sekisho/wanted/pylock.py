@@ -6,8 +6,18 @@ from collections.abc import Collection
 from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
 
 from sekisho.errors import BadInputError
-from sekisho.model import normalize_project
-from sekisho.wanted.value import IN_HOUSE, Choice, Wanted, at, chosen, may_run, read_requirement, read_toml
+from sekisho.model import MOST_REQUIREMENTS, normalize_project
+from sekisho.wanted.value import (
+    IN_HOUSE,
+    Choice,
+    Wanted,
+    check_count,
+    chosen,
+    line_of,
+    may_run,
+    read_requirement,
+    read_toml,
+)
 
 _CHOSEN = re.compile(r"""(["'])([^"']*)\1\s+(not\s+)?in\s+(extras|dependency_groups)""")
 _ALWAYS, _NEVER = 'python_version >= "3"', 'python_version < "3"'
@@ -22,15 +32,16 @@ def read_pylock(text: str, choice: Choice = Choice(), *, where: str) -> Wanted: 
     extras = chosen(choice.extras, lock.extras or (), "extra", where=where)
     groups = chosen(choice.groups, lock.dependency_groups or (), "dependency group", where=where)
     groups = groups or {normalize_project("pypi", name) for name in lock.default_groups or ()}
+    check_count(len(lock.packages), MOST_REQUIREMENTS, "packages", where=where)
     pins: list[str] = []
     hashes: dict[str, tuple[str, ...]] = {}
     for package in lock.packages:
         marker = _settled(str(package.marker or ""), extras, groups)
         if marker is None:
             continue
-        here = at(where, text, f'\nname = "{package.name}"')
-        _check(package, here)
-        pins.append(str(read_requirement(f"{package.name}=={package.version}{marker}", where=here)))
+        with line_of(where, text, f'\nname = "{package.name}"'):
+            _check(package, where)
+            pins.append(str(read_requirement(f"{package.name}=={package.version}{marker}", where=where)))
         known = [one.hashes.get("sha256", "").lower() for one in package.wheels or () if may_run(one.filename)]
         if any(known):
             hashes[package.name] = (*hashes.get(package.name, ()), *filter(None, known))

@@ -6,12 +6,13 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from sekisho.errors import BadInputError
-from sekisho.model import normalize_project
+from sekisho.model import MOST_CONSTRAINTS, MOST_REQUIREMENTS, normalize_project
 from sekisho.wanted.value import (
     IN_HOUSE,
     Choice,
     Wanted,
     at,
+    check_count,
     chosen,
     may_run,
     read_requirement,
@@ -45,6 +46,8 @@ def read_uv_lock(text: str, choice: Choice = Choice(), *, where: str) -> Wanted:
     own = {normalize_project("pypi", row["name"]) for row in packages if _local(row)}
     direct = [row for row in direct if normalize_project("pypi", row.name) not in own]
     reached = _reached(packages, direct, where)
+    check_count(len(direct), MOST_REQUIREMENTS, "requirements", where=where)
+    check_count(len(reached), MOST_CONSTRAINTS, "packages", where=where)
     pins: list[str] = []
     hashes: dict[str, tuple[str, ...]] = {}
     for row in reached:

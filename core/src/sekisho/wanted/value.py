@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
@@ -18,6 +19,9 @@ IN_HOUSE = "ask for NAME or NAME==VERSION; what is your own goes to the in-house
 
 _SECRET = re.compile(r"//[^/@\s]*@")
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_MANY_PARTS = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
+"""Dotted keys, for which Python's reader takes the square of their parts."""
+
 _FOREIGN = set("@/\\:")
 _ARCHIVES = (".whl", ".zip", ".egg", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz")
 
@@ -84,6 +88,9 @@ def read_requirement(text: str, *, where: str) -> Requirement:
 
 def read_toml(text: str, *, where: str) -> dict[str, Any]:
     """Parse TOML; raise ``BadInputError`` naming file and line."""
+    if long := _MANY_PARTS.search(text):
+        number = text.count(LINE, 0, long.start()) + 1
+        raise BadInputError("a key of more than 100 parts", where=f"{where}, line {number}", todo="correct it")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # besides TOML's own, what Python does of a number that is too long
@@ -110,8 +117,25 @@ def texts(value: object, name: str, *, where: str) -> tuple[str, ...]:
 
 def at(where: str, text: str, needle: str) -> str:
     """Name the line of a file in which ``needle`` stands first; after a line break it is one that begins with it."""
-    before, found, _ = text.partition(needle)
+    before, found, _ = text.partition(needle) if needle else (text, "", "")
     return f"{where}, line {before.count(LINE) + needle.startswith(LINE) + 1}" if found else where
+
+
+@contextmanager
+def line_of(where: str, text: str, needle: str) -> Iterator[None]:
+    """Name the line in which ``needle`` stands in a complaint that names only the file; it is looked for only then."""
+    try:
+        yield
+    except BadInputError as error:
+        if error.where != where:
+            raise
+        raise BadInputError(error.what, where=at(where, text, needle), todo=error.todo) from error
+
+
+def check_count(count: int, most: int, what: str, *, where: str) -> None:
+    """Raise ``BadInputError`` for more than a request can hold, before time is spent on it."""
+    if count > most:
+        raise BadInputError(f"more than {most} {what}", where=where, todo="ask for fewer at once")
 
 
 def may_run(filename: str) -> bool:

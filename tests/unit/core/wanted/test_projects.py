@@ -97,3 +97,27 @@ def test_deep_nesting_is_no_crash(tmp_path):
 def test_a_format_that_is_not_read_says_which_are(tmp_path, name, choice):
     with pytest.raises(BadInputError, match=r"this format is not read|neither extras nor groups"):
         _read(tmp_path, "six\n", name=name, **choice)
+
+
+def test_a_key_of_very_many_parts_is_refused_with_its_line(tmp_path):
+    """Python's reader takes the square of their number: hours for one line of a megabyte."""
+    for part in ("a.", '"a.\\"" . ', "'a'."):
+        with pytest.raises(BadInputError, match="a key of more than 100 parts") as caught:
+            _read(tmp_path, f'{PROJECT}\n[tool.x]\ny = "1.2.3"\n{part * 100_000}z = 1\n')
+        assert caught.value.where.endswith(f"pyproject.toml, line {PROJECT.count(chr(10)) + 4}")
+    assert _read(tmp_path, f"{PROJECT}\n[tool.x]\n{'a.' * 99}z = 1\n").requirements
+
+
+def test_groups_that_double_one_another_are_counted_before_they_are_put_together(tmp_path):
+    def groups(count):
+        lines = (f"g{n} = [{{include-group = 'g{n + 1}'}}, {{include-group = 'g{n + 1}'}}]" for n in range(count))
+        return "[project]\nname = 'x'\n[dependency-groups]\n" + "\n".join(lines) + f"\ng{count} = ['six']\n"
+
+    assert _read(tmp_path, groups(10), groups=("g0",)).requirements == ("six",)
+    with pytest.raises(BadInputError, match="more than 5000 requirements"):
+        _read(tmp_path, groups(60), groups=("g0",))
+
+
+def test_an_empty_requirement_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="is not a requirement"):
+        _read(tmp_path, PROJECT.replace('"six>=1.16"', '""'))

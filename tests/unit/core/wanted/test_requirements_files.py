@@ -1,5 +1,7 @@
 """What pip reads is read as pip reads it; what pip would take from elsewhere is refused with file and line."""
 
+import os
+
 import pytest
 
 from sekisho.errors import BadInputError
@@ -166,3 +168,80 @@ def test_pasted_text_names_no_files():
     with pytest.raises(BadInputError, match="cannot be opened here") as caught:
         read_lines("six\n-r /etc/passwd", where="the form")
     assert caught.value.where == "the form, line 2"
+
+
+def _pipe(path):
+    os.mkfifo(path)
+
+
+def _circle(path):
+    path.symlink_to(path)
+
+
+ODD = {
+    "a folder": (lambda path: path.mkdir(), "a folder"),
+    "a pipe that nobody writes into": (_pipe, "a pipe"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "a device"),
+    "a terminal, or what takes its place": (lambda path: path.symlink_to("/dev/null"), "a device"),
+    "a gigabyte": (lambda path: (path.touch(), os.truncate(path, 10**9)), "larger than 20000000 bytes"),
+    "a circle of links": (_circle, "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("option", ["-r", "-c"])
+def test_only_regular_files_of_a_bounded_size_are_opened(tmp_path, name, option):
+    make, said = ODD[name]
+    make(tmp_path / "odd.in")
+    with pytest.raises(BadInputError, match=f"odd.in.* {said}") as caught:
+        _read(tmp_path, f"six\n{option} odd.in\n")
+    assert caught.value.where == f"{tmp_path / 'requirements.in'}, line 2"
+    assert caught.value.todo
+
+
+@pytest.mark.parametrize("name", [name for name in ODD if name != "a circle of links"])
+def test_what_a_person_names_is_a_regular_file_too(tmp_path, name):
+    make, said = ODD[name]
+    make(tmp_path / "odd.in")
+    with pytest.raises(BadInputError, match=f"odd.in.* {said}"):
+        read_wanted(tmp_path / "odd.in")
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "nul\0.in", "a" * 5000, "gone.in"])
+def test_a_name_that_leads_to_no_file_is_named_with_its_line(tmp_path, name):
+    with pytest.raises(BadInputError) as caught:
+        _read(tmp_path, f"six\n-r {name}\n")
+    assert caught.value.where == f"{tmp_path / 'requirements.in'}, line 2"
+    assert len(str(caught.value)) < 1000
+
+
+def test_files_that_are_too_much_together_are_not_read(tmp_path):
+    (tmp_path / "big.in").write_text("#" * 15_000_000)
+    with pytest.raises(BadInputError, match="more than 60000000 bytes") as caught:
+        _read(tmp_path, "-r big.in\n" * 5)
+    assert caught.value.where.endswith("requirements.in, line 4")
+
+
+LONG = {
+    "hashes in one line": (f"six==1 {f'--hash=sha256:{SHA} ' * 100_000}", None),
+    "hashes in lines that are one": (f"six==1 \\\n{f'  --hash=sha256:{SHA} {chr(92)}{chr(10)}' * 100_000}\n", None),
+    "blanks before a comment": ("six" + " " * 5_000_000 + "# why", None),
+    "blanks": ("six" + " " * 5_000_000 + "x", "more than 50000 characters"),
+    "options with quotes": (f"six==1 --hash={f'sha256:{SHA} --hash=' * 1_000}'x'", "more than 50000 characters"),
+    "options": ("--pre\n" * 20_001, "more than 20000 lines"),
+    "constraints": ("-c pins.in\n", "more than 10000 constraints"),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_lines_and_many_are_read_at_once_or_refused_with_their_place(tmp_path, name):
+    """Each of these took minutes: the time for the first ones was that of the square of their length."""
+    text, said = LONG[name]
+    (tmp_path / "pins.in").write_text("six==1\n" * 10_001)
+    if said is None:
+        assert [row.partition("==")[0] for row in _read(tmp_path, text).requirements] == ["six"]
+        return
+    with pytest.raises(BadInputError, match=said) as caught:
+        _read(tmp_path, text)
+    assert ", line " in caught.value.where
+    assert len(str(caught.value)) < 1000
