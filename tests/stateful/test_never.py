@@ -17,6 +17,9 @@ SOAK = os.environ.get("SEKISHO_SOAK") == "1"
 ROUNDS = 10 if SOAK else 1
 """One round is 10,000 steps, always the same ones; a soak runs ten, by chance."""
 
+MOST_RUNS = 4 if SOAK else 1
+"""Chance makes a run shorter now and then, or leaves a kind of answer out: then a round is two of them, or more."""
+
 MACHINES = [
     pytest.param(OpenDoors, 190, 60, 8_400, id="open"),
     pytest.param(RelaxedDoors, 16, 60, 700, id="relaxed"),
@@ -71,8 +74,11 @@ def limits(examples, steps, **more):
 def test_nothing_unapproved_leaves_and_nobody_else_is_asked(machine, examples, length, steps, number):
     machine.steps = 0
     machine.seen.clear()
-    run_state_machine_as_test(machine, settings=limits(examples, length))
-    assert machine.steps >= steps * (0.9 if SOAK else 1)  # by chance it is now and then a little less
+    for _ in range(MOST_RUNS):
+        run_state_machine_as_test(machine, settings=limits(examples, length))
+        if machine.steps >= steps and machine.seen.keys() >= MET[machine]:
+            break
+    assert machine.steps >= steps
     assert machine.seen.keys() >= MET[machine], MET[machine] - machine.seen.keys()
 
 

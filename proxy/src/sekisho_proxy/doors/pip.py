@@ -135,21 +135,20 @@ class PipDoor:
             reply = await beside(request, passed.artifact, listed)
         else:
             reply = await self._bytes(request, passed.artifact)
-            reply = replace(reply, refusal=passed.refusal) if passed.refusal else reply
-        again = self._gate.pass_through(view, "pypi", bare, self._clock(), listed=listed and listed.artifact)
+        again, _ = await self._pass(view, bare, listed)
         if again.artifact.sha256 != passed.artifact.sha256:  # fetching may have taken minutes
             return await self._file(request, view, path)
-        return reply
+        return replace(reply, refusal=again.refusal) if again.refusal and bare == path else reply
 
-    async def _pass(self, view: View, path: str) -> tuple[Passed, Listed | None]:
+    async def _pass(self, view: View, path: str, listed: Listed | None = None) -> tuple[Passed, Listed | None]:
         """Ask the gate, and where it says no and does not enforce, ask it again with what a source lists."""
         try:
-            return self._gate.pass_through(view, "pypi", path, self._clock()), None
+            return self._gate.pass_through(view, "pypi", path, self._clock(), listed=listed and listed.artifact), listed
         except NotAdmittedError:
-            listed = await self._unapproved.find(view, path) if self._unapproved else None
-            if listed is None:
+            found = await self._unapproved.find(view, path) if self._unapproved and not listed else None
+            if found is None:
                 raise
-        return self._gate.pass_through(view, "pypi", path, self._clock(), listed=listed.artifact), listed
+        return self._gate.pass_through(view, "pypi", path, self._clock(), listed=found.artifact), found
 
     async def _bytes(self, request: Request, artifact: Artifact) -> Reply:
         etag = f'"{artifact.sha256}"'
