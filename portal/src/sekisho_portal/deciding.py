@@ -19,7 +19,7 @@ _LOG = logging.getLogger("sekisho.portal")
 LONGEST_BREAK = 72
 """Hours that broken glass holds at most."""
 
-_BREAKABLE = frozenset({"inspecting", "judging", "judged", "waiting", "asked", "refused"})
+BREAKABLE = frozenset({"inspecting", "judging", "judged", "waiting", "asked", "refused"})
 """States of a request whose closure is known and not approved."""
 
 
@@ -253,7 +253,7 @@ class Deciding:
         if not who.has("approver"):
             problem = RefusedError(f"{who.name} is not an approver", where=f"request {request_id}")
             self._refuse(who, request_id, action, problem)
-        states = {"approve": {"waiting", "asked", "approving"}, "break-glass": _BREAKABLE}
+        states = {"approve": {"waiting", "asked", "approving"}, "break-glass": BREAKABLE}
         if standing.state not in states.get(action, {"waiting", "asked"}):
             raise ConflictError(f"request {request_id} does not wait for a decision, it is {standing.state}")
         return standing

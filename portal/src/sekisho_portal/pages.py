@@ -12,12 +12,13 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.errors import BadInputError, RefusedError, SekishoError
-from sekisho.model import EVERYONE
+from sekisho.model import EVERYONE, normalize_project
 from sekisho.tokens import Identity, Tokens
 from sekisho.wanted import read_lines
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
 from sekisho_portal.api import plain
 from sekisho_portal.chain import broken
+from sekisho_portal.deciding import BREAKABLE, LONGEST_BREAK
 from sekisho_portal.demand import is_approved_since
 from sekisho_portal.usual import usual
 
@@ -220,7 +221,26 @@ def show(at: At, request: Request, request_id: str) -> Response:
         return _to_login(request)
     row = plain(at, request_id)
     first = at.snapshots.first_source(row["request"].get("kind", "pypi"))
-    return page(request, "request.html", who, row=row, first_source=first)
+    return page(
+        request, "request.html", who, row=row, first_source=first, breakable=BREAKABLE, longest_break=LONGEST_BREAK
+    )
+
+
+@pages.post("/requests/{request_id}/break-glass")
+def break_glass(
+    at: At,
+    request: Request,
+    request_id: str,
+    key: Annotated[str, Form()],
+    project: Annotated[str, Form()],
+    hours: Annotated[int, Form()],
+    reason: Annotated[str, Form()],
+) -> Response:
+    """Admit one artifact of a request at once, for hours."""
+    who = _known(request, at.tokens, key)
+    project = normalize_project("pypi", project)
+    at.desk.break_glass(who, request_id, project=project, hours=hours, reason=reason)
+    return _back(f"/requests/{request_id}")
 
 
 @pages.post("/requests/{request_id}/{action}")

@@ -169,3 +169,67 @@ def test_an_act_that_was_cut_short_is_finished_with_the_end_that_was_given(house
     (signed,) = house.snapshots.current().approvals
     assert signed.approval.expires - signed.approval.at <= timedelta(hours=4)
     assert house.kinds(request)[-1] == "break-glass"
+
+
+def _form(page):
+    return 'action="/requests/' in page and "Break glass: for emergencies only" in page
+
+
+def test_the_page_of_a_request_lets_an_approver_break_glass_for_an_exception(web):
+    request = web.house.waiting(NUMPY, SIX, who=BOTH)
+    path = f"/requests/{request}"
+    shown = {who: _form(web.visit(who).get(path).text) for who in ("rita", "bo", "anna", "ada")}
+    assert shown == {"rita": False, "bo": False, "anna": True, "ada": False}
+    visitor = web.visit("anna")
+    assert '<option value="six">six 1.17.0</option>' in visitor.get(path).text
+    fields = {"project": "SIX", "hours": "2", "reason": REASON}
+    answer = visitor.post(f"{path}/break-glass", **fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert web.house.admitted() == {SIX.sha256}
+    assert f"Break glass: anna let in {SIX.name} for everyone until 2026-11-01T14:00Z" in visitor.get("/").text
+    web.house.approve(request)
+    assert not _form(visitor.get(path).text)
+
+
+def test_a_refused_request_can_be_broken_on_its_page_and_what_is_malicious_cannot(web):
+    house = web.house
+    house.repository.commit({"policy.yaml": RULES})
+    house.snapshots.refresh()
+    house.desk.take_feed(ADA, "osv", packed(osv("CVE-2026-1000", vector=CRITICAL)).getvalue(), "all.zip")
+    refused = house.propose(NUMPY)
+    visitor = web.visit("anna")
+    assert _form(visitor.get(f"/requests/{refused}").text)
+    assert visitor.post(f"/requests/{refused}/break-glass", project="numpy", hours="1", reason="x").status_code == 303
+    feed = packed(osv("CVE-2026-1000", vector=CRITICAL), osv("MAL-2026-1", "six")).getvalue()
+    house.desk.take_feed(ADA, "osv", feed, "all.zip")
+    evil = house.propose(SIX)
+    answer = visitor.post(f"/requests/{evil}/break-glass", project="six", hours="1", reason="x")
+    assert answer.status_code == 403
+    assert "denied for good" in answer.text
+    assert SIX.sha256 not in house.admitted()
+
+
+@pytest.mark.parametrize(
+    ("who", "fields", "status"),
+    [
+        ("anna", {"hours": "0"}, 400),
+        ("anna", {"hours": "73"}, 400),
+        ("anna", {"hours": "four"}, 400),
+        ("anna", {"hours": ""}, 400),
+        ("anna", {"reason": ""}, 400),
+        ("anna", {"reason": "a\nb"}, 400),
+        ("anna", {"project": ""}, 400),
+        ("anna", {"project": "torch"}, 404),
+        ("anna", {"project": "../x"}, 400),
+        ("anna", {"key": "0" * 64}, 403),
+        ("bo", {}, 403),
+        ("rita", {}, 403),
+        ("ada", {}, 403),
+    ],
+)
+def test_the_form_refuses_what_the_command_line_refuses(web, who, fields, status):
+    request = web.house.waiting(who=BOTH)
+    sent = {"project": "numpy", "hours": "4", "reason": REASON, **fields}
+    answer = web.visit(who).post(f"/requests/{request}/break-glass", **sent)
+    assert answer.status_code == status, answer.text
+    assert web.house.admitted() == frozenset()
