@@ -1,11 +1,14 @@
 """Everything visible installs: whatever is approved and revoked, uv and pip resolve each release that a door shows."""
 
+import contextlib
+import json
 import os
 import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +16,11 @@ import pytest
 
 from sekisho.model import Closure, Edge, Facts
 from sekisho.policy import Door
+from sekisho.store import write_atomically
 from sekisho_portal.reasons import explain
 from tests.fake_upstream import FakeUpstream, run_asgi
-from tests.integration.proxy.house import bare_environment, run_pip
+from tests.integration.proxy.house import House as ProxyHouse
+from tests.integration.proxy.house import bare_environment, run_pip, until
 from tests.records import TARGET
 from tests.unit.portal.house import ANNA, RITA, House
 from tests.wheels import Wheel, make_wheel
@@ -89,13 +94,39 @@ class Site:
     def names(self) -> set[str]:
         return {f"{wheel.project} {wheel.release}" for wheel in self.visible()}
 
-    def check(self) -> int:
-        """See that uv resolves every release that is shown; return how many there are."""
-        self.shown.wheels = self.visible()
-        for wheel in self.shown.wheels:
-            _, problem = self.compile(f"{wheel.project}=={wheel.release}")
-            assert not problem, f"{wheel.filename} is shown, and cannot be installed: {problem}"
-        return len(self.shown.wheels)
+    def check(self, *, pip: bool = False) -> int:
+        """See that uv, or pip, resolves every release that is shown; return how many there are."""
+        visible = self.visible()
+        self.shown.wheels = list(self.world.values()) if pip else visible
+        with self.door() if pip else contextlib.nullcontext(self.index) as index:
+            for wheel in visible[: None if SOAK or not pip else 4]:
+                wanted = f"{wheel.project}=={wheel.release}"
+                problem = self.ask_pip(index, wanted, visible) if pip else self.compile(wanted)[1]
+                assert not problem, f"{wheel.filename} is shown, and cannot be installed: {problem}"
+        return len(visible)
+
+    @contextlib.contextmanager
+    def door(self) -> Iterator[str]:
+        """Serve what the portal says now by a real proxy; give the index of its door."""
+        proxy = ProxyHouse(Path(tempfile.mkdtemp(dir=self.folder)), upstream="http://127.0.0.1:9")
+        proxy.settings.trust_file.write_bytes(self.house.settings.trust_file.read_bytes())
+        sealed = self.house.snapshots.sealed().model_dump_json().encode()
+        write_atomically(proxy.settings.data / "proxy" / "snapshot.json", sealed)
+        with proxy.open() as client:
+            until(lambda: client.get("/readyz").status_code == 200)
+            yield f"{client.base_url}/w/everyone/pypi/simple/"
+
+    def ask_pip(self, index: str, requirement: str, visible: Iterable[Wheel]) -> str:
+        """Have pip resolve a requirement; return what it says if it finds no answer among what is visible."""
+        options = ("--dry-run", "--ignore-installed", "--only-binary=:all:", "--python-version", TARGET.python)
+        done = run_pip(index, self.folder, *options, "--quiet", "--report", "-", requirement)
+        if done.returncode:
+            return done.stderr
+        found = [row["download_info"]["archive_info"]["hashes"]["sha256"] for row in json.loads(done.stdout)["install"]]
+        names = {self.world[sha256].project for sha256 in found}
+        shown = {wheel.sha256 for wheel in visible}
+        whole = requirement.partition("==")[0] in names and shown.issuperset(found)
+        return "" if whole else f"pip takes {sorted(names)}"
 
 
 def _requires(wheel: Wheel) -> tuple[str, ...]:
@@ -112,6 +143,8 @@ def make_site(tmp_path) -> Iterator[object]:
             folder = tmp_path / str(len(sites))
             folder.mkdir()
             sites.append(Site(folder, f"{url}/simple/", shown, *wheels))
+            sites[-1].house.repository.commit({"sources.yaml": f"sources: [{{id: pypi, url: {url}/simple/}}]\n"})
+            sites[-1].house.snapshots.refresh()
             return sites[-1]
 
         yield make
@@ -163,8 +196,9 @@ def test_what_needs_something_that_expires_goes_with_it_without_a_new_policy(mak
 def test_whatever_is_approved_and_revoked_all_that_is_shown_resolves(make_site, seed):
     chance = random.Random(seed)
     site = make_site(*_universe(chance))
-    looked = revoked = 0
-    for _ in range(8 if SOAK else 3):
+    looked = revoked = piped = 0
+    rounds = 8 if SOAK else 3
+    for number in range(rounds):
         names = sorted({wheel.project for wheel in site.world.values()})
         site.approve(*chance.sample(names, chance.randint(1, 2)))
         gone = chance.choice(site.visible() or list(site.world.values()))
@@ -172,7 +206,10 @@ def test_whatever_is_approved_and_revoked_all_that_is_shown_resolves(make_site, 
             site.house.desk.revoke(ANNA, f"{gone.project}=={gone.release}", reason="by chance")
             revoked += 1
         looked += site.check()
+        if seed % 5 == 0 and (SOAK or number == rounds - 1):
+            piped += site.check(pip=True)
     assert looked
+    assert piped or seed % 5
     assert revoked
 
 
@@ -191,3 +228,11 @@ def _universe(chance: random.Random) -> Iterator[Wheel]:
             yield make_wheel(
                 name, release, requires=tuple(requires), extra="License-Expression: MIT\nProvides-Extra: x\n"
             )
+
+
+def test_a_dead_end_is_seen_by_both_resolvers(make_site):
+    site = make_site(make_wheel("app", "1.0", requires=("base<1.5",)), make_wheel("base", "1.5"))
+    site.shown.wheels = list(site.world.values())
+    assert "No matching distribution found for base<1.5" in site.ask_pip(site.index, "app==1.0", ())
+    assert "base" in site.compile("app==1.0")[1]
+    assert (site.ask_pip(site.index, "base==1.5", site.shown.wheels), site.compile("base==1.5")[1]) == ("", "")
