@@ -23,6 +23,7 @@ from sekisho.sources import parse_sources
 from sekisho.store import write_atomically
 from sekisho.succession import statements_of
 from sekisho.vex import SignedVex, parse_vex
+from sekisho_portal.alone import approvals_of_enough, statements_of_enough
 from sekisho_portal.readings import Readings
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -235,10 +236,12 @@ class Snapshots:
         policy = parse_policy(files["policy.yaml"] or "")
         trust = self._trust()
         revocations, refused = parse_revocations(files, trust=trust)
-        vex, unexcused = parse_vex(files, trust=trust)
+        stated, unexcused = parse_vex(files, trust=trust)
+        vex, alone = statements_of_enough(stated, policy, trust)
         found = void(self._readings.read(files, trust), (*revocations, *self._again.revocations()), files)
+        found = approvals_of_enough(found, policy, trust)
         snapshot = compile_snapshot(
-            found.model_copy(update={"refused": (*found.refused, *refused, *unexcused)}),
+            found.model_copy(update={"refused": (*found.refused, *refused, *unexcused, *alone)}),
             policy if policy.ask else policy.model_copy(update={"ask": self._ask}),
             parse_sources(files["sources.yaml"] or "").sources,
             revision=revision,

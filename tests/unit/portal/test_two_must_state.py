@@ -4,9 +4,13 @@ import json
 
 import pytest
 
+from sekisho.allowlist import dump_yaml
+from sekisho.signing import Signer
+from sekisho.vex import add_vex, sign_vex
 from tests.advisories import MEDIUM, osv, packed
 from tests.command_line import run
 from tests.fake_upstream import run_asgi
+from tests.records import signed, statement
 from tests.unit.portal.house import ADA, ANNA, BOTH, NUMPY, OTTO
 
 CVE, ALIAS = "CVE-2026-1000", "GHSA-aaaa-aaaa-0001"
@@ -122,3 +126,46 @@ def test_what_is_affected_says_that_two_have_to_state(web, house):
     with run_asgi(web.app) as url:
         told = run("affected", SEKISHO_PORTAL_URL=url, SEKISHO_TOKEN=web.secrets["rita"]).out
     assert "or state, by 2 different approvers: sekisho vex not-affected CVE-2026-2000" in told
+
+
+def _own_key(house):
+    """Return the key of an approver who may sign entries of the tree, listed beside the portal's."""
+    own = Signer.generate()
+    trust = house.settings.trust_file
+    trust.write_text(json.dumps([*json.loads(trust.read_text()), own.trusted("anna", "approval").plain()]))
+    return own
+
+
+@pytest.mark.parametrize(("policy", "counts"), [(ONE, True), (TWO, False), (TWO.replace("1}", "2}"), False)])
+def test_what_an_approver_signs_with_their_own_key_counts_where_one_is_enough(house, policy, counts):
+    own = _own_key(house)
+    forged = signed(NUMPY, signer=own, approved_by="anna", seconded_by="otto", scope=("lab", "everyone"))
+    row = {**forged.approval.plain(), "signature": forged.signature.plain()}
+    files = {"pypi/numpy.yaml": dump_yaml({"project": "numpy", "approvals": [row]})}
+    for number, name in enumerate(("anna", "otto")):
+        said = statement(id=f"v-{number}", advisory=CVE, requested_by=name, approved_by=name)
+        files |= add_vex(files, sign_vex(said, own))
+    house.repository.commit({"policy.yaml": policy, **files})
+    house.snapshots.refresh()
+    assert house.admitted() == house.admitted("lab") == ({NUMPY.sha256} if counts else frozenset())
+    snapshot = house.snapshots.current()
+    assert len(snapshot.vex) == (2 if counts else 0)
+    told = [(one.where, one.why) for one in snapshot.refused]
+    assert [where for where, _ in told] == (
+        [] if counts else [
+            "pypi/numpy.yaml, approval a1", f"vex/{CVE}.yaml, statement v-0", f"vex/{CVE}.yaml, statement v-1",
+        ]
+    )  # fmt: skip
+    assert all("everyone" in why and "asks for two" in why for _, why in told)
+
+
+def test_an_own_key_counts_in_a_workspace_where_one_is_enough(house):
+    entry = signed(NUMPY, signer=_own_key(house), scope=("lab",))
+    row = {**entry.approval.plain(), "signature": entry.signature.plain()}
+    house.repository.commit({"pypi/numpy.yaml": dump_yaml({"project": "numpy", "approvals": [row]})})
+    house.snapshots.refresh()
+    assert (house.admitted("lab"), house.admitted()) == ({NUMPY.sha256}, frozenset())
+    house.approve(request := house.propose(NUMPY, known={"license_expression": "MIT"}), ANNA)
+    assert house.state(request) == "waiting"
+    house.approve(request, OTTO)
+    assert house.admitted() == {NUMPY.sha256}
