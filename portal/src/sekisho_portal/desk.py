@@ -100,6 +100,11 @@ class Desk:
         if "target" not in body:
             body = {**body, "target": usual(self.all(), who.name)[1].plain()}
         request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
+        if request.kind != "pypi":
+            raise BadInputError(
+                "only packages of an index can be asked for yet", where="kind", todo="leave it out, or write pypi"
+            )
+        request.check_names()
         with suppress(NotFoundError):  # without a policy in force nothing is approved either
             self.means.snapshots.current().policy.check_image(request.workspace, request.image)
         row = self.ledger.append(

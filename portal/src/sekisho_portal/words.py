@@ -6,11 +6,17 @@ from sekisho.errors import BadInputError, RefusedError
 from sekisho.tokens import Identity, Role
 
 LONGEST_REASON = 2000
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Directions that a reader does not see (Unicode UAX 9): with them a signed reason reads as another one."""
 
 
 def has_controls(text: str, *, but: str = "") -> bool:
-    """Tell whether a text holds characters that cannot be printed."""
-    return any(unicodedata.category(letter) in {"Cc", "Cs"} and letter not in but for letter in text)
+    """Tell whether a text holds characters that cannot be printed, or that turn around or break what stands there."""
+    return any(
+        letter not in but
+        and (unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(letter) in _TURNING)
+        for letter in text
+    )
 
 
 def check_words(text: str, *, what: str = "reason", todo: str = "say in a sentence why") -> None:

@@ -208,3 +208,36 @@ def test_a_marker_that_is_nested_too_deep_is_bad_input(web, depth):
     text = f"numpy; {'(' * depth}python_version > '3'{')' * depth}"
     answer = web.call("POST", "/api/requests", "rita", json={"requirements": [text], "target": TARGET.plain()})
     assert answer.status_code == 400, answer.text[:200]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"kind": "conda"}, "only packages of an index"),
+        ({"requirements": ["x" * 300]}, "is not a valid pypi project name"),
+        ({"constraints": ["x" * 300]}, "is not a valid pypi project name"),
+        ({"hashes": {"../x": ["ab" * 32]}}, "is not a valid pypi project name"),
+        ({"hashes": {"NumPy": ["ab" * 32]}}, "the hashes of 'NumPy' bind nothing"),
+    ],
+)
+def test_what_would_never_be_answered_or_bind_nothing_is_refused_when_it_is_asked(web, more, said):
+    answer = web.call("POST", "/api/requests", "rita", json={"requirements": ["numpy"], **more})
+    assert answer.status_code == 400
+    assert said in answer.json()["title"]
+    assert web.house.desk.all() == []
+
+
+@pytest.mark.parametrize("letter", ["\u202e", "\u2066", "\u2028", "\u2029", "\x1b"])
+def test_no_word_of_a_person_turns_around_or_breaks_what_others_read(web, letter):
+    words = f"fine{letter}enif"
+    assert web.call("POST", "/api/requests", "rita", json={"requirements": ["six"], "reason": words}).status_code == 400
+    request = web.house.waiting(NUMPY)
+    for path, body in (
+        ("approve", {"reason": words}),
+        ("deny", {"reason": words}),
+        ("ask-back", {"text": words}),
+        ("break-glass", {"project": "numpy", "reason": words}),
+    ):
+        assert web.call("POST", f"/api/requests/{request}/{path}", "anna", json=body).status_code == 400, path
+    assert web.house.kinds(request)[-1] == "judged"
+    assert web.call("POST", f"/api/requests/{request}/approve", "anna", json={"reason": "für uns, שלום"}).is_success

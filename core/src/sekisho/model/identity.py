@@ -18,9 +18,6 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 ProjectName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """A project's name, normalised by ``normalize_project``."""
 
-LONGEST_NAME = 200
-"""Characters of a project's name."""
-
 EVERYONE: Slug = "everyone"
 """The default workspace."""
 
@@ -35,7 +32,7 @@ def normalize_project(kind: Kind, name: str) -> str:
     Raises ``BadInputError`` for a name that its kind does not allow.
     """
     pattern = _PYPI_NAME if kind == "pypi" else _OTHER_NAME
-    if len(name) > LONGEST_NAME or not pattern.fullmatch(name) or {".", ".."} & set(name.split("/")):
+    if len(name) > 200 or not pattern.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise BadInputError(f"{name[:80]!r} is not a valid {kind} project name", todo="check the spelling")
     return canonicalize_name(name) if kind == "pypi" else name
 

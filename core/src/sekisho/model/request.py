@@ -7,9 +7,10 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import Field, field_validator
 
+from sekisho.errors import BadInputError
 from sekisho.model.base import Moment, Record, Sha256
 from sekisho.model.closure import Artifact
-from sekisho.model.identity import EVERYONE, LONGEST_NAME, Kind, ProjectName, Slug, normalize_project
+from sekisho.model.identity import EVERYONE, Kind, ProjectName, Slug, normalize_project
 from sekisho.model.target import Target
 
 MOST_REQUIREMENTS = 5000
@@ -34,8 +35,6 @@ def parse_requirement(text: str) -> Requirement:
         raise ValueError(f"{text[:80]!r} has a marker that is nested too deep") from error
     except InvalidRequirement as error:
         raise ValueError(f"{text[:80]!r} is not a requirement: {str(error).splitlines()[0]}") from error
-    if len(wanted.name) > LONGEST_NAME:
-        raise ValueError(f"{text[:80]!r} is no name of a project: it has more than {LONGEST_NAME} characters")
     if wanted.url:
         raise ValueError(f"{text[:80]!r} names an address; only projects of a source can be judged")
     if wanted.marker is not None:
@@ -82,6 +81,17 @@ class Request(Record):
             if Requirement(text).extras:
                 raise ValueError(f"{text[:80]!r} is a constraint, so it has no extras")
         return constraints
+
+    def check_names(self) -> None:
+        """Raise ``BadInputError`` for a name that no project has, or whose hashes stand under another spelling.
+
+        It is asked of what comes in; what is on record stays readable.
+        """
+        for text in (*self.requirements, *self.constraints):
+            normalize_project(self.kind, Requirement(text).name)
+        for name in self.hashes:
+            if (normal := normalize_project(self.kind, name)) != name:
+                raise BadInputError(f"the hashes of {name!r} bind nothing", where="hashes", todo=f"write {normal}")
 
     def objection(self, artifacts: Iterable[Artifact]) -> str | None:
         """Say which file cannot be in an answer: a constraint excludes its release, or its hash is another one."""

@@ -81,9 +81,13 @@ def read_requirement(text: str, *, where: str) -> Requirement:
             todo=IN_HOUSE,
         )
     try:
-        return parse_requirement(text)
+        wanted = parse_requirement(text)
+        normalize_project("pypi", wanted.name)
+    except BadInputError as error:
+        raise BadInputError(error.what, where=where, todo=error.todo) from error
     except ValueError as error:
         raise BadInputError(str(error), where=where, todo="write it as NAME, NAME==VERSION or NAME>=VERSION") from error
+    return wanted
 
 
 def read_toml(text: str, *, where: str) -> dict[str, Any]:
