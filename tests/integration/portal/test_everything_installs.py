@@ -192,6 +192,7 @@ def test_what_needs_something_that_expires_goes_with_it_without_a_new_policy(mak
     assert site.names() == {"app 1.0", "base 1.0"}
 
 
+@pytest.mark.timeout(3600 if SOAK else 900)
 @pytest.mark.parametrize("seed", range(40 if SOAK else 1))
 def test_whatever_is_approved_and_revoked_all_that_is_shown_resolves(make_site, seed):
     chance = random.Random(seed)
@@ -206,7 +207,7 @@ def test_whatever_is_approved_and_revoked_all_that_is_shown_resolves(make_site, 
             site.house.desk.revoke(ANNA, f"{gone.project}=={gone.release}", reason="by chance")
             revoked += 1
         looked += site.check()
-        if seed % 5 == 0 and (SOAK or number == rounds - 1):
+        if seed % 5 == 0 and ((SOAK and number % 2) or number == rounds - 1):
             piped += site.check(pip=True)
     assert looked
     assert piped or seed % 5
