@@ -182,6 +182,11 @@ VALUES = st.recursive(
 )
 
 
+def test_a_project_of_its_own_that_lies_in_a_list_is_read():
+    lock = _with(UV_LOCK, ("package", 0, "source", "virtual"), [])
+    assert _read("uv.lock", _text("uv.lock", lock).encode(), Choice()) is not None
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_what_is_good_is_read(name):
     assert _read(name, _text(name, GOOD[name]).encode(), Choice()) is not None

@@ -79,7 +79,7 @@ def _local(row: Mapping[str, Any]) -> bool:
 def _roots(packages: Rows) -> Rows:
     """Return the root project; of a workspace without one, all its members."""
     own = [row for row in packages if _local(row)]
-    return [row for row in own if "." in {row["source"].get(key) for key in _OWN}] or own
+    return [row for row in own if any(row["source"].get(key) == "." for key in _OWN)] or own
 
 
 def _check_choice(roots: Rows, choice: Choice, where: str) -> None:
