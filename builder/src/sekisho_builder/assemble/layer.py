@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.store import file_sha256
+from sekisho_builder.assemble.in_order import InOrder
 from sekisho_builder.assemble.layer_file import LayerFile, new_layer
 from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, parents, place, read_wheel, unpadded
 from sekisho_builder.assemble.wheel_archive import WheelArchive
@@ -116,7 +117,7 @@ def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
     if member is None:
         layer.data(entry.path, entry.data, mode=entry.mode)
         return
-    content = _checked(wheel, entry.listed, wheel.archive.pieces(member), member.name)
+    content = _checked(wheel, entry.listed, wheel.archive.pieces(member), member.name, layer.aside)
     if member.method == 8:  # deflate (APPNOTE 4.4.5)
         layer.spliced(entry.path, content, mode=entry.mode, size=member.size, crc=member.crc)
     else:
@@ -124,13 +125,17 @@ def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
 
 
 def _checked(
-    wheel: Wheel, listed: Listed, pieces: Iterator[tuple[bytes, bytes]], name: str
+    wheel: Wheel, listed: Listed, pieces: Iterator[tuple[bytes, bytes]], name: str, aside: InOrder
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Pass pieces on; raise ``CorruptError`` at the end if they are not what RECORD states."""
+    """Pass pieces on, and have it raise ``CorruptError`` aside if they are not what RECORD states."""
     algorithm, _, value = listed.digest.partition("=")
     found = hashlib.new(algorithm)
     for packed, plain in pieces:
-        found.update(plain)
+        aside.later(found.update, plain)
         yield packed, plain
-    if unpadded(found.digest()) != value:
-        raise wheel.archive.corrupt("the member has not the hash that RECORD states", name)
+
+    def check(_: bytes) -> None:
+        if unpadded(found.digest()) != value:
+            raise wheel.archive.corrupt("the member has not the hash that RECORD states", name)
+
+    aside.later(check, b"")

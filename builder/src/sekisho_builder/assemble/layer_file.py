@@ -7,11 +7,13 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from sekisho.disk import disk_errors
 from sekisho_builder.assemble.deflate import pack
+from sekisho_builder.assemble.in_order import InOrder
 
 MTIME = 315532800
 """1980-01-01: constant, and not zero, because some programs mistrust the epoch."""
@@ -19,16 +21,20 @@ MTIME = 315532800
 _GZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _HELD = 1 << 18
 _BLOCK = 512
+_SHORT = 100
+_SMALL = 8**11
 
 
 class LayerFile:
     """Writes tar entries into ``file``. Entries must come in a stable order; nothing here depends on time or place.
 
     ``digest`` and ``size`` are of the gzip, ``diff_id`` and ``unpacked`` of the tar in it; read them after ``close``.
+    Hashes are computed by ``aside``.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, aside: InOrder) -> None:
         self._file = file
+        self.aside = aside
         self._outer = hashlib.sha256()
         self._inner = hashlib.sha256()
         self._held = bytearray()
@@ -76,7 +82,7 @@ class LayerFile:
         self._release()
         self._write(_GZIP)
         for packed, plain in content:
-            self._inner.update(plain)
+            self.aside.later(self._inner.update, plain)
             self._write(packed)
         self.unpacked += size
         self._write(_trailer(crc, size))
@@ -86,6 +92,7 @@ class LayerFile:
         """End the tar (two empty blocks) and the gzip."""
         self._plain(bytes(2 * _BLOCK))
         self._release()
+        self.aside.wait()
 
     @property
     def digest(self) -> str:
@@ -105,10 +112,10 @@ class LayerFile:
     def _entry(
         self, path: str, kind: bytes, *, mode: int, size: int = 0, target: str = "", owner: tuple[int, int] = (0, 0)
     ) -> None:
-        info = tarfile.TarInfo(path)
-        info.type, info.mode, info.size, info.linkname, info.mtime = kind, mode, size, target, MTIME
-        info.uid, info.gid = owner
-        self._plain(info.tobuf(tarfile.PAX_FORMAT, encoding="utf-8", errors="strict"))
+        if kind == tarfile.REGTYPE and owner == (0, 0) and len(path) <= _SHORT and path.isascii() and size < _SMALL:
+            self._plain(_header(path.encode(), mode, size))
+        else:
+            self._plain(_any_header(path, kind, mode=mode, size=size, target=target, owner=owner))
 
     def _pad(self, size: int) -> None:
         self._plain(bytes(-size % _BLOCK))
@@ -124,12 +131,12 @@ class LayerFile:
         if self._held:
             held = bytes(self._held)
             self._held.clear()
-            self._inner.update(held)
+            self.aside.later(self._inner.update, held)
             self._write(_GZIP + pack(held) + _trailer(zlib.crc32(held), len(held)))
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
-        self._outer.update(data)
+        self.aside.later(self._outer.update, data)
         self.size += len(data)
 
 
@@ -138,8 +145,8 @@ def new_layer(target: Path) -> Iterator[LayerFile]:
     """Yield a layer to fill; afterwards it is at ``target``, whole and on the disk, or nothing is."""
     half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
-        with disk_errors(target), half.open("wb", buffering=1 << 20) as file:
-            layer = LayerFile(file)
+        with disk_errors(target), half.open("wb", buffering=1 << 20) as file, InOrder() as aside:
+            layer = LayerFile(file, aside)
             yield layer
             layer.close()
             file.flush()
@@ -152,3 +159,29 @@ def new_layer(target: Path) -> Iterator[LayerFile]:
 def _trailer(crc: int, size: int) -> bytes:
     """Return CRC32 and ISIZE, the size modulo 2^32 (RFC 1952, 2.3.1)."""
     return crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _any_header(path: str, kind: bytes, *, mode: int, size: int, target: str, owner: tuple[int, int]) -> bytes:
+    info = tarfile.TarInfo(path)
+    info.type, info.mode, info.size, info.linkname, info.mtime = kind, mode, size, target, MTIME
+    info.uid, info.gid = owner
+    return info.tobuf(tarfile.PAX_FORMAT, encoding="utf-8", errors="strict")
+
+
+def _header(path: bytes, mode: int, size: int) -> bytes:
+    """Return what ``_any_header`` does for a plain file of root with a short name, in a tenth of its time."""
+    ends, total = _frame(mode)
+    digits = b"%011o" % size
+    total += sum(path) + sum(digits)
+    return path.ljust(_SHORT, b"\0") + ends[:24] + digits + ends[24:37] + b"%06o" % total + ends[37:]
+
+
+@lru_cache
+def _frame(mode: int) -> tuple[bytes, int]:
+    """Return a header (POSIX.1-2001, ustar) without name, size and checksum, and the sum of its bytes.
+
+    The sum counts the checksum's own eight bytes as spaces. Name, size and checksum are 100, 11 and 6 bytes.
+    """
+    whole = _any_header("", tarfile.REGTYPE, mode=mode, size=0, target="", owner=(0, 0))
+    ends = whole[100:124] + whole[135:148] + whole[154:]
+    return ends, sum(whole[:148]) + sum(whole[156:]) + 8 * ord(" ") - sum(b"0" * 11)

@@ -191,7 +191,8 @@ def check_name(name: str, archive: WheelArchive) -> None:
     parts = name.split("/")
     if not name or name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
         raise archive.bad("the path is absolute, empty, or climbs out of its folder", name)
-    if "\\" in name or any(map(_deceives, name)):
+    plain = name.isascii() and name.isprintable()
+    if "\\" in name or (not plain and any(map(_deceives, name))):
         raise archive.bad("the path holds a backslash, or a character that controls how it is shown", name)
     if len(name.encode()) > 2000 or any(len(part.encode()) > 255 for part in parts):
         raise archive.bad("the path is too long", name[:120])
