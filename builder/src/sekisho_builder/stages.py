@@ -215,6 +215,7 @@ class Stages:
             self._wheel,
             cache=self._folder / "layers",
             out=self.layout(request_id),
+            folder=self._settings.images / definition.name,
             progress=self._teller(request_id, "assemble"),
         )
         body: dict[str, Any] = {

@@ -1,6 +1,5 @@
 """What an engine is told about an image: environment, user, labels, and where it comes from."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from sekisho.lock import Lock, lock_digest
@@ -9,8 +8,7 @@ from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EPOCH = "1980-01-01T00:00:00Z"
-_TITLE = "org.opencontainers.image.title"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def created(definition: ImageDefinition) -> str:
@@ -19,17 +17,16 @@ def created(definition: ImageDefinition) -> str:
     return _EPOCH if moment is None else moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[str, Any]:
+def image_config(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[str, Any]:
     """Return the config (image-spec, config.md) without ``rootfs`` and ``history``.
 
     The base's own environment, labels and command stay where the definition does not say otherwise.
     """
-    told = base.get("config") or {}
+    told = base.config.get("config") or {}
     environment = dict(row.partition("=")[::2] for row in told.get("Env") or ())
     environment["PATH"] = f"{definition.prefix.rstrip('/')}/bin:{environment.get('PATH') or _PATH}"
     environment["VIRTUAL_ENV"] = definition.prefix.rstrip("/")
     environment |= {**definition.environment, "SEKISHO_IMAGE": definition.name}  # a process sees no label
-    labels = {**(told.get("Labels") or {}), _TITLE: definition.name, **definition.labels}
     inner: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
         "User": definition.user,
@@ -37,21 +34,28 @@ def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[s
         "Cmd": told.get("Cmd") or ["python"],
     }
     inner |= {"Entrypoint": told["Entrypoint"]} if told.get("Entrypoint") else {}
-    inner["Labels"] = labels
+    inner["Labels"] = {**(told.get("Labels") or {}), **annotations(definition, lock, base)}
     return {
         "created": created(definition),
-        "architecture": _ARCHITECTURES[definition.target.arch],
+        "architecture": ARCHITECTURES[definition.target.arch],
         "os": definition.target.os,
         "config": inner,
     }
 
 
 def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[str, str]:
-    """Return the manifest's annotations (image-spec, annotations.md) and our own, the lock's digest."""
+    """Return the manifest's annotations (image-spec, annotations.md), which are labels of the config as well.
+
+    ``revision`` is the definition's digest, not a commit's: a commit that changes nothing of the image makes no other
+    image.
+    """
     pairs = {
+        **definition.labels,
         "org.opencontainers.image.created": created(definition),
-        _TITLE: definition.name,
+        "org.opencontainers.image.title": definition.name,
         "org.opencontainers.image.description": definition.description,
+        "org.opencontainers.image.source": definition.source or "",
+        "org.opencontainers.image.revision": f"sha256:{definition.digest()}",
         "org.opencontainers.image.base.digest": f"sha256:{base.manifest_sha256}",
         "org.opencontainers.image.base.name": definition.base.image or definition.base.debian or "",
         LOCK_ANNOTATION: f"sha256:{lock_digest(lock)}",

@@ -1,17 +1,12 @@
 """A layer on its way to disk: a tar inside a gzip of many members (RFC 1952, 2.2), hashed both ways on its way."""
 
 import hashlib
-import os
 import tarfile
-import uuid
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import BinaryIO
 
-from sekisho.disk import disk_errors
 from sekisho_builder.assemble.deflate import pack
 from sekisho_builder.assemble.in_order import InOrder
 
@@ -23,6 +18,7 @@ _HELD = 1 << 18
 _BLOCK = 512
 _SHORT = 100
 _SMALL = 8**11
+_LEVEL = 6
 
 
 class LayerFile:
@@ -59,15 +55,14 @@ class LayerFile:
 
     def data(self, path: str, content: bytes, *, mode: int) -> None:
         """Add a file whose bytes were made here."""
-        self._parent(path)
-        self._entry(path, tarfile.REGTYPE, mode=mode, size=len(content))
-        self._plain(content)
-        self._pad(len(content))
+        self.stored(path, [content], mode=mode, size=len(content))
 
-    def stored(self, path: str, content: Iterable[bytes], *, mode: int, size: int) -> None:
+    def stored(
+        self, path: str, content: Iterable[bytes], *, mode: int, size: int, owner: tuple[int, int] = (0, 0)
+    ) -> None:
         """Add a file that comes uncompressed, in pieces."""
         self._parent(path)
-        self._entry(path, tarfile.REGTYPE, mode=mode, size=size)
+        self._entry(path, tarfile.REGTYPE, mode=mode, size=size, owner=owner)
         for piece in content:
             self._plain(piece)
         self._pad(size)
@@ -93,6 +88,18 @@ class LayerFile:
         self._plain(bytes(2 * _BLOCK))
         self._release()
         self.aside.wait()
+
+    def fits(self, path: str, size: int, most: int) -> bool:
+        """Tell whether this layer stays below ``most`` bytes with a file of ``size`` packed bytes, whatever it holds.
+
+        Each name may need three blocks, two of them for a PAX header, and each folder above it may be new.
+        """
+        names = (path.count("/") + 1) * (3 * _BLOCK + len(path.encode()))
+        return self._about() + size + size // 1000 + names + 8 * _BLOCK <= most
+
+    def _about(self) -> int:
+        """Return at least how large the layer is by now: a number that no compressor has a say in."""
+        return self.size + len(self._held) + len(self._held) // 1000
 
     @property
     def digest(self) -> str:
@@ -140,20 +147,36 @@ class LayerFile:
         self.size += len(data)
 
 
-@contextmanager
-def new_layer(target: Path) -> Iterator[LayerFile]:
-    """Yield a layer to fill; afterwards it is at ``target``, whole and on the disk, or nothing is."""
-    half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with disk_errors(target), half.open("wb", buffering=1 << 20) as file, InOrder() as aside:
-            layer = LayerFile(file, aside)
-            yield layer
-            layer.close()
-            file.flush()
-            os.fsync(file.fileno())
-        half.rename(target)
-    finally:
-        half.unlink(missing_ok=True)
+class PlainLayerFile(LayerFile):
+    """Writes the same tar as one gzip member, compressed by zlib: for what cannot read many members.
+
+    The tar, and so ``diff_id``, is that of a spliced layer. The gzip depends on zlib's version.
+    """
+
+    def __init__(self, file: BinaryIO, aside: InOrder) -> None:
+        super().__init__(file, aside)
+        self._gzip = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+
+    def spliced(self, path: str, content: Iterable[tuple[bytes, bytes]], *, mode: int, size: int, crc: int) -> None:
+        """Add a file of which only the plain pieces count."""
+        del crc
+        self.stored(path, (plain for _, plain in content), mode=mode, size=size)
+
+    def close(self) -> None:
+        """End the tar (two empty blocks) and the gzip."""
+        self._plain(bytes(2 * _BLOCK))
+        self._release()
+        self._write(self._gzip.flush())
+        self.aside.wait()
+
+    def _about(self) -> int:
+        return self.unpacked + self.unpacked // 1000
+
+    def _release(self) -> None:
+        held = bytes(self._held)
+        self._held.clear()
+        self.aside.later(self._inner.update, held)
+        self._write(self._gzip.compress(held))
 
 
 def _trailer(crc: int, size: int) -> bytes:

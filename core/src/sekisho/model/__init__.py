@@ -19,7 +19,7 @@ from sekisho.model.identity import (
     normalize_release,
     purl,
 )
-from sekisho.model.image import BaseDefinition, GateReport, GateResult, ImageDefinition, ImageReference
+from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
 from sekisho.model.nearest import nearest
 from sekisho.model.request import MOST_REQUIREMENTS, Request, parse_requirement
 from sekisho.model.target import Target
@@ -40,6 +40,7 @@ __all__ = [
     "DemandRow",
     "Edge",
     "Facts",
+    "FileDefinition",
     "Finding",
     "GateReport",
     "GateResult",

@@ -23,6 +23,21 @@ class BaseDefinition(Record):
     debian: Slug | None = None
 
 
+class FileDefinition(Record):
+    """A file of the definition's folder, or a folder of files, that goes into the image.
+
+    ``source`` (``from``) is a path in the definition's folder. ``mode`` counts for every file; folders are 0755.
+    ``owner`` is ``uid`` or ``uid:gid``.
+    """
+
+    source: Annotated[str, Field(alias="from"), StringConstraints(pattern=r"^[^/\x00][^\x00]*$")]
+    to: AbsolutePath
+    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] = "0644"
+    owner: Annotated[str, StringConstraints(pattern=r"^\d{1,9}(:\d{1,9})?$")] = "0:0"
+
+    model_config = Record.model_config | {"populate_by_name": True}
+
+
 class MayNotImport(Record):
     """A module that is known not to import in this image, and why that is accepted."""
 
@@ -33,8 +48,11 @@ class MayNotImport(Record):
 class ImageDefinition(Record):
     """``images/<name>/image.yaml``: everything an image is made from, except the lock beside it.
 
-    ``layers`` bounds the number of package layers; ``large_package`` is the size in bytes from which a package gets
-    a layer of its own.
+    ``layers`` bounds the number of package layers, before large ones are divided; ``large-package`` is the size in
+    bytes from which a package gets a layer of its own, and ``layer-size`` the most that a layer made here has.
+    ``gzip`` is ``spliced`` (the wheels' own deflate streams, many members) or ``plain`` (one member, compressed
+    anew). ``labels`` become labels and annotations; ``source`` is the address of what the image is made from.
+    ``bytecode: none`` is all that can be had, since compiled files are not the same on each run.
     """
 
     name: Slug
@@ -48,8 +66,13 @@ class ImageDefinition(Record):
     user: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}(:\d{1,9})?$")] = "1000:1000"
     workdir: AbsolutePath = "/home/job"
     labels: Mapping[str, str] = {}
+    source: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
+    files: tuple[FileDefinition, ...] = ()
+    bytecode: Literal["none", "hash"] = "none"
+    gzip: Literal["spliced", "plain"] = "spliced"
     layers: Annotated[int, Field(ge=1, le=100)] = 60
     large_package: Annotated[int, Field(ge=0, alias="large-package")] = 8_000_000
+    layer_size: Annotated[int, Field(ge=100_000, alias="layer-size")] = 2_000_000_000
     may_not_import: Annotated[tuple[MayNotImport, ...], Field(alias="may-not-import")] = ()
 
     model_config = Record.model_config | {"populate_by_name": True}
