@@ -53,7 +53,7 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names (about 80 minutes)
-	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/integration/portal/test_everything_installs.py
+	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/integration/portal/test_everything_installs.py tests/integration/builder/test_same_bytes.py tests/unit/builder/test_killed_assembly.py
 
 bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, as a table and build/bench/policy.json
 	@sh deploy/setup.sh bench

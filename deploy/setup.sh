@@ -81,6 +81,22 @@ make_others() {
         say "installing the $name that the tests drive"
         install_locked ".venv-$name" "requirements/$name.txt"
     done
+    make_minor
+}
+
+make_minor() { # for the test that images do not depend on the minor version of Python
+    have=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    for minor in 3.14 3.13 3.12 3.11; do
+        for found in "python$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$minor".*/bin/python; do
+            if [ "$minor" != "$have" ] && "$found" -c '' 2>/dev/null; then
+                say "making .venv-minor with Python $minor"
+                .venv/bin/uv venv --quiet --clear --python "$("$found" -c 'import sys; print(sys.executable)')" .venv-minor
+                install_locked .venv-minor requirements/run.txt
+                return
+            fi
+        done
+    done
+    say "there is no second minor version of Python here; one test will be skipped"
 }
 
 need() { # command, package
