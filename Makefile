@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy docs lock clean soak
+.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -58,6 +58,10 @@ soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, S
 bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, as a table and build/bench/policy.json
 	@sh deploy/setup.sh bench
 	$(BIN)/python -m bench.judging
+
+bench-image: setup ## images: rebuilt and pushed, cold, gated, beside Docker and buildah; a table and build/bench/image.json
+	@sh deploy/setup.sh bench-image
+	sh deploy/engine.sh run $(BIN)/python -m bench.images $(if $(QUICK),--quick)
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

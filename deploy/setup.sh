@@ -136,13 +136,25 @@ install_bench() {
     fi
 }
 
+install_bench_image() {
+    missing='' why=''
+    need nginx nginx-light
+    need docker-registry docker-registry
+    need docker docker.io
+    need buildah buildah
+    if [ -n "$missing" ]; then
+        install "${missing# }" "${why# }"
+    fi
+}
+
 case "${1:-}" in
     venv) make_venv ;;
     others) make_others ;;
     tools) install_tools ;;
     bench) install_bench ;;
+    bench-image) install_bench_image ;;
     *)
-        say "usage: setup.sh venv|others|tools|bench"
+        say "usage: setup.sh venv|others|tools|bench|bench-image"
         exit 2
         ;;
 esac
