@@ -14,6 +14,8 @@ _REPORTS = {
     "assembled": {"assembly"},
     "gated": {"gates"},
     "delivered": {"image"},
+    "rebased": {"before", "assembly", "gates", "image"},
+    "not-rebased": {"base", "problem"},
     "failed": {"stage", "problem"},
 }
 """What a stage can report, and what its report holds at least."""
@@ -25,6 +27,9 @@ _UNDECIDED = {"waiting", "asked", "refused"}
 """In which states something else may be suggested."""
 
 _DELIVERS = {"locked", "assembled", "gated", "delivered"}
+_REBASES = {"rebased", "not-rebased"}
+"""What is reported of an image that was delivered, once its base has changed."""
+
 _NEVER_DELIVERED = {"waiting", "asked", "denied", "refused"}
 _ENDED = _NEVER_DELIVERED | {"delivered"}
 _JUDGED = _ENDED | {"approved", "locked", "assembled", "gated"}
@@ -53,6 +58,9 @@ def is_repeated(standing: Standing, kind: str, body: dict[str, Any]) -> bool:
     if kind == "suggested":
         closure = standing.closure()
         return standing.state not in _UNDECIDED or closure is None or closure.digest() != body["closure"]
+    if kind in _REBASES:
+        last = standing.last.get(kind)
+        return last is not None and all(last.body.get(key) == body[key] for key in _REPORTS[kind])
     if kind == "failed":
         return standing.state in _ENDED or (
             standing.state in _JUDGED and body["stage"] in {"resolve", "inspect", "suggest"}
@@ -67,7 +75,8 @@ def check_fits(standing: Standing, kind: str, body: dict[str, Any]) -> None:
     """
     propose_late = kind in _PROPOSES and standing.state not in _PROPOSES[kind]
     unapproved = kind in _DELIVERS and ("approved" not in standing.last or standing.state in _NEVER_DELIVERED)
-    if propose_late or unapproved:
+    unmade = kind in _REBASES and standing.state != "delivered"
+    if propose_late or unapproved or unmade:
         raise ConflictError(f"request {standing.id} cannot be {kind}, it is {standing.state}")
     if kind == "resolved":
         _check_answers(Closure.parse(body["closure"], where="report"), standing)

@@ -229,6 +229,8 @@ class Standing:
         for kind, key in (("locked", "lock"), ("gated", "gates"), ("delivered", "image"), ("assembled", "assembly")):
             if kind in self.last:
                 found[key] = self.last[kind].body[key]
+        if "rebased" in self.last:
+            found |= {key: self.last["rebased"].body[key] for key in ("gates", "image", "assembly")}
         if self.state == "failed":
             found["problem"] = self.last["failed"].body["problem"]
             found["failed_stage"] = self.last["failed"].body["stage"]
