@@ -81,3 +81,21 @@ def base(image: str, *, as_json: bool) -> None:
         lines.append(f"{path}: locked anew, since the mirror no longer had what it asked for; review and commit it")
     result = {"manifest": found.manifest, "reused": found.reused, "relocked": found.relocked is not None}
     emit(result, as_json=as_json, text=lambda: "\n".join(lines))
+
+
+@builder.command()
+@click.argument("image")
+@json_option
+def debian(image: str, *, as_json: bool) -> None:
+    """Lock the Debian packages that IMAGE has beyond its base's, with all they need, as its debian.lock."""
+    from sekisho_builder.base import open_base  # noqa: PLC0415
+    from sekisho_builder.base.debian_choice import lock_debian  # noqa: PLC0415
+    from sekisho_builder.base.debian_lock import DEBIAN_LOCK  # noqa: PLC0415
+
+    settings = load_settings()
+    definition = read_definition(settings.images, image)
+    lock = lock_debian(definition, open_base(definition, settings.images, settings).layout, settings.debian_mirror)
+    path = settings.images / image / DEBIAN_LOCK
+    write_atomically(path, lock.text().encode())
+    result = {"file": str(path), "sha256": lock.digest(), "packages": [deb.line() for deb in lock.debs]}
+    emit(result, as_json=as_json, text=lambda: f"{path}: {len(lock.debs)} packages; review and commit it")

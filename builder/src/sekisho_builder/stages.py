@@ -37,6 +37,7 @@ from sekisho.store import BlobStore, write_atomically
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
+from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.denials import name_denials
 from sekisho_builder.gates import run_gates
 from sekisho_builder.oci import Layout, push, to_docker_archive
@@ -216,6 +217,7 @@ class Stages:
             cache=self._folder / "layers",
             out=self.layout(request_id),
             folder=self._settings.images / definition.name,
+            debs=lambda deb: fetch_deb(deb, self._settings.debian_mirror, self._wheels),
             progress=self._teller(request_id, "assemble"),
         )
         body: dict[str, Any] = {

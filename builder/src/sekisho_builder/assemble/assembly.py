@@ -11,10 +11,11 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sekisho.errors import BadInputError, SekishoError
+from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Record, Sha256
 from sekisho_builder.assemble.checks import check
+from sekisho_builder.assemble.debian_layers import Debs, build_debian, plan_debs
 from sekisho_builder.assemble.files import SourceFile, build_files, read_files
 from sekisho_builder.assemble.image_config import annotations, image_config
 from sekisho_builder.assemble.layer import BuiltLayer, Owned, Package, build_layers, refuse_clash, refuse_covered
@@ -23,6 +24,7 @@ from sekisho_builder.assemble.layer_plan import plan_layers
 from sekisho_builder.assemble.layer_series import LayerForm
 from sekisho_builder.assemble.skeleton import build_skeleton
 from sekisho_builder.assemble.wheel import Environment
+from sekisho_builder.base.debian_lock import DebianLock, LockedDeb, read_debian_lock
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, oci_type, write_layout
 
 Wheels = Callable[[Artifact], Path]
@@ -89,21 +91,24 @@ def assemble(
     cache: Path,
     out: Path,
     folder: Path | None = None,
+    debs: Debs | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Assembled:
     """Write the image of ``definition`` and ``lock`` on ``base`` into ``out``, an OCI layout.
 
-    ``wheels`` is only asked for what no kept layer in ``cache`` holds; ``folder`` is the definition's, where its
-    ``files`` are. The result depends on the arguments' content alone: the same digest on every machine. Raises what
-    ``build_layers`` and ``read_files`` raise, and ``BadInputError`` for what does not fit together.
+    ``wheels`` and ``debs`` are only asked for what no kept layer in ``cache`` holds; ``folder`` is the definition's,
+    where its ``files`` and the lock of its Debian packages are. The result depends on the arguments' content alone:
+    the same digest on every machine. Raises what ``build_layers``, ``build_debian`` and ``read_files`` raise, and
+    ``BadInputError`` for what does not fit together.
     """
     check(definition, lock, base)
     kept = LayerCache(cache)
     files = read_files(definition, folder)
+    debian = read_debian_lock(definition, folder)
     skeleton = _made_here(kept, _skeleton_key(definition), "virtual environment", partial(_skeleton, definition))
     above = _made_here(kept, _files_key(definition, files), "files", partial(build_files, files, definition))
     packages = _packages_layers(definition, lock, wheels, kept, progress)
-    steps = [*skeleton, *packages, *(above if files else ())]
+    steps = [*_debian(definition, debian, debs, kept), *skeleton, *packages, *(above if files else ())]
     refuse_clashes(layer for step in steps for layer in step.layers)
     ours = [_oci_layer(kept.path(s.key, n), layer, s.comment) for s in steps for n, layer in enumerate(s.layers)]
     layers = [*_base_layers(base), *ours]
@@ -113,7 +118,8 @@ def assemble(
             where=f"images/{definition.name}/image.yaml",
             todo="lower `layers`, or raise `layer-size`",
         )
-    layout = write_layout(out, layers, image_config(definition, lock, base), annotations(definition, lock, base))
+    told = annotations(definition, lock, base, debian)
+    layout = write_layout(out, layers, image_config(definition, told, base), told)
     said = [step for step in steps for _ in step.layers]
     reports = [_report(layer, s.packages, reused=s.reused) for layer, s in zip(ours, said, strict=True)]
     return Assembled(
@@ -173,6 +179,17 @@ def _skeleton_key(definition: ImageDefinition) -> str:
 def _files_key(definition: ImageDefinition, files: list[SourceFile]) -> str:
     told = (definition.user, definition.workdir, [file.facts() for file in files])
     return layer_key("files", *told, LayerForm.of(definition))
+
+
+def _debian(definition: ImageDefinition, lock: DebianLock, debs: Debs | None, kept: LayerCache) -> Iterator[_Had]:
+    for some in plan_debs(lock.debs, large=definition.large_package):
+        key = layer_key("debian", [deb.line() for deb in some], LayerForm.of(definition))
+        comment = f"Debian's {', '.join(f'{deb.name} {deb.version}' for deb in some)}"
+        yield from _made_here(kept, key, comment, partial(build_debian, some, debs or _no_debs, definition))
+
+
+def _no_debs(deb: LockedDeb) -> Path:
+    raise NotFoundError(f"the Debian package {deb.name} {deb.version} is not here", where=deb.path)
 
 
 def _skeleton(definition: ImageDefinition, target: Path) -> list[BuiltLayer]:

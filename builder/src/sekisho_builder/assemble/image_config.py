@@ -1,11 +1,14 @@
 """What an engine is told about an image: environment, user, labels, and where it comes from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sekisho.lock import Lock, lock_digest
 from sekisho.model import ImageDefinition
+from sekisho_builder.base.debian_lock import DebianLock
 from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
 
+DEBIAN_LOCK_ANNOTATION = "dev.sekisho.debian-lock"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EPOCH = "1980-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -17,8 +20,8 @@ def created(definition: ImageDefinition) -> str:
     return _EPOCH if moment is None else moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def image_config(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[str, Any]:
-    """Return the config (image-spec, config.md) without ``rootfs`` and ``history``.
+def image_config(definition: ImageDefinition, told_of: Mapping[str, str], base: Layout) -> dict[str, Any]:
+    """Return the config (image-spec, config.md) without ``rootfs`` and ``history``; ``told_of`` are labels.
 
     The base's own environment, labels and command stay where the definition does not say otherwise.
     """
@@ -34,7 +37,7 @@ def image_config(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[
         "Cmd": told.get("Cmd") or ["python"],
     }
     inner |= {"Entrypoint": told["Entrypoint"]} if told.get("Entrypoint") else {}
-    inner["Labels"] = {**(told.get("Labels") or {}), **annotations(definition, lock, base)}
+    inner["Labels"] = {**(told.get("Labels") or {}), **told_of}
     return {
         "created": created(definition),
         "architecture": ARCHITECTURES[definition.target.arch],
@@ -43,7 +46,7 @@ def image_config(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[
     }
 
 
-def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[str, str]:
+def annotations(definition: ImageDefinition, lock: Lock, base: Layout, debian: DebianLock) -> dict[str, str]:
     """Return the manifest's annotations (image-spec, annotations.md), which are labels of the config as well.
 
     ``revision`` is the definition's digest, not a commit's: a commit that changes nothing of the image makes no other
@@ -59,5 +62,6 @@ def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[s
         "org.opencontainers.image.base.digest": f"sha256:{base.manifest_sha256}",
         "org.opencontainers.image.base.name": definition.base.image or definition.base.debian or "",
         LOCK_ANNOTATION: f"sha256:{lock_digest(lock)}",
+        DEBIAN_LOCK_ANNOTATION: f"sha256:{debian.digest()}" if debian.debs else "",
     }
     return {name: value for name, value in pairs.items() if value}

@@ -38,20 +38,21 @@ class LayerFile:
         self.size = 0
         self.unpacked = 0
 
-    def folder(self, path: str, *, uid: int = 0, gid: int = 0) -> None:
-        """Add a folder and those above it that this layer has not named yet; only the last gets the owner."""
+    def folder(self, path: str, *, uid: int = 0, gid: int = 0, mode: int = 0o755) -> None:
+        """Add a folder and those above it that this layer has not named yet; only the last gets owner and mode."""
         parts = path.split("/")
         for depth in range(1, len(parts) + 1):
             name = "/".join(parts[:depth])
             if name not in self._folders:
                 self._folders.add(name)
-                owner = (uid, gid) if depth == len(parts) else (0, 0)
-                self._entry(name, tarfile.DIRTYPE, mode=0o755, owner=owner)
+                last = depth == len(parts)
+                owner = (uid, gid) if last else (0, 0)
+                self._entry(name, tarfile.DIRTYPE, mode=mode if last else 0o755, owner=owner)
 
-    def link(self, path: str, target: str) -> None:
-        """Add a symbolic link."""
+    def link(self, path: str, target: str, *, hard: bool = False) -> None:
+        """Add a symbolic link, or a hard one to an earlier file of this layer."""
         self._parent(path)
-        self._entry(path, tarfile.SYMTYPE, mode=0o777, target=target)
+        self._entry(path, tarfile.LNKTYPE if hard else tarfile.SYMTYPE, mode=0o777, target=target)
 
     def data(self, path: str, content: bytes, *, mode: int) -> None:
         """Add a file whose bytes were made here."""

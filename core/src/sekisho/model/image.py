@@ -1,7 +1,7 @@
 """Image definitions, gate reports, and references by digest."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -45,35 +45,64 @@ class MayNotImport(Record):
     reason: Annotated[str, Field(min_length=8)]
 
 
+def _told(description: str, alias: str | None = None) -> Any:  # noqa: ANN401 (what pydantic's Field returns)
+    return Field(description=description, alias=alias)
+
+
 class ImageDefinition(Record):
-    """``images/<name>/image.yaml``: everything an image is made from, except the lock beside it.
+    """``images/<name>/image.yaml``: everything an image is made from, except the locks and files beside it."""
 
-    ``layers`` bounds the number of package layers, before large ones are divided; ``large-package`` is the size in
-    bytes from which a package gets a layer of its own, and ``layer-size`` the most that a layer made here has.
-    ``gzip`` is ``spliced`` (the wheels' own deflate streams, many members) or ``plain`` (one member, compressed
-    anew). ``labels`` become labels and annotations; ``source`` is the address of what the image is made from.
-    ``bytecode: none`` is all that can be had, since compiled files are not the same on each run.
-    """
-
-    name: Slug
-    description: str = ""
-    base: BaseDefinition
-    target: Target
-    requirements: Annotated[tuple[str, ...], Field(min_length=1)]
-    resolve_before: Annotated[Moment | None, Field(alias="resolve-before")] = None
-    prefix: AbsolutePath = "/opt/venv"
-    environment: Mapping[str, str] = {}
-    user: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,8}(:\d{1,9})?$")] = "1000:1000"
-    workdir: AbsolutePath = "/home/job"
-    labels: Mapping[str, str] = {}
-    source: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")] | None = None
-    files: tuple[FileDefinition, ...] = ()
-    bytecode: Literal["none", "hash"] = "none"
-    gzip: Literal["spliced", "plain"] = "spliced"
-    layers: Annotated[int, Field(ge=1, le=100)] = 60
-    large_package: Annotated[int, Field(ge=0, alias="large-package")] = 8_000_000
-    layer_size: Annotated[int, Field(ge=100_000, alias="layer-size")] = 2_000_000_000
-    may_not_import: Annotated[tuple[MayNotImport, ...], Field(alias="may-not-import")] = ()
+    name: Annotated[Slug, _told("the folder's name; the image's repository ends in it")]
+    description: Annotated[str, _told("what it is for, as an annotation and a label")] = ""
+    base: Annotated[
+        BaseDefinition, _told("`image: host/name@sha256:…`, or `debian:` and a folder of `images/` with its lock")
+    ]
+    target: Annotated[Target, _told("`python` (full version), `glibc`, `arch`: what the base has")]
+    requirements: Annotated[
+        tuple[str, ...], Field(min_length=1), _told("the direct requirements; `requirements.lock` has all")
+    ]
+    resolve_before: Annotated[
+        Moment | None, _told("no release that was uploaded later; also the image's date", "resolve-before")
+    ] = None
+    prefix: Annotated[AbsolutePath, _told("where the virtual environment is")] = "/opt/venv"
+    environment: Annotated[Mapping[str, str], _told("variables, over those of the base")] = {}
+    user: Annotated[
+        str,
+        StringConstraints(pattern=r"^[1-9]\d{0,8}(:\d{1,9})?$"),
+        _told("`uid` or `uid:gid` that it runs as, never root"),
+    ] = "1000:1000"
+    workdir: Annotated[AbsolutePath, _told("the working folder, which belongs to the user")] = "/home/job"
+    labels: Annotated[Mapping[str, str], _told("labels of the config and annotations of the manifest")] = {}
+    source: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^https?://[^\s@]+$"),
+        _told("address of what it is made from, for people"),
+    ] = None
+    debian: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")], ...],
+        _told("Debian packages beyond the base's; `debian.lock` has them all, with hashes"),
+    ] = ()
+    files: Annotated[
+        tuple[FileDefinition, ...], _told("files of this folder: `from`, `to`, `mode` (0644), `owner` (0:0)")
+    ] = ()
+    bytecode: Annotated[
+        Literal["none", "hash"],
+        _told("`none`: no `.pyc`; `hash` is refused, since Python does not write the same bytes on each run"),
+    ] = "none"
+    gzip: Annotated[
+        Literal["spliced", "plain"],
+        _told("`spliced`: many members, the wheels' own streams; `plain`: one member, for what reads no others"),
+    ] = "spliced"
+    layers: Annotated[int, Field(ge=1, le=100), _told("most layers of packages, before large ones are divided")] = 60
+    large_package: Annotated[
+        int, Field(ge=0), _told("size in bytes from which a package has a layer of its own", "large-package")
+    ] = 8_000_000
+    layer_size: Annotated[
+        int, Field(ge=100_000), _told("most bytes of a layer made here; what is larger is divided", "layer-size")
+    ] = 2_000_000_000
+    may_not_import: Annotated[
+        tuple[MayNotImport, ...], _told("modules that need not import: `module`, `reason`", "may-not-import")
+    ] = ()
 
     model_config = Record.model_config | {"populate_by_name": True}
 
