@@ -16,7 +16,7 @@ from typing import Any
 
 from sekisho.client import PortalClient, PortalSilentError
 from sekisho.containers import DockerContainers
-from sekisho.definitions import read_definition
+from sekisho.definitions import VERIFY_FOLDER, read_definition
 from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError, UnresolvableError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
@@ -268,6 +268,7 @@ class Stages:
                 containers,
                 manifest=manifest,
                 now=datetime.now(UTC),
+                verify=self._settings.images / definition.name / VERIFY_FOLDER,
                 progress=self._teller(request_id, "gate"),
             )
         finally:

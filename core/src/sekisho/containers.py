@@ -20,7 +20,7 @@ from sekisho.errors import (
     StorageFullError,
     UpstreamError,
 )
-from sekisho.ports import ContainerResult, ContainerTask
+from sekisho.ports import NAME_SERVER, ContainerResult, ContainerTask
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,9 +28,21 @@ if TYPE_CHECKING:
 
 LABEL = "sekisho"
 _OUTPUT = 1 << 20
-_PROCESSES = 1024
 _API_TIMEOUT = 600
 _LOG_FILES = {"max-size": "3m", "max-file": "2"}
+_TUN = "/dev/net/tun"
+_WATCHED = {
+    "user": "0:0",
+    "cap_add": ["NET_ADMIN", "SETUID", "SETGID"],
+    "devices": [_TUN],
+    "sysctls": {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")},
+    "dns": [NAME_SERVER],
+    "dns_search": ["."],
+    "hostname": "sekisho",
+    "extra_hosts": {"sekisho": "127.0.0.1"},
+    "cpu_shares": 512,
+}
+"""What a watched container has more: its own name needs no name server, and it leaves the processor to others."""
 
 
 class Served:
@@ -203,12 +215,14 @@ def _arguments(task: ContainerTask, owner: str) -> dict[str, Any]:
         "network_mode": task.network or "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "pids_limit": _PROCESSES,
+        "pids_limit": task.processes,
         "mem_limit": task.memory,
         "memswap_limit": task.memory,
-        "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777"},  # noqa: S108 (inside the container)
+        "read_only": task.read_only,
+        "tmpfs": dict.fromkeys(task.scratch, "rw,nosuid,nodev,mode=1777"),
         "log_config": LogConfig(type="json-file", config=_LOG_FILES),
         "labels": {LABEL: owner},
+        **(_WATCHED if task.watched else {}),
     }
 
 
@@ -270,8 +284,16 @@ def _translate(error: Exception, where: str) -> SekishoError | None:
         return NotFoundError(f"the engine does not have it: {error.explanation}", where=where, todo="load or pull it")
     if isinstance(error, APIError) and error.status_code == 409:
         return ConflictError(f"the engine says: {error.explanation}", where=where)
-    if isinstance(error, DockerException | RequestException):
-        if "no space left on device" in str(error):
-            return StorageFullError("the engine's disk is full", where=where, todo="prune images and try again")
-        return UpstreamError(f"the Docker engine failed: {error}", where=where, todo="see the engine's log")
-    return None
+    return _failure(str(error), where) if isinstance(error, DockerException | RequestException) else None
+
+
+def _failure(said: str, where: str) -> SekishoError:
+    if _TUN in said:
+        return MissingToolError(
+            f"the engine's machine has no {_TUN}, by which a gate sees what a container would send",
+            where=where,
+            todo="load the kernel's module tun there (`modprobe tun`)",
+        )
+    if "no space left on device" in said:
+        return StorageFullError("the engine's disk is full", where=where, todo="prune images and try again")
+    return UpstreamError(f"the Docker engine failed: {said}", where=where, todo="see the engine's log")

@@ -6,6 +6,9 @@ from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import ImageDefinition
 
+VERIFY_FOLDER = "verify"
+"""The folder beside an image definition that holds the scripts which an image must pass."""
+
 
 def read_definition(folder: Path, name: str) -> ImageDefinition:
     """Read ``<folder>/<name>/image.yaml``; raise ``NotFoundError`` naming those that there are, if it is not there."""

@@ -11,6 +11,10 @@ Clock = Callable[[], datetime]
 """Returns the present as an aware UTC time."""
 
 
+NAME_SERVER = "192.0.2.53"
+"""An address that belongs to nobody (RFC 5737)."""
+
+
 class Mount(Record):
     """A folder or file of this machine, visible in a container. Read-only unless ``writable``."""
 
@@ -36,6 +40,10 @@ class ContainerTask(Record):
     workdir: str | None = None
     timeout: int = 300
     memory: int = 4 << 30
+    processes: int = 1024
+    read_only: bool = False
+    scratch: tuple[str, ...] = ("/tmp",)  # noqa: S108 (inside the container)
+    watched: bool = False
 
 
 class ContainerResult(Record):

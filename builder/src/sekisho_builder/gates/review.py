@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 from sekisho.errors import MissingToolError, SekishoError
@@ -11,15 +12,27 @@ from sekisho.model import GateReport, GateResult, ImageDefinition
 from sekisho.ports import Containers
 from sekisho_builder.gates.imports import imports
 from sekisho_builder.gates.installed_set import installed_set
+from sekisho_builder.gates.no_outbound import no_outbound
 from sekisho_builder.gates.not_root import not_root
 from sekisho_builder.gates.pip_check import pip_check
+from sekisho_builder.gates.profiles import profiles
 from sekisho_builder.gates.subject import Gate, Subject
 from sekisho_builder.gates.target import target
+from sekisho_builder.gates.verify import verify as verify_scripts
 
 GATES: Mapping[str, Gate] = MappingProxyType(
-    {"target": target, "installed-set": installed_set, "pip-check": pip_check, "not-root": not_root, "imports": imports}
+    {
+        "target": target,
+        "installed-set": installed_set,
+        "pip-check": pip_check,
+        "not-root": not_root,
+        "imports": imports,
+        "verify": verify_scripts,
+        "profiles": profiles,
+        "no-outbound": no_outbound,
+    }
 )
-"""Every gate by its name, in the order in which they run."""
+"""Every gate by its name, in the order in which they run; ``no-outbound`` looks at what those before it ran."""
 
 
 def run_gates(
@@ -30,15 +43,17 @@ def run_gates(
     *,
     manifest: str,
     now: datetime,
+    verify: Path | None = None,
     gates: Mapping[str, Gate] = GATES,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> GateReport:
     """Run all gates, also after one has failed, and report.
 
-    ``image`` is the engine's name for the image, ``manifest`` the sha256 of its manifest. A missing engine or tool
-    raises ``MissingToolError``: that says nothing of the image.
+    ``image`` is the engine's name for the image, ``manifest`` the sha256 of its manifest, ``verify`` the folder of
+    the definition's own scripts. A missing engine or tool raises ``MissingToolError``: that says nothing of the image.
     """
-    subject = Subject(definition, lock, image, containers)
+    folder = verify if verify is not None and verify.is_dir() else None
+    subject = Subject(definition, lock, image, containers, folder, {})
     results = []
     for number, (name, gate) in enumerate(gates.items()):
         progress(number, len(gates))

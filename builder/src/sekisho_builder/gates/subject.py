@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -10,12 +11,49 @@ from pydantic import ValidationError
 from sekisho.errors import SekishoError
 from sekisho.lock import Lock
 from sekisho.model import ImageDefinition, Record
-from sekisho.ports import Containers, ContainerTask, Mount
+from sekisho.ports import ContainerResult, Containers, ContainerTask, Mount
 
 Found = TypeVar("Found", bound=Record)
 MARK = "sekisho-answer:"
 WORD = "SEKISHO_WORD"
 """The variable that gives a probe the word to answer with; those that it starts do not get it."""
+
+
+class Attempt(NamedTuple):
+    """Something that would have left a container: of which process, where to, how often.
+
+    ``name`` is what a name server was asked for. ``process`` is empty if the process was gone.
+    """
+
+    process: str
+    protocol: str
+    host: str
+    port: int
+    name: str
+    times: int
+
+    @property
+    def destination(self) -> str:
+        """Return what ``may-reach`` calls it."""
+        return self.name or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
+
+
+class Watched(Record):
+    """How a watched run ended: what ``probes/watch.py`` answers.
+
+    ``limits`` counts how often the container's own limits were hit, ``left`` the processes that outlived the command,
+    ``packets`` all that would have left it.
+    """
+
+    status: int
+    in_time: bool
+    seconds: float
+    output: str
+    bytes: int
+    left: int
+    limits: dict[str, int]
+    attempts: tuple[Attempt, ...]
+    packets: int
 
 
 class Subject(NamedTuple):
@@ -25,6 +63,9 @@ class Subject(NamedTuple):
     lock: Lock
     image: str
     containers: Containers
+    verify: Path | None
+    watches: dict[str, Watched | None]
+    """What each watched run tried to reach, by its name; nothing for one that did not end as it should."""
 
     @property
     def site(self) -> str:
@@ -85,10 +126,19 @@ def probe(subject: Subject, name: str, shape: type[Found], *arguments: str, time
     with the word that this run was given: code of the image cannot answer for the probe. Raises ``SekishoError`` if
     there is no such answer, more than one, or another shape.
     """
-    source = resources.files("sekisho_builder.gates.probes").joinpath(f"{name}.py").read_text()
     word = secrets.token_hex(16)
-    task = subject.task(*isolated(subject), source, *arguments, environment={WORD: word}, timeout=timeout)
-    result = subject.containers.run(task)
+    command = (*isolated(subject), source(name), *arguments)
+    result = subject.containers.run(subject.task(*command, environment={WORD: word}, timeout=timeout))
+    return heard(name, word, result, shape)
+
+
+def source(name: str) -> str:
+    """Return the source of ``probes/<name>.py``."""
+    return resources.files("sekisho_builder.gates.probes").joinpath(f"{name}.py").read_text()
+
+
+def heard(name: str, word: str, result: ContainerResult, shape: type[Found]) -> Found:
+    """Return the one answer with the word of a probe; raise ``SekishoError`` if there is none that can be believed."""
     lines = result.output.splitlines()
     answers = [line.removeprefix(MARK + word) for line in lines if line.startswith(MARK + word)]
     if result.status or not answers:

@@ -45,6 +45,29 @@ class MayNotImport(Record):
     reason: Annotated[str, Field(min_length=8)]
 
 
+class MayReach(Record):
+    """What an image is known to try to reach, although it cannot, and why that is accepted.
+
+    ``destination`` is a name that is asked for, or ``address:port``.
+    """
+
+    destination: Annotated[str, StringConstraints(pattern=r"^\S+$")]
+    reason: Annotated[str, Field(min_length=8)]
+
+
+class Verification(Record):
+    """A script of the definition's ``verify/``, and what it may use: seconds, bytes of memory, processes at once."""
+
+    script: Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*\.py$")]
+    seconds: Annotated[int, Field(ge=1, le=3600)] = 300
+    memory: Annotated[int, Field(ge=64 << 20)] = 2 << 30
+    processes: Annotated[int, Field(ge=2, le=4096)] = 256
+
+
+Profile = Literal["job", "online", "batch", "notebook"]
+"""What Azure ML does with an image."""
+
+
 def _told(description: str, alias: str | None = None) -> Any:  # noqa: ANN401 (what pydantic's Field returns)
     return Field(description=description, alias=alias)
 
@@ -100,8 +123,18 @@ class ImageDefinition(Record):
     layer_size: Annotated[
         int, Field(ge=100_000), _told("most bytes of a layer made here; what is larger is divided", "layer-size")
     ] = 2_000_000_000
+    profiles: Annotated[
+        tuple[Profile, ...], _told("what Azure ML may do with it: `job`, `online`, `batch`, `notebook`; each is tried")
+    ] = ()
+    verify: Annotated[
+        tuple[Verification, ...] | None,
+        _told("scripts of `verify/` that it must pass: `script`, `seconds`, `memory`, `processes`; without it, all"),
+    ] = None
     may_not_import: Annotated[
         tuple[MayNotImport, ...], _told("modules that need not import: `module`, `reason`", "may-not-import")
+    ] = ()
+    may_reach: Annotated[
+        tuple[MayReach, ...], _told("what it may try to reach, in vain: `destination`, `reason`", "may-reach")
     ] = ()
 
     model_config = Record.model_config | {"populate_by_name": True}

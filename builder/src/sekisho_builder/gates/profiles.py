@@ -1,0 +1,70 @@
+"""Gate ``profiles``: the image does what Azure ML does with an image, for each profile that the definition claims."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from sekisho.errors import SekishoError
+from sekisho.model import Record
+from sekisho_builder.gates.subject import Answer, Subject
+from sekisho_builder.gates.watching import Bounds, watched_probe
+
+_BOUNDS = Bounds(seconds=180)
+AZUREML = "/var/azureml-app"
+"""Where Azure ML keeps entry scripts and models."""
+
+_NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "job": (),
+        "online": ("azureml-inference-server-http",),
+        "batch": ("azureml-core", "azureml-dataset-runtime"),
+        "notebook": ("ipykernel",),
+    }
+)
+"""Projects that a profile cannot do without."""
+
+_TRACKING = ("mlflow", "mlflow-skinny")
+_INTO_A_WORKSPACE = "azureml-mlflow"
+_INSTALLS = "DYNAMIC_DEP_INSTALLATION"
+
+
+class _Done(Record):
+    """What a profile's probe answers: what it saw, and what was wrong."""
+
+    saw: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+def profiles(subject: Subject) -> Answer:
+    """Run each profile for real, in a container of its own; what a profile lacks outright is said without a run."""
+    faults: list[str] = []
+    lines: list[str] = []
+    for profile in subject.definition.profiles:
+        wrong = _missing(subject, profile)
+        saw: tuple[str, ...] = ()
+        if not wrong:
+            try:
+                done = watched_probe(
+                    subject, profile, _Done, subject.definition.prefix, bounds=_BOUNDS, scratch=(AZUREML,)
+                )
+                wrong, saw = done.faults, (*done.saw, *_notes(subject, profile))
+            except SekishoError as error:
+                wrong = (error.what,)
+        faults += [f"{profile}: {line}" for line in wrong]
+        lines += [f"{profile}: {line}" for line in saw]
+    return Answer(not faults, (*faults, *lines) or ("the definition claims no profile",))
+
+
+def _missing(subject: Subject, profile: str) -> tuple[str, ...]:
+    locked = {artifact.project for artifact in subject.lock.artifacts}
+    wrong = [f"{project} is not in the lock" for project in _NEEDS[profile] if project not in locked]
+    if profile == "job" and locked.isdisjoint(_TRACKING):
+        wrong.append(f"neither {' nor '.join(_TRACKING)} is in the lock, so a run is not tracked")
+    if profile == "online" and subject.definition.environment.get(_INSTALLS, "false").lower() != "false":
+        wrong.append(f"{_INSTALLS} is on: the server would install packages when it starts")
+    return tuple(wrong)
+
+
+def _notes(subject: Subject, profile: str) -> tuple[str, ...]:
+    if profile == "job" and _INTO_A_WORKSPACE not in {artifact.project for artifact in subject.lock.artifacts}:
+        return (f"{_INTO_A_WORKSPACE} is not in the lock: runs are not tracked into a workspace",)
+    return ()
