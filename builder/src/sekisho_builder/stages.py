@@ -16,7 +16,7 @@ from typing import Any
 
 from sekisho.client import PortalClient, PortalSilentError
 from sekisho.containers import DockerContainers
-from sekisho.definitions import VERIFY_FOLDER, read_definition
+from sekisho.definitions import VERIFY_FOLDER, read_definition, verify_digest
 from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError, UnresolvableError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
@@ -39,7 +39,7 @@ from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.denials import name_denials
-from sekisho_builder.gates import run_gates
+from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.oci import Layout, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
@@ -231,10 +231,11 @@ class Stages:
     def gate(self, request_id: str, manifest: str) -> None:
         """Image → gate report; raise ``RefusedError`` naming the gates that failed.
 
-        A report of the same image and definition is reused.
+        A report of the same gates over the same image, definition and scripts is reused.
         """
         lock, definition = self._locked(request_id)
-        kept = self._folder / "gates" / f"{sha256_hex(f'{manifest} {definition.digest()}'.encode())}.json"
+        asked = (manifest, definition.digest(), verify_digest(self._settings.images, definition.name), *GATES)
+        kept = self._folder / "gates" / f"{sha256_hex(' '.join(asked).encode())}.json"
         with self._gating:  # of two requests that came to the same image, the second reuses the report
             reused = kept.exists()
             if reused:

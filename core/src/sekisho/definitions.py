@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError, NotFoundError
-from sekisho.model import ImageDefinition
+from sekisho.model import ImageDefinition, canonical_json, sha256_hex
 
 VERIFY_FOLDER = "verify"
 """The folder beside an image definition that holds the scripts which an image must pass."""
@@ -24,3 +24,10 @@ def read_definition(folder: Path, name: str) -> ImageDefinition:
     if definition.name != name:
         raise BadInputError(f"the definition is named {definition.name!r}", where=str(path))
     return definition
+
+
+def verify_digest(folder: Path, name: str) -> str:
+    """Return a digest of the names and contents of everything in ``<folder>/<name>/verify/``, or of nothing."""
+    root = folder / name / VERIFY_FOLDER
+    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sha256_hex(canonical_json({str(path.relative_to(root)): sha256_hex(path.read_bytes()) for path in files}))
