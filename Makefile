@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image docs lock clean soak
+.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image images-accepted docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -62,6 +62,10 @@ bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, a
 bench-image: setup ## images: rebuilt and pushed, cold, gated, beside Docker and buildah; a table and build/bench/image.json
 	@sh deploy/setup.sh bench-image
 	sh deploy/engine.sh run $(BIN)/python -m bench.images $(if $(QUICK),--quick)
+
+images-accepted: setup ## whoever reads images, and is found here, reads ours: a table and build/bench/accepted.json
+	@sh deploy/setup.sh readers
+	sh deploy/engine.sh run $(BIN)/python -m bench.images.accepted
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

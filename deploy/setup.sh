@@ -109,6 +109,7 @@ install_tools() {
     need dockerd docker.io
     need docker-registry docker-registry
     need mmdebstrap mmdebstrap
+    need skopeo skopeo
     need git git
     need ip iproute2
     need nsenter util-linux
@@ -147,14 +148,30 @@ install_bench_image() {
     fi
 }
 
+install_readers() {
+    missing='' why=''
+    for name in skopeo umoci buildah podman; do
+        need "$name" "$name"
+    done
+    need containerd containerd
+    need docker-registry docker-registry
+    need dockerd docker.io
+    if [ -n "$missing" ]; then
+        install "${missing# }" "${why# }"
+    fi
+    fresh_venv .venv-trivy
+    install_locked .venv-trivy requirements/trivy.txt
+}
+
 case "${1:-}" in
     venv) make_venv ;;
     others) make_others ;;
     tools) install_tools ;;
     bench) install_bench ;;
     bench-image) install_bench_image ;;
+    readers) install_readers ;;
     *)
-        say "usage: setup.sh venv|others|tools|bench|bench-image"
+        say "usage: setup.sh venv|others|tools|bench|bench-image|readers"
         exit 2
         ;;
 esac

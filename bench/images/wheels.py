@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -108,29 +109,31 @@ class _Picker:
         self._pypi = pypi
         self._ranks = {tag: rank for rank, tag in enumerate(wheel_tags(TARGET))}
 
-    def _artifacts(self, project: str) -> list[Artifact]:
+    def _rows(self, project: str) -> list[tuple[Version, dict[str, Any]]]:
+        """Return the wheels of a page with their releases; those whose names are none are left out."""
         page = self._recording.page(self._pypi, project) or {"files": []}
         rows = [row for row in page["files"] if row["filename"].endswith(".whl") and not row["yanked"]]
-        named = [(row, _release(row["filename"])) for row in rows]
-        return [artifact_of(_SOURCE, project, release, row, {}) for row, release in named if release]
+        return [(release, row) for row in rows if (release := _release(row["filename"]))]
 
     def pick(self, project: str, release: str) -> Artifact:
         """Return the wheel of a release that an installer on the target takes."""
-        files = [artifact for artifact in self._artifacts(project) if Version(artifact.release) == Version(release)]
+        rows = [row for found, row in self._rows(project) if found == Version(release)]
+        files = [artifact_of(_SOURCE, project, release, row, {}) for row in rows]
         return best_wheel(Pin(project, release, ()), files, self._ranks, _ASKED)
 
     def before(self, project: str, release: str) -> str:
         """Return the release before one."""
-        return str(max(found for found in self._releases(project) if found < Version(release)))
+        return str(
+            max(found for found, _ in self._rows(project) if found < Version(release) and not found.is_prerelease)
+        )
 
     def newest(self, project: str) -> str:
         """Return the newest release, of those whose file is kept where there is one."""
-        here = {Version(a.release) for a in self._artifacts(project) if self._recording.file(a.path).exists()}
-        return str(max(here or self._releases(project)))
-
-    def _releases(self, project: str) -> set[Version]:
-        found = {Version(artifact.release) for artifact in self._artifacts(project)}
-        return {release for release in found if not release.is_prerelease}
+        rows = self._rows(project)
+        here = {
+            release for release, row in rows if self._recording.file(urlsplit(row["url"]).path.lstrip("/")).exists()
+        }
+        return str(max(here or {release for release, _ in rows if not release.is_prerelease}))
 
     def file(self, artifact: Artifact, say: Callable[[str], None]) -> Path:
         """Return where the file is, fetched if it is not here."""
@@ -142,12 +145,12 @@ class _Picker:
         return kept
 
 
-def _release(filename: str) -> str:
+def _release(filename: str) -> Version | None:
     """Return the release that a wheel's name states; nothing for the oldest ones, whose names are none."""
     try:
-        return str(parse_wheel_filename(filename)[1])
+        return parse_wheel_filename(filename)[1]
     except InvalidWheelFilename:
-        return ""
+        return None
 
 
 def _given(file: Path) -> Artifact:

@@ -40,7 +40,7 @@ from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.denials import name_denials
 from sekisho_builder.gates import GATES, run_gates
-from sekisho_builder.oci import Layout, push, to_docker_archive
+from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
 from sekisho_builder.proxy import Proxy, ProxySilentError
@@ -285,6 +285,7 @@ class Stages:
             self._settings.registry,
             f"{self._settings.repository_prefix}{definition.name}",
             tag=lock_digest(lock)[:12],
+            whereabouts=Whereabouts(self._folder / "pushed.json"),
         )
         body = {**pushed.reference.plain(), "sent": pushed.sent, "skipped": pushed.skipped}
         self._portal.report(request_id, "delivered", {"image": body})

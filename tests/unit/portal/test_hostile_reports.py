@@ -161,7 +161,9 @@ def test_a_request_gives_its_reason_without_control_characters(house, reason):
 
 def _rebase(house, request, manifest):
     """Report that an image stands on another base now."""
-    return house.report(request, "rebased", before="m", assembly={"of": manifest}, gates={}, image={"manifest": manifest})
+    return house.report(
+        request, "rebased", before="m", assembly={"of": manifest}, gates={}, image={"manifest": manifest}
+    )
 
 
 def test_a_delivered_image_is_rebased_and_each_time_is_on_record_once(house):
