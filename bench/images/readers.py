@@ -157,8 +157,11 @@ def _podman(subject: Subject) -> str:
     options = ["--root", str(subject.work / "podman"), "--runroot", str(subject.work / "podman-run"),
                "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]  # fmt: skip
     image = run(["podman", *options, "pull", "--quiet", f"oci:{subject.tagged}:{_TAG}"]).strip()
-    limits = ["--network", "none", "--cgroups", "disabled", "--rm"]
-    return _said(run(["podman", *options, "run", *limits, image, subject.python, "-c", _PROGRAM]))
+    root = run(["podman", *options, "image", "mount", image]).strip()
+    try:
+        return _said(run(["chroot", root, subject.python, "-c", _PROGRAM]))
+    finally:
+        run(["podman", *options, "image", "umount", image])
 
 
 def _umoci(subject: Subject) -> str:
@@ -186,7 +189,7 @@ READERS = (
     Reader("skopeo copy --dest-decompress", ("skopeo", "--version"), skopeo),
     Reader("umoci unpack", ("umoci", "--version"), _umoci),
     Reader("buildah from, run", ("buildah", "--version"), _buildah),
-    Reader("podman pull, run", ("podman", "--version"), _podman),
+    Reader("podman pull, mount", ("podman", "--version"), _podman),
     Reader("containerd import, run", ("containerd", "--version"), _containerd),
     Reader("docker load, run", ("docker", "version", "--format", "{{.Server.Version}}"), _docker_load),
     Reader("docker pull, run", ("docker", "version", "--format", "{{.Server.Version}}"), _docker_pull),
