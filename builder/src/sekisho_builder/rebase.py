@@ -9,8 +9,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError
 from sekisho.lock import Lock
 from sekisho.model import ImageDefinition
-from sekisho_builder.assemble.image_config import ARCHITECTURES
 from sekisho_builder.base.inside import Inside
+from sekisho_builder.oci.layout import ARCHITECTURES
 
 Outcome = Literal["done", "unchanged", "failed-gate", "refused", "failed"]
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_\w+")

@@ -1,5 +1,7 @@
 """Images assembled here, in a real Docker engine, on the real base. Needs the base in the cache, or root and a mirror."""
 
+import hashlib
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +14,11 @@ from sekisho.ports import ContainerTask, Mount
 from sekisho.settings import load_settings
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
+from sekisho_builder.base.debian_lock import DebianLock
 from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.oci import to_docker_archive
 from sekisho_builder.oci.layout import Layout
+from tests.debs import info_of, locked, make_deb
 from tests.unit.builder.room import definition, lock_of
 from tests.wheels import make_wheel
 
@@ -50,7 +54,16 @@ def build(folder, wheels, **more):
     lock = lock_of(wheels)
     for wheel in wheels:
         (folder / wheel.sha256).write_bytes(wheel.data)
-    assemble(made, lock, base.layout, lambda a: folder / a.sha256, cache=folder / "cache", out=folder / "out")
+    assemble(
+        made,
+        lock,
+        base.layout,
+        lambda artifact: folder / artifact.sha256,
+        cache=folder / "cache",
+        out=folder / "out",
+        folder=folder,
+        debs=lambda deb: folder / deb.sha256,
+    )
     return made, lock, Layout(folder / "out")
 
 
@@ -67,6 +80,40 @@ def built(engine, tmp_path_factory):
 def test_the_engine_reads_our_layers(engine, built):
     assert built[3] == f"sha256:{built[2].config_descriptor.sha256}"
     assert engine.run(ContainerTask(image=built[3], command=("hello",))).output == "hello from alpha\n"
+
+
+@pytest.mark.parametrize("way", ["spliced", "plain"])
+def test_the_engine_has_all_that_the_definition_says(engine, tmp_path, way):
+    """Files, a Debian package, labels, a package divided over several layers."""
+    parts = {f"beta/{number}.bin": os.urandom(60_000) for number in range(8)}
+    (tmp_path / "start.sh").write_text("#!/bin/sh\nexec hello\n")
+    deb = make_deb(extra=[(info_of("./usr/bin/noise", mode=0o755), b"#!/bin/sh\necho noise\n")])
+    row = locked(deb)
+    (tmp_path / row.sha256).write_bytes(deb)
+    (tmp_path / "debian.lock").write_text(DebianLock(("libsound1",), (row,)).text())
+    _, _, layout = build(
+        tmp_path,
+        [WHEELS[0], make_wheel("beta", "2.0", files=parts)],
+        files=[{"from": "start.sh", "to": "/home/job/start.sh", "mode": "0755"}],
+        debian=["libsound1"],
+        labels={"team": "a"},
+        layer_size=200_000,
+        gzip=way,
+    )
+    image = engine.load(to_docker_archive(layout, tmp_path / "image.tar"))
+    script = (
+        "./start.sh; noise; stat -c %u:%a . start.sh; cat /var/lib/dpkg/status.d/*; cat $SITE/beta/*.bin | sha256sum"
+    )
+    site = "/opt/venv/lib/python3.11/site-packages"
+    result = engine.run(ContainerTask(image=image, command=("sh", "-c", script), environment={"SITE": site}))
+    labels = engine._client.images.get(image).labels
+    engine.remove(image)
+    lines = result.output.splitlines()
+    assert lines[:4] == ["hello from alpha", "noise", "1000:755", "0:755"]
+    assert "Package: libsound1" in lines
+    assert lines[-1].split()[0] == hashlib.sha256(b"".join(parts[name] for name in sorted(parts))).hexdigest()
+    assert labels["team"] == "a"
+    assert labels["dev.sekisho.debian-lock"] == layout.manifest["annotations"]["dev.sekisho.debian-lock"]
 
 
 def test_every_gate_passes(engine, built):

@@ -8,8 +8,7 @@ from packaging.utils import canonicalize_name
 from sekisho.errors import BadInputError
 from sekisho.lock import Lock
 from sekisho.model import ImageDefinition
-from sekisho_builder.assemble.image_config import ARCHITECTURES
-from sekisho_builder.oci.layout import Layout
+from sekisho_builder.oci.layout import ARCHITECTURES, Layout
 
 _PREFIX = 127 - len("#!/bin/python")
 _LINKS = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}

@@ -6,12 +6,11 @@ from typing import Any
 from sekisho.lock import Lock, lock_digest
 from sekisho.model import ImageDefinition
 from sekisho_builder.base.debian_lock import DebianLock
-from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
+from sekisho_builder.oci.layout import ARCHITECTURES, LOCK_ANNOTATION, Layout
 
 DEBIAN_LOCK_ANNOTATION = "dev.sekisho.debian-lock"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EPOCH = "1980-01-01T00:00:00Z"
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def created(definition: ImageDefinition) -> str:
