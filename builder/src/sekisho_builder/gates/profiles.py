@@ -16,7 +16,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "job": (),
         "online": ("azureml-inference-server-http",),
-        "batch": ("azureml-core", "azureml-dataset-runtime"),
+        "batch": ("azureml-core", "azureml-dataset-runtime", "fusepy"),
         "notebook": ("ipykernel",),
     }
 )

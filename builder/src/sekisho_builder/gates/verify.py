@@ -1,5 +1,9 @@
 """Gate ``verify``: the definition's own scripts end with status 0, each in a container of its own."""
 
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
+
 from sekisho.model.image import Verification
 from sekisho.ports import Mount
 from sekisho_builder.gates.subject import Answer, Subject
@@ -18,20 +22,31 @@ def scripts(subject: Subject) -> tuple[Verification, ...]:
 
 def verify(subject: Subject) -> Answer:
     """Run each with the image's interpreter and its bounds; one that fails leaves the others as they are."""
-    wanted = scripts(subject)
-    there = {path.name for path in subject.verify.glob("*.py")} if subject.verify else set()
-    faults: list[str] = []
-    lines: list[str] = []
-    for one in wanted:
-        if subject.verify is None or one.script not in there:
-            faults.append(f"{one.script} is declared and not in verify/")
-            continue
-        bounds = Bounds(one.seconds, one.memory, one.processes)
-        mount = Mount(outside=str(subject.verify.absolute()), inside=INSIDE)
-        found = watch(
-            subject, f"verify/{one.script}", subject.python, f"{INSIDE}/{one.script}",
-            bounds=bounds, environment={"OUTPUT": SCRATCH}, mounts=(mount,),
-        )  # fmt: skip
-        wrong = fault(found, bounds)
-        (faults if wrong else lines).append(f"{one.script} {wrong or f'passed in {found.seconds:.1f} s'}")
-    return Answer(not faults, (*faults, *lines) or ("the definition has no verify/ scripts",))
+    with TemporaryDirectory() as folder:
+        readable = _copy(subject.verify, Path(folder) / "verify")
+        answers = [(_run(subject, readable, one), one.script) for one in scripts(subject)]
+    faults = [f"{script} {wrong}" for (wrong, _), script in answers if wrong]
+    passed = [f"{script} passed in {seconds:.1f} s" for (wrong, seconds), script in answers if not wrong]
+    return Answer(not faults, (*faults, *passed) or ("the definition has no verify/ scripts",))
+
+
+def _copy(scripts: Path | None, to: Path) -> Path:
+    """Copy the scripts so that the image's user can read them, whatever their modes here."""
+    to.mkdir()
+    if scripts is not None:
+        copytree(scripts, to, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__"))
+    for path in (to, *to.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return to
+
+
+def _run(subject: Subject, folder: Path, one: Verification) -> tuple[str, float]:
+    """Return (why it failed or "", seconds)."""
+    if not (folder / one.script).is_file():
+        return "is declared and not in verify/", 0.0
+    bounds = Bounds(one.seconds, one.memory, one.processes)
+    found = watch(
+        subject, f"verify/{one.script}", subject.python, f"{INSIDE}/{one.script}",
+        bounds=bounds, environment={"OUTPUT": SCRATCH}, mounts=(Mount(outside=str(folder), inside=INSIDE),),
+    )  # fmt: skip
+    return fault(found, bounds), found.seconds

@@ -27,7 +27,7 @@ def run(mini_batch):
 DRIVER = """
 import json, runpy, sys
 import azureml.core, azureml.dataprep
-from azureml.dataprep import fuse
+import fuse
 entry = runpy.run_path(sys.argv[1])
 size, files = int(sys.argv[2]), sys.argv[3:]
 entry["init"]()

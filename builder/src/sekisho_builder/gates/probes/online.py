@@ -67,7 +67,10 @@ def serve(environment: dict[str, str], word: str, log: TextIO) -> tuple[list[str
     """Start the server and ask it; return (what was seen, what is wrong)."""
     began = time.monotonic()
     command = ["azmlinfsrv", "--entry_script", str(ROOT / "small" / "score.py"), "--port", "5001"]
-    server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    except OSError as error:
+        return [], [f"the server cannot be started: {error}"]
     healthy = None
     while healthy is None and server.poll() is None and time.monotonic() - began < PATIENCE:
         time.sleep(0.1)

@@ -10,6 +10,7 @@ that anybody may write), ``seconds``, ``keep`` (bytes of output), ``names`` (the
 the kernel ends everything that the command left.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -162,28 +163,28 @@ class Recorder:
         self.seen: dict[tuple[str, str, str, int, str], int] = {}
         self.packets = 0
         self._names = names
+        self._last: dict[tuple[int, int], str] = {}
 
     def read(self) -> None:
-        """Take what has arrived."""
-        while True:
-            try:
-                packet = os.read(self.device, 1 << 16)
-            except BlockingIOError:
-                return
-            found = parse(packet)
-            if found is None:
-                continue
+        """Take what has arrived, and only then answer: who sent it is still there to be looked for."""
+        arrived = []
+        with contextlib.suppress(BlockingIOError):
+            while len(arrived) < MOST:
+                arrived.append(os.read(self.device, 1 << 16))
+        heard = [(packet, found) for packet in arrived if (found := parse(packet)) is not None]
+        for _, found in heard:
             self._note(*found)
-            try:
+        for packet, _ in heard:
+            with contextlib.suppress(OSError):  # to a group of hosts there is no answer
                 os.write(self.device, refusal(packet))
-            except OSError:  # to a group of hosts there is no answer
-                continue
 
     def _note(self, protocol: int, source: int, host: str, port: int, carried: bytes) -> None:
         kind = PROTOCOLS.get(protocol, f"protocol {protocol}")
         name = asked_name(carried) if port == DNS and protocol == UDP else ""
         self.packets += 1
-        key = (owner(protocol, source), kind, host, port, name)
+        who = owner(protocol, source) or self._last.get((protocol, source), "")
+        self._last[protocol, source] = who  # it may close the socket as soon as it is refused
+        key = (who, kind, host, port, name)
         if key in self.seen or len(self.seen) < MOST:
             self.seen[key] = self.seen.get(key, 0) + 1
 
@@ -201,6 +202,7 @@ class Recorder:
         if not own or self.packets != 1:
             raise OSError("the recorder does not see its own packet")
         self.seen.clear()
+        self._last.clear()
         self.packets = 0
 
 
