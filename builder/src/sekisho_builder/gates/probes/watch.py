@@ -167,7 +167,7 @@ class Recorder:
 
     def read(self) -> None:
         """Take what has arrived, and only then answer: who sent it is still there to be looked for."""
-        arrived = []
+        arrived: list[bytes] = []
         with contextlib.suppress(BlockingIOError):
             while len(arrived) < MOST:
                 arrived.append(os.read(self.device, 1 << 16))
