@@ -18,6 +18,7 @@ from rich.console import Console
 from bench.images.gating import measure_gates
 from bench.images.ours import measure_change, measure_cold
 from bench.images.peers import Took, measure_peers
+from bench.images.sameness import measure_sameness
 from bench.images.site import Say, Site, open_site
 from bench.place import MeasureError, Place
 from bench.rows import Row, dump, table
@@ -27,13 +28,14 @@ Measure = Callable[[Site], list[Row]]
 MEASURES: Sequence[tuple[str, Measure]] = (
     ("one package changed", measure_change),
     ("cold assembly", measure_cold),
+    ("the same digests", measure_sameness),
     ("gates", measure_gates),
 )
 FAILURES = (MeasureError, SekishoError, OSError, subprocess.SubprocessError)
 """What keeps a figure from being taken; anything else is a fault of the benchmark itself."""
 
 
-def run(place: Place, say: Say, *, quick: bool) -> list[Row]:
+def run(place: Place, say: Say, *, quick: bool, alone: bool) -> list[Row]:
     """Take every figure; one that cannot be taken becomes a row that says why."""
     shutil.rmtree(place.work, ignore_errors=True)
     place.work.mkdir(parents=True)
@@ -45,7 +47,7 @@ def run(place: Place, say: Say, *, quick: bool) -> list[Row]:
             except FAILURES as error:
                 rows.append(Row(name, None, "", None, "lower", note=str(error)))
         try:
-            rows = beside(rows, *measure_peers(site))
+            rows = rows if alone else beside(rows, *measure_peers(site))
         except FAILURES as error:
             rows.append(Row("peers", None, "", None, "lower", note=str(error)))
     shutil.rmtree(place.work)
@@ -66,11 +68,17 @@ def main() -> int:
     """Run the benchmark; return its exit status."""
     parser = argparse.ArgumentParser(prog="make bench-image", description="Images, assembled and pushed.")
     parser.add_argument("--quick", action="store_true", help="try every measurement once")
+    parser.add_argument("--alone", action="store_true", help="without the peers, which take longest")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to stop is as good as Ctrl-C
     place, began, told = Place(), time.monotonic(), Console(stderr=True, highlight=False)
     try:
-        rows = run(place, lambda what: told.print(f"{time.monotonic() - began:6.1f} s  {what}"), quick=given.quick)
+        rows = run(
+            place,
+            lambda what: told.print(f"{time.monotonic() - began:6.1f} s  {what}"),
+            quick=given.quick,
+            alone=given.alone,
+        )
     except FAILURES as error:
         told.print(f"bench: {error}", style="red")
         return 1
