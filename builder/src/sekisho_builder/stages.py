@@ -16,7 +16,7 @@ from typing import Any
 
 from sekisho.client import PortalClient, PortalSilentError
 from sekisho.containers import DockerContainers
-from sekisho.definitions import VERIFY_FOLDER, read_definition, verify_digest
+from sekisho.definitions import VERIFY_FOLDER, definition_for, read_definition, verify_digest
 from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError, UnresolvableError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
@@ -38,6 +38,7 @@ from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.debian_choice import fetch_deb
+from sekisho_builder.building import Workshop, build_all
 from sekisho_builder.denials import name_denials
 from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
@@ -46,6 +47,7 @@ from sekisho_builder.programs import Programs
 from sekisho_builder.proxy import Proxy, ProxySilentError
 from sekisho_builder.resolve import resolve
 from sekisho_builder.solver import Solver
+from sekisho_builder.sources import builds_sources, with_sources
 from sekisho_builder.suggesting import read_judged, suggest
 
 _LOG = logging.getLogger("sekisho.builder")
@@ -119,14 +121,19 @@ class Stages:
             raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
         offers = self._offers(request_id, request)
         told = self._teller(request_id, "resolve")
+        policy = self._snapshot().policy
         try:
             closure = resolve(request, self._proxy, told, self._programs.run, offers=offers)
         except UnresolvableError as error:
-            raise name_denials(error, request, self._snapshot().policy, offers) from error
+            by = partial(self._offers, request_id)
+            found = with_sources(request, self._proxy, told, self._programs.run, by) if builds_sources(policy) else None
+            if found is None:
+                raise name_denials(error, request, policy, offers) from error
+            closure = found
         newest = {project: found.plain() for project, found in offers.newest().items()}
         self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": newest})
 
-    def _offers(self, request_id: str, request: Request) -> Offers:
+    def _offers(self, request_id: str, request: Request, *, sources: bool = False) -> Offers:
         """Return what there is to choose from for a request, with what the policy would say of it."""
 
         def rate(files: Sequence[Artifact], newest: Mapping[str, Newest]) -> dict[str, Outcome]:
@@ -139,12 +146,12 @@ class Stages:
             return found
 
         known = approved(self._snapshot(), request.workspace, datetime.now(UTC))
-        return Offers(request, self._proxy, known, rate)
+        return Offers(request, self._proxy, known, rate, sources=sources)
 
     def inspect(self, request_id: str) -> None:
         """Closure → facts; the portal judges them at once."""
         _, closure = self._records(request_id)
-        facts, known = self._proxy.inspect(closure.artifacts, self._teller(request_id, "inspect"))
+        facts, known = self._proxy.inspect(closure.files, self._teller(request_id, "inspect"))
         body = {"facts": [found.plain() for found in facts], "known": known}
         self._portal.report(request_id, "inspected", body)
 
@@ -167,6 +174,25 @@ class Stages:
             alternative = None
         body = {"closure": closure.digest(), "alternative": alternative.plain() if alternative else None}
         self._portal.report(request_id, "suggested", body)
+
+    # build
+
+    def build(self, request_id: str) -> None:
+        """Source in an approved closure → wheels, inspected; the portal judges them at once."""
+        request, closure = self._records(request_id)
+        if not closure.builds:
+            return
+        self._proxy.follow(self._snapshot().sequence)
+        images, root = self._settings.images, partial(build_root, run=self._programs.run)
+        workshop = Workshop(
+            self._settings, self._folder, self._wheels, lambda room: open_base(room, images, self._settings, build=root)
+        )
+        definition = read_definition(images, request.image) if request.image else definition_for(images, request.target)
+        with self._gating:
+            made = build_all(
+                closure, request.workspace, definition, workshop, self._proxy, partial(self._teller, request_id)
+            )
+        self._portal.report(request_id, "built", made.plain())
 
     # deliver
 

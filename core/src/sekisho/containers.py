@@ -199,7 +199,7 @@ def _connect(host: str | None) -> "DockerClient":
 
 
 def _arguments(task: ContainerTask, owner: str) -> dict[str, Any]:
-    from docker.types import LogConfig, Mount  # noqa: PLC0415 (lazy, see the module)
+    from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415 (lazy, see the module)
 
     mounts = [
         Mount(mount.inside, str(Path(mount.outside).absolute()), type="bind", read_only=not mount.writable)
@@ -219,7 +219,11 @@ def _arguments(task: ContainerTask, owner: str) -> dict[str, Any]:
         "mem_limit": task.memory,
         "memswap_limit": task.memory,
         "read_only": task.read_only,
-        "tmpfs": dict.fromkeys(task.scratch, "rw,nosuid,nodev,mode=1777"),
+        "tmpfs": {
+            **dict.fromkeys(task.scratch, "rw,nosuid,nodev,mode=1777"),
+            **dict.fromkeys(task.executable, f"rw,exec,nosuid,nodev,mode=1777,size={task.memory}"),
+        },
+        "ulimits": [Ulimit(name="fsize", soft=most, hard=most)] if (most := task.largest_file) else None,
         "log_config": LogConfig(type="json-file", config=_LOG_FILES),
         "labels": {LABEL: owner},
         **(_WATCHED if task.watched else {}),

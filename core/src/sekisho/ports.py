@@ -27,7 +27,9 @@ class ContainerTask(Record):
     """One run of one image. Without ``network`` it has none at all; it never has credentials.
 
     ``image`` is whatever the engine knows it by: a reference by digest, or the id of a loaded image. ``timeout`` is
-    in seconds, ``memory`` in bytes. ``user`` defaults to the image's own.
+    in seconds, ``memory`` in bytes. ``user`` defaults to the image's own. What is ``sealed`` can write nowhere but into
+    memory, below ``/tmp`` and the folders of ``scratch``, and into mounts that are writable, no file of more than
+    ``largest_file`` bytes.
     """
 
     image: str
@@ -44,6 +46,8 @@ class ContainerTask(Record):
     read_only: bool = False
     scratch: tuple[str, ...] = ("/tmp",)  # noqa: S108 (inside the container)
     watched: bool = False
+    executable: tuple[str, ...] = ()
+    largest_file: int | None = None
 
 
 class ContainerResult(Record):

@@ -111,7 +111,7 @@ async def status(
     """Return where a request stands, once it has news behind row ``after``."""
     await asyncio.to_thread(at.desk.standing, request_id)  # nobody waits for what does not exist
     await until(
-        lambda: at.desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected")),
+        lambda: at.desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected", "built")),
         wait,
         at.ending,
     )

@@ -30,7 +30,7 @@ from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
 
 _LOG = logging.getLogger("sekisho.portal")
-_CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried")
+_CONCLUDED = ("inspected", "built", "judged", "approval-intended", "approved", "denied", "failed", "retried")
 _ASKABLE = frozenset(Request.model_fields) - {"requester", "at"}
 _WORK = ("requested", "retried", "approved", SEARCH)
 
@@ -211,7 +211,7 @@ class Desk:
     # The rooms report.
 
     def report(self, who: Identity, request_id: str, kind: str, body: dict[str, Any]) -> Standing:
-        """Record a stage's result; an ``inspected`` closure is judged at once."""
+        """Record a stage's result; a closure that was ``inspected``, or got a wheel that was ``built``, is judged."""
         require(who, "service")
         check_report(kind, body)
         with self.means.deciding:
@@ -220,7 +220,7 @@ class Desk:
                 return standing
             check_fits(standing, kind, body)
             self.ledger.append(kind, request_id, actor=who.name, body=body)
-            if kind == "inspected":
+            if kind in {"inspected", "built"}:
                 self._deciding.conclude(self.standing(request_id))
         return self.standing(request_id)
 
@@ -280,9 +280,9 @@ class Desk:
     def _interrupted(rows: Sequence[Entry]) -> list[str]:
         """Return the requests that were inspected and not judged, or that the policy allowed without approving."""
         newest = {row.subject: row for row in rows}
-        allowed = str(Outcome.ALLOW)
+        allowed, unjudged = str(Outcome.ALLOW), {"inspected", "built"}
         return [
             subject
             for subject, row in newest.items()
-            if row.kind == "inspected" or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
+            if row.kind in unjudged or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
         ]

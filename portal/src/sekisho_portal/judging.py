@@ -71,8 +71,8 @@ class Judging:
         now, workspace = self._means.clock(), where or standing.request.workspace
         snapshot = self._means.snapshots.current()
         door = Door(_whole(snapshot), workspace)
-        approved = frozenset(row.sha256 for row in closure.artifacts if door.has(row, now))
-        known = _with_newest(self.knowledge(workspace, closure.artifacts), standing.newest())
+        approved = frozenset(row.sha256 for row in closure.files if door.has(row, now))
+        known = _with_newest(self.knowledge(workspace, closure.files), standing.newest())
         known = replace(known, excuses=known.excuses.of_others(standing.request.requester))
         facts, past = standing.facts(), ended(snapshot, workspace, now, but=POLICY)
         judgement = judge(closure, facts, snapshot.policy, approved=approved, ended=past, known=known, now=now)
@@ -80,14 +80,14 @@ class Judging:
         foresight = foresee(snapshot.policy, replace(known, direct=asked), now)
         avoidable = tuple(
             verdict.sha256
-            for artifact, verdict in zip(closure.artifacts, judgement.verdicts, strict=True)
+            for artifact, verdict in zip(closure.files, judgement.verdicts, strict=True)
             if verdict.outcome is Outcome.DENY
             or (
                 verdict.outcome is Outcome.REVIEW
                 and foresight.verdict(artifact, None, approved=approved, ended=past).outcome is not Outcome.ALLOW
             )
         )
-        return Judged(judgement, approved, _difference(closure.artifacts, approved, known), avoidable)
+        return Judged(judgement, approved, _difference(closure.files, approved, known), avoidable)
 
     def foresee(
         self, standing: Standing, artifacts: Sequence[Artifact], newest: Mapping[str, Newest]

@@ -6,9 +6,10 @@ Every record carries the digest of what it was made from; none has a mutable sta
 from sekisho.model.alternative import Alternative, Change
 from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
-from sekisho.model.closure import Artifact, Closure, Edge, Newest
+from sekisho.model.built import Built
+from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest
 from sekisho.model.demand import OTHERS, DemandBatch, DemandRow
-from sekisho.model.facts import Attestation, Facts, Finding, Scan
+from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
     Kind,
@@ -34,6 +35,9 @@ __all__ = [
     "Artifact",
     "Attestation",
     "BaseDefinition",
+    "Build",
+    "BuildSystem",
+    "Built",
     "Change",
     "Closure",
     "DemandBatch",

@@ -80,6 +80,10 @@ class ImageDefinition(Record):
     base: Annotated[
         BaseDefinition, _told("`image: host/name@sha256:…`, or `debian:` and a folder of `images/` with its lock")
     ]
+    build_base: Annotated[
+        BaseDefinition | None,
+        _told("what wheels are built on where source needs more than the base has, as a compiler", "build-base"),
+    ] = None
     target: Annotated[Target, _told("`python` (full version), `glibc`, `arch`: what the base has")]
     requirements: Annotated[
         tuple[str, ...], Field(min_length=1), _told("the direct requirements; `requirements.lock` has all")

@@ -107,6 +107,18 @@ ROUTES: tuple[Route, ...] = (
         "a room of Sekisho",
     ),
     Route(
+        "/candidates/sources/{python}/{glibc}/{arch}/simple/{project}/",
+        "The same, with source standing in where a release has no wheel for a target.",
+        {200: _PAGE, **_CONDITIONAL, **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/sources/{python}/{glibc}/{arch}/simple/{project}",
+        "The same, at its right address.",
+        {308: (), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
         "/candidates/artifacts/{project}",
         "The files of all releases as records.",
         {200: (JSON,), **_SOURCE, **_SERVICE},
@@ -120,7 +132,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "/candidates/files/{source}/{path}.metadata",
-        "The METADATA of a wheel that no rule denies.",
+        "The METADATA of a wheel that no rule denies, or what source says of itself.",
         {200: (_BYTES,), **_SOURCE, **_SERVICE},
         "a room of Sekisho",
     ),
@@ -137,6 +149,14 @@ ROUTES: tuple[Route, ...] = (
         "a room of Sekisho",
         ("POST",),
         "Intake",
+    ),
+    Route(
+        "/quarantine/{sha256}",
+        "Take in a wheel that the runner built, as a candidate like any other.",
+        {201: (JSON,), 404: (PROBLEM,), 502: (PROBLEM,), 507: (PROBLEM,), **_ALWAYS, **_SERVICE},
+        "a room of Sekisho",
+        ("PUT",),
+        "bytes",
     ),
 )
 
