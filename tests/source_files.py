@@ -20,7 +20,7 @@ def build_wheel(out, config_settings=None, metadata_directory=None):
     extra = pathlib.Path("wheel-needs").read_bytes() if pathlib.Path("wheel-needs").exists() else b""
     files[f"{folder}/METADATA"] = info.rstrip() + b"\\n" + extra
     files[f"{folder}/WHEEL"] = b"Wheel-Version: 1.0\\nGenerator: tiny\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
-    if pathlib.Path("unstable").exists():
+    if pathlib.Path("differs").exists():
         files[f"{name}/when.py"] = f"WHEN = {time.time_ns()}\\n".encode()
     rows = [f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
             for path, data in files.items()]

@@ -12,12 +12,14 @@ from sekisho_builder.assemble.assembly import Wheels
 from sekisho_builder.oci import Layout, to_docker_archive
 
 NAME = "build"
+_NEVER = 'python_version < "3"'
+"""A definition asks for something; this is how it asks for nothing."""
 
 
 def room_definition(definition: ImageDefinition, build: Build) -> ImageDefinition:
     """Return what a room is made from: of a definition only its base and its target count."""
     base = definition.build_base or definition.base
-    requirements = build.requires or (build.project,)
+    requirements = build.requires or (f"{build.project}; {_NEVER}",)
     return ImageDefinition(name=NAME, base=base, target=definition.target, requirements=requirements)
 
 
@@ -30,7 +32,7 @@ def assemble_room(
         closure=closure.digest(),
         workspace="everyone",
         target=definition.target,
-        direct=build.requires,
+        direct=definition.requirements,
         approvals=(),
         artifacts=build.artifacts,
     )
