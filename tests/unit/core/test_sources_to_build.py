@@ -7,7 +7,7 @@ from sekisho.errors import RefusedError
 from sekisho.lock import make_lock
 from sekisho.model import Build, BuildSystem, Built, Outcome
 from sekisho.policy import Door, Policy, judge
-from tests.records import NOW, approval, artifact, by_hash, closure, facts, request, sha, snapshot
+from tests.records import NOW, approval, artifact, by_hash, closure, facts, request, sha, signed, snapshot
 
 SOURCE = artifact("raw", "1.0", filename="raw-1.0.tar.gz", build_only=True)
 WHEEL = artifact("raw", "1.0", built=SOURCE.sha256, path=f"built/{SOURCE.sha256}/raw-1.0-py3-none-any.whl")
@@ -17,10 +17,10 @@ RULES = {"version": 1, "rules": [{"id": "source", "check": "sdist_only", "then":
 
 
 def test_a_door_gives_source_to_the_runner_and_shows_it_to_nobody():
-    door = Door(snapshot(approval(SOURCE), approval(WHEEL)), "everyone")
+    door = Door(snapshot(signed(SOURCE), signed(WHEEL)), "everyone")
     assert door.admits(SOURCE.sha256, NOW) == SOURCE
     assert door.artifacts("pypi", "raw", NOW) == (WHEEL,)
-    alone = Door(snapshot(approval(SOURCE)), "everyone")
+    alone = Door(snapshot(signed(SOURCE)), "everyone")
     assert alone.projects("pypi", NOW) == ()
     assert alone.artifacts("pypi", "raw", NOW) == ()
 
