@@ -27,9 +27,9 @@ class ContainerTask(Record):
     """One run of one image. Without ``network`` it has none at all; it never has credentials.
 
     ``image`` is whatever the engine knows it by: a reference by digest, or the id of a loaded image. ``timeout`` is
-    in seconds, ``memory`` in bytes. ``user`` defaults to the image's own. What is ``sealed`` can write nowhere but into
-    memory, below ``/tmp`` and the folders of ``scratch``, and into mounts that are writable, no file of more than
-    ``largest_file`` bytes.
+    in seconds, ``memory`` in bytes. ``user`` defaults to the image's own.
+    ``executable`` are folders of memory as well, out of which programs run. No file that it writes has more
+    than ``largest_file`` bytes.
     """
 
     image: str

@@ -107,9 +107,9 @@ def test_a_build_runs_twice_in_a_sealed_container(tmp_path):
     assert [task.command[-1] for task in containers.tasks] == ["sorted", "reversed"]
     for task in containers.tasks:
         assert task.network is None
-        assert task.sealed
+        assert task.read_only
         assert task.largest_file == 4 << 30
-        assert (task.timeout, task.memory, task.scratch) == (10, 1 << 30, ("/build",))
+        assert (task.timeout, task.memory, task.executable) == (10, 1 << 30, ("/build",))
         assert {key: task.environment[key] for key in ENVIRONMENT} == ENVIRONMENT
         assert [mount.writable for mount in task.mounts] == [False, True]
 
