@@ -18,7 +18,7 @@ PREDICATE = "https://slsa.dev/dependency/v1"
 
 BUILD_PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:sekisho:build:wheel:v1"
-"""What a build takes and how it runs: docs/reference/policy.md, "Source"."""
+"""What a build takes and how it runs: docs/how-to/decide.md, "Source", and decision 39."""
 
 ENDING = ".intoto.jsonl"
 """A file of statements has one envelope a line (in-toto's "bundle")."""
