@@ -61,6 +61,7 @@ bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, a
 
 bench-image: setup ## images: rebuilt and pushed, cold, gated, beside Docker and buildah; a table and build/bench/image.json
 	@sh deploy/setup.sh bench-image
+	@[ -x .venv-minor/bin/python ] || sh deploy/setup.sh minor
 	sh deploy/engine.sh run $(BIN)/python -m bench.images $(if $(QUICK),--quick) $(if $(ALONE),--alone)
 
 images-accepted: setup ## whoever reads images, and is found here, reads ours: a table and build/bench/accepted.json

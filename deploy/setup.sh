@@ -167,11 +167,12 @@ case "${1:-}" in
     venv) make_venv ;;
     others) make_others ;;
     tools) install_tools ;;
+    minor) make_minor ;;
     bench) install_bench ;;
     bench-image) install_bench_image ;;
     readers) install_readers ;;
     *)
-        say "usage: setup.sh venv|others|tools|bench|bench-image|readers"
+        say "usage: setup.sh venv|others|minor|tools|bench|bench-image|readers"
         exit 2
         ;;
 esac

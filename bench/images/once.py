@@ -1,10 +1,11 @@
 """One cold assembly in a process of its own: what it takes is then of nothing else.
 
-python -m bench.images.once FILE     FILE is a pickled `Order`; prints seconds, manifest and size of the image as JSON
+python -m bench.images.once FILE     FILE is a pickled `Order`; prints seconds and manifest as JSON
 """
 
 import json
 import pickle
+import resource
 import sys
 import time
 from pathlib import Path
@@ -37,7 +38,10 @@ def main() -> int:
         cache=order.folder / "layers",
         out=order.folder / "image",
     )
-    sys.stdout.write(json.dumps({"seconds": time.perf_counter() - began, "manifest": made.manifest, "size": made.size}))
+    seconds = time.perf_counter() - began
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    processor = sum(one.ru_utime + one.ru_stime for one in used)
+    sys.stdout.write(json.dumps({"seconds": seconds, "processor": processor, "manifest": made.manifest}))
     return 0
 
 

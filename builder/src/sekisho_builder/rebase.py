@@ -69,6 +69,16 @@ def chosen(standing: Sequence[Standing], names: Sequence[str]) -> list[Standing]
     return [one for one in standing if not names or one.image in names]
 
 
+def check_reviewed(image: Standing, debian: str | None, relocked: str | None) -> None:
+    """Raise ``RefusedError`` if the base has other Debian packages than somebody locked: nobody looks on."""
+    if relocked is not None:
+        raise RefusedError(
+            "the mirror no longer has what the base's packages.lock asks for",
+            where=f"images/{debian}/packages.lock",
+            todo=f"run `sekisho builder base {image.image}`, review and commit the lock, and rebase again",
+        )
+
+
 def check_base(definition: ImageDefinition, lock: Lock, inside: Inside) -> None:
     """Raise ``RefusedError`` unless the packages of a lock can run on a base.
 

@@ -25,7 +25,16 @@ from sekisho_builder.base import Base, open_base
 from sekisho_builder.base.inside import Inside, look_inside
 from sekisho_builder.oci import Layout
 from sekisho_builder.proxy import Proxy, ProxySilentError
-from sekisho_builder.rebase import Rebased, Standing, check_base, check_layers, chosen, outcome_of, standing_images
+from sekisho_builder.rebase import (
+    Rebased,
+    Standing,
+    check_base,
+    check_layers,
+    check_reviewed,
+    chosen,
+    outcome_of,
+    standing_images,
+)
 from sekisho_builder.stages import Stages
 
 Told = Callable[[Rebased], None]
@@ -74,6 +83,7 @@ def _one(settings: Settings, portal: Gathering, stages: Stages, image: Standing)
     try:
         definition = read_definition(settings.images, image.image)
         opened = open_base(definition, settings.images, settings)
+        check_reviewed(image, definition.base.debian, opened.relocked)
         base = opened.manifest
         if base == image.base:
             return Rebased(image.image, image.workspace, image.request, "unchanged", base, image.manifest)

@@ -14,6 +14,7 @@ from sekisho_builder.rebase import (
     Standing,
     check_base,
     check_layers,
+    check_reviewed,
     chosen,
     glibc_floor,
     outcome_of,
@@ -111,6 +112,15 @@ def test_package_layers_stay_byte_for_byte(base):
     ):
         with pytest.raises(RefusedError, match="other package layers"):
             check_layers(before, [*["new"] * base, *layers], base)
+
+
+def test_a_base_that_nobody_locked_is_not_put_under_anything():
+    image = Standing("tool", "everyone", "r1", "m", "old", ())
+    check_reviewed(image, "debian-12", None)
+    with pytest.raises(RefusedError, match="no longer has") as caught:
+        check_reviewed(image, "debian-12", "bash=2\n")
+    assert caught.value.where == "images/debian-12/packages.lock"
+    assert "sekisho builder base tool" in caught.value.todo
 
 
 def test_what_stops_an_image_is_told_apart():
