@@ -50,7 +50,7 @@ SCRIPTS = {
     "eats.py": "kept = []\nwhile True: kept.append(bytearray(1 << 22))\n",
     "fills.py": "with open('/outputs/file', 'wb') as file:\n    while True: file.write(bytes(1 << 20))\n",
     "forks.py": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass\n",
-    "floods.py": "import sys\nfor _ in range(40): sys.stdout.write('x' * (1 << 20))\nraise SystemExit('the end')\n",
+    "floods.py": "import sys\nfor _ in range(40): sys.stdout.write('\\0' * (1 << 20))\nraise SystemExit('the end')\n",
 }
 BOUNDS = {"hangs.py": {"seconds": 1}, "forks.py": {"seconds": 1, "processes": 20}}
 
@@ -80,7 +80,7 @@ def test_a_script_that_hangs_eats_or_forks_fails_and_leaves_the_others_and_nothi
     assert "needed more memory than it may have (64 MB) and was killed" in said["eats.py"]
     assert "needed more memory than it may have (64 MB) and was killed" in said["fills.py"]
     assert "wanted more than 20 processes at once" in said["forks.py"]
-    assert said["floods.py"].startswith("floods.py ended with status 1; its last words: xxx")
+    assert said["floods.py"].startswith("floods.py ended with status 1; its last words: \ufffd\ufffd")
     assert said["floods.py"].endswith("the end")
     assert not engine._client.containers.list(all=True, filters={"ancestor": built[3]})
 

@@ -16,6 +16,7 @@ from tests.unit.builder.watched import watched
 from tests.wheels import make_wheel
 
 ASKED = ["python /verify/a.py", "udp", "192.0.2.53", 53, "telemetry.example.org", 4]
+STEERS = ["python\x1b[2J", "udp", "192.0.2.53", 53, "a\x07.example.org", 1]
 TRIED = ["", "tcp", "2001:db8::9", 443, "", 1]
 
 
@@ -124,6 +125,14 @@ def test_who_tried_to_leave_is_named_with_where_to(scripts):
         "verify/a.py: a process that is gone tried [2001:db8::9]:443 (tcp)",
         "1 runs were watched: verify/a.py",
     )
+
+
+def test_evidence_does_not_steer_a_terminal(scripts):
+    def behave(task):
+        return watched(task, "\x1b]0;title\x07", status=1, attempts=[STEERS], packets=1)
+
+    verify, outbound, _ = run(behave, "verify", "no-outbound", folder=scripts)
+    assert all(line.isprintable() for line in (*verify.evidence, *outbound.evidence))
 
 
 def test_a_destination_may_be_accepted_with_a_reason(scripts):

@@ -1,6 +1,6 @@
 """Gate ``no-outbound``: nothing that ran before tried to reach anything outside of its container."""
 
-from sekisho_builder.gates.subject import Answer, Attempt, Subject
+from sekisho_builder.gates.subject import Answer, Attempt, Subject, printable
 
 _TOLD = 20
 
@@ -35,4 +35,4 @@ def _told(attempt: Attempt) -> str:
     who = attempt.process.splitlines()[0] if attempt.process else "a process that is gone"
     how = f"asked for the address of {attempt.name}" if attempt.name else f"tried {attempt.destination}"
     often = f" {attempt.times} times" if attempt.times > 1 else ""
-    return f"{who} {how} ({attempt.protocol}{often})"
+    return printable(f"{who} {how} ({attempt.protocol}{often})")

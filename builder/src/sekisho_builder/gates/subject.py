@@ -132,6 +132,11 @@ def probe(subject: Subject, name: str, shape: type[Found], *arguments: str, time
     return heard(name, word, result, shape)
 
 
+def printable(text: str) -> str:
+    """Return what the image said without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def source(name: str) -> str:
     """Return the source of ``probes/<name>.py``."""
     return resources.files("sekisho_builder.gates.probes").joinpath(f"{name}.py").read_text()

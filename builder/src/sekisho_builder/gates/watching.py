@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from sekisho.errors import SekishoError
 from sekisho.ports import NAME_SERVER, ContainerResult, Mount
-from sekisho_builder.gates.subject import WORD, Found, Subject, Watched, heard, isolated, source
+from sekisho_builder.gates.subject import WORD, Found, Subject, Watched, heard, isolated, printable, source
 
 _WATCH_WORD = "SEKISHO_WATCH"
-_KEPT = 256 << 10
-"""Bytes of a command's output that are looked at: the last ones."""
+_KEPT = 160 << 10
+"""Bytes of a command's output that are looked at: the last ones; as JSON they are at most six times as long."""
 
 _GRACE = 60
 """Seconds that a container may take beyond its command's own."""
@@ -77,7 +77,7 @@ def watch(
 
 def fault(found: Watched, bounds: Bounds) -> str:
     """Say in one sentence why a run failed, or nothing."""
-    last = " | ".join(line.strip() for line in found.output.strip().splitlines()[-3:])[-400:] or "none"
+    last = printable(" | ".join(line.strip() for line in found.output.strip().splitlines()[-3:])[-400:]) or "none"
     if found.limits.get("memory"):
         return f"needed more memory than it may have ({_mb(bounds)}) and was killed; its last words: {last}"
     if found.limits.get("processes"):
