@@ -5,6 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
+SMALL = 1 << 14
+"""Bytes below which a piece is not worth a call on another thread."""
+
 _BATCH = 1 << 20
 _AHEAD = 4
 
@@ -48,6 +51,30 @@ class InOrder:
         self._running.append(self._pool.submit(_run, self._batch))
         self._batch = []
         self._bytes = 0
+
+
+class Gathered:
+    """Passes bytes on to ``give`` in order, small pieces joined: a call costs more than their copy."""
+
+    def __init__(self, give: Callable[[bytes], object]) -> None:
+        self._give = give
+        self._held = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Take some bytes."""
+        if len(data) < SMALL:
+            self._held += data
+            if len(self._held) >= _BATCH:
+                self.flush()
+        else:
+            self.flush()
+            self._give(data)
+
+    def flush(self) -> None:
+        """Pass on what is held."""
+        if self._held:
+            self._give(bytes(self._held))
+            self._held.clear()
 
 
 def _run(batch: list[_Call]) -> None:

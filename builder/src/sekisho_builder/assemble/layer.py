@@ -9,11 +9,11 @@ from zipfile import ZIP_DEFLATED
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.store import file_sha256
-from sekisho_builder.assemble.in_order import InOrder
+from sekisho_builder.assemble.in_order import SMALL, InOrder
 from sekisho_builder.assemble.layer_file import LayerFile
 from sekisho_builder.assemble.layer_series import LayerForm, LayerSeries
-from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, parents, place, read_wheel, unpadded
-from sekisho_builder.assemble.wheel_archive import WheelArchive
+from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, folders, place, read_wheel, unpadded
+from sekisho_builder.assemble.wheel_archive import Member, WheelArchive
 
 
 class Package(NamedTuple):
@@ -120,14 +120,14 @@ def refuse_clash(first: Owned, second: Owned) -> None:
 
 def refuse_covered(paths: dict[str, Owned]) -> None:
     """Raise ``BadInputError`` if one package's file stands where another's folder must be."""
-    for path, owned in paths.items():
-        for above in parents(path):
-            if above in paths:
-                raise BadInputError(
-                    f"{paths[above].project} has a file where {owned.project} needs a folder",
-                    where=f"/{above}",
-                    todo="drop one of the two",
-                )
+    if covering := folders(paths) & paths.keys():
+        above = min(covering)
+        below = next(owned for path, owned in paths.items() if path.startswith(f"{above}/"))
+        raise BadInputError(
+            f"{paths[above].project} has a file where {below.project} needs a folder",
+            where=f"/{above}",
+            todo="drop one of the two",
+        )
 
 
 def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
@@ -135,25 +135,30 @@ def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
     if member is None:
         layer.data(entry.path, entry.data, mode=entry.mode)
         return
-    content = _checked(wheel, entry.listed, wheel.archive.pieces(member), member.name, layer.aside)
+    content = _checked(wheel, entry.listed, member, layer.aside)
     if member.method == ZIP_DEFLATED:
         layer.spliced(entry.path, content, mode=entry.mode, size=member.size, crc=member.crc)
     else:
         layer.stored(entry.path, (plain for _, plain in content), mode=entry.mode, size=member.size)
 
 
-def _checked(
-    wheel: Wheel, listed: Listed, pieces: Iterator[tuple[bytes, bytes]], name: str, aside: InOrder
-) -> Iterator[tuple[bytes, bytes]]:
-    """Pass pieces on, and have it raise ``CorruptError`` aside if they are not what RECORD states."""
+def _checked(wheel: Wheel, listed: Listed, member: Member, aside: InOrder) -> Iterator[tuple[bytes, bytes]]:
+    """Yield a member's pieces, and raise ``CorruptError`` if they are not what RECORD states; for large ones, aside."""
+    size, name = member.size, member.name
     algorithm, _, value = listed.digest.partition("=")
     found = hashlib.new(algorithm)
-    for packed, plain in pieces:
-        aside.later(found.update, plain)
+    for packed, plain in wheel.archive.pieces(member):
+        if size < SMALL:
+            found.update(plain)
+        else:
+            aside.later(found.update, plain)
         yield packed, plain
 
     def check(_: bytes) -> None:
         if unpadded(found.digest()) != value:
             raise wheel.archive.corrupt("the member has not the hash that RECORD states", name)
 
-    aside.later(check, b"")
+    if size < SMALL:
+        check(b"")
+    else:
+        aside.later(check, b"")

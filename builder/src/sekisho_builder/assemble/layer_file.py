@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from sekisho_builder.assemble.deflate import pack
-from sekisho_builder.assemble.in_order import InOrder
+from sekisho_builder.assemble.in_order import Gathered, InOrder
 
 MTIME = 315532800
 """1980-01-01: constant, and not zero, because some programs mistrust the epoch."""
@@ -34,6 +34,8 @@ class LayerFile:
         self._outer = hashlib.sha256()
         self._inner = hashlib.sha256()
         self._held = bytearray()
+        self._tar = Gathered(lambda data: aside.later(self._inner.update, data))
+        self._packed = Gathered(self._put)
         self._folders: set[str] = set()
         self.size = 0
         self.unpacked = 0
@@ -78,7 +80,7 @@ class LayerFile:
         self._release()
         self._write(_GZIP)
         for packed, plain in content:
-            self.aside.later(self._inner.update, plain)
+            self._tar.add(plain)
             self._write(packed)
         self.unpacked += size
         self._write(_trailer(crc, size))
@@ -88,6 +90,11 @@ class LayerFile:
         """End the tar (two empty blocks) and the gzip."""
         self._plain(bytes(2 * _BLOCK))
         self._release()
+        self._settle()
+
+    def _settle(self) -> None:
+        self._tar.flush()
+        self._packed.flush()
         self.aside.wait()
 
     def fits(self, path: str, size: int, most: int) -> bool:
@@ -139,13 +146,16 @@ class LayerFile:
         if self._held:
             held = bytes(self._held)
             self._held.clear()
-            self.aside.later(self._inner.update, held)
+            self._tar.add(held)
             self._write(_GZIP + pack(held) + _trailer(zlib.crc32(held), len(held)))
 
     def _write(self, data: bytes) -> None:
+        self._packed.add(data)
+        self.size += len(data)
+
+    def _put(self, data: bytes) -> None:
         self._file.write(data)
         self.aside.later(self._outer.update, data)
-        self.size += len(data)
 
 
 class PlainLayerFile(LayerFile):
@@ -168,7 +178,7 @@ class PlainLayerFile(LayerFile):
         self._plain(bytes(2 * _BLOCK))
         self._release()
         self._write(self._gzip.flush())
-        self.aside.wait()
+        self._settle()
 
     def _about(self) -> int:
         return self.unpacked + self.unpacked // 1000
@@ -176,7 +186,7 @@ class PlainLayerFile(LayerFile):
     def _release(self) -> None:
         held = bytes(self._held)
         self._held.clear()
-        self.aside.later(self._inner.update, held)
+        self._tar.add(held)
         self._write(self._gzip.compress(held))
 
 
