@@ -138,6 +138,18 @@ def test_a_package_that_is_not_the_locked_one(shop):
         shop.build()
 
 
+def test_a_package_that_the_base_has_itself(shop):
+    """As after a rebase: the new base brought it along."""
+    shop.lock((make_deb(),))
+    shop.base = base_with(shop.folder, "Package: libsound1\nStatus: install ok installed\nVersion: 2.0\n")
+    with pytest.raises(
+        BadInputError, match=r"the base has libsound1 2\.0 itself, and debian\.lock has 1\.2-3"
+    ) as caught:
+        shop.build()
+    assert caught.value.where == "images/small/debian.lock"
+    assert not (shop.folder / "out").exists()
+
+
 def test_two_packages_with_one_path(shop):
     other = {"./usr/lib/old.so": b"other"}
     shop.lock((make_deb(),), (make_deb("libnoise1", files=other), "libnoise1"))

@@ -24,6 +24,7 @@ from sekisho_builder.assemble.layer_plan import plan_layers
 from sekisho_builder.assemble.layer_series import LayerForm
 from sekisho_builder.assemble.skeleton import build_skeleton
 from sekisho_builder.assemble.wheel import Environment
+from sekisho_builder.base.debian_choice import refuse_held
 from sekisho_builder.base.debian_lock import DebianLock, LockedDeb, read_debian_lock
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, oci_type, write_layout
 
@@ -105,6 +106,7 @@ def assemble(
     kept = LayerCache(cache)
     files = read_files(definition, folder)
     debian = read_debian_lock(definition, folder)
+    refuse_held(debian.debs, base, where=f"images/{definition.name}/debian.lock")
     skeleton = _made_here(kept, _skeleton_key(definition), "virtual environment", partial(_skeleton, definition))
     above = _made_here(kept, _files_key(definition, files), "files", partial(build_files, files, definition))
     packages = _packages_layers(definition, lock, wheels, kept, progress)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -62,6 +62,20 @@ def lock_debian(
             todo="lock the base anew, or take a newer one",
         )
     return DebianLock(definition.debian, tuple(sorted(debs)))
+
+
+def refuse_held(debs: Sequence[LockedDeb], base: Layout, *, where: str) -> None:
+    """Raise ``BadInputError`` if a base has one of the packages itself: the layer would cover the base's files."""
+    if not debs:
+        return
+    held = parse_status(_files_of(base, {_STATUS}).get(_STATUS, "")).by_name
+    for deb in debs:
+        if deb.name in held:
+            raise BadInputError(
+                f"the base has {deb.name} {held[deb.name]} itself, and debian.lock has {deb.version}",
+                where=where,
+                todo="lock the image's Debian packages anew: `sekisho builder debian`",
+            )
 
 
 def _files_of(base: Layout, names: set[str]) -> Mapping[str, str]:
