@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from sekisho.cli.frame import cli
-from sekisho.model import ImageDefinition
+from sekisho.model import ImageDefinition, Record
 from sekisho.policy.conditions import AFTER, BEFORE
 from sekisho.policy.document import DEFAULT_DAYS, Mode
 from sekisho.policy.rules import Rule
@@ -198,7 +198,7 @@ def image_page() -> str:
     """Return the page about image.yaml."""
     rows = []
     for name, field in ImageDefinition.model_fields.items():
-        default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
+        default = "required" if field.is_required() else f"`{json.dumps(field.default, default=Record.model_dump)}`"
         rows.append(f"| `{field.alias or name}` | {default} | {field.description} |\n")
     return _IMAGE + "".join(rows)
 

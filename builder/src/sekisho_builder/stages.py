@@ -29,18 +29,20 @@ from sekisho.model import (
     Newest,
     Outcome,
     Request,
+    canonical_json,
     sha256_hex,
 )
 from sekisho.policy import SealedSnapshot, Snapshot, open_snapshot
 from sekisho.settings import Settings
-from sekisho.store import BlobStore, write_atomically
+from sekisho.store import BlobStore, file_sha256, write_atomically
 from sekisho_builder.assemble import assemble
-from sekisho_builder.base import open_base
+from sekisho_builder.base import Base, open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.debian_choice import fetch_deb
+from sekisho_builder.base.debian_lock import LockedDeb
 from sekisho_builder.building import Workshop, build_all
 from sekisho_builder.denials import name_denials
-from sekisho_builder.gates import GATES, run_gates
+from sekisho_builder.gates import GATES, Build, OnRecord, read_record, run_gates
 from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
@@ -224,6 +226,13 @@ class Stages:
     def _wheel(self, artifact: Artifact) -> Path:
         return self._wheels.path(artifact.sha256)
 
+    def _deb(self, deb: LockedDeb) -> Path:
+        return fetch_deb(deb, self._settings.debian_mirror, self._wheels)
+
+    def _base(self, definition: ImageDefinition) -> Base:
+        build = partial(build_root, run=self._programs.run)
+        return open_base(definition, self._settings.images, self._settings, build=build)
+
     def layout(self, request_id: str) -> Path:
         """Return where the OCI layout of a request's image is kept until it is pushed."""
         return self._folder / "images" / request_id
@@ -233,8 +242,7 @@ class Stages:
         lock, definition = self._locked(request_id)
         self._proxy.follow(self._snapshot().sequence)
         fetched = self._proxy.fetch(lock.artifacts, lock.workspace, self._wheels, self._teller(request_id, "fetch"))
-        build = partial(build_root, run=self._programs.run)
-        base = open_base(definition, self._settings.images, self._settings, build=build)
+        base = self._base(definition)
         made = assemble(
             definition,
             lock,
@@ -243,7 +251,7 @@ class Stages:
             cache=self._folder / "layers",
             out=self.layout(request_id),
             folder=self._settings.images / definition.name,
-            debs=lambda deb: fetch_deb(deb, self._settings.debian_mirror, self._wheels),
+            debs=self._deb,
             progress=self._teller(request_id, "assemble"),
         )
         body: dict[str, Any] = {
@@ -257,20 +265,26 @@ class Stages:
     def gate(self, request_id: str, manifest: str) -> None:
         """Image → gate report; raise ``RefusedError`` naming the gates that failed.
 
-        A report of the same gates over the same image, definition and scripts is reused.
+        A report of the same gates over the same image, definition and scripts is reused, as long as the same is on
+        record of its files.
         """
         lock, definition = self._locked(request_id)
-        asked = (manifest, definition.digest(), verify_digest(self._settings.images, definition.name), *GATES)
-        kept = self._folder / "gates" / f"{sha256_hex(' '.join(asked).encode())}.json"
+        record = self._on_record(request_id, lock)
+        scripts = verify_digest(self._settings.images, definition.name)
+        asked = canonical_json([manifest, definition.digest(), scripts, record.digest(), list(GATES)])
+        kept = self._folder / "gates" / f"{sha256_hex(asked)}.json"
         with self._gating:  # of two requests that came to the same image, the second reuses the report
             reused = kept.exists()
             if reused:
                 report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
             else:
-                report = self._run_gates(request_id, manifest, lock, definition)
+                report = self._run_gates(request_id, manifest, lock, definition, record)
                 if report.passed:
                     write_atomically(kept, report.canonical())
-        self._portal.report(request_id, "gated", {"gates": {**report.plain(), "reused": reused}})
+        documents = self._documents(manifest)
+        self._portal.report(
+            request_id, "gated", {"gates": {**report.plain(), "reused": reused, "documents": documents}}
+        )
         if not report.passed:
             failed = [gate for gate in report.gates if gate.status == "failed"]
             raise RefusedError(
@@ -279,7 +293,49 @@ class Stages:
                 todo="mend the definition or its packages and ask again",
             )
 
-    def _run_gates(self, request_id: str, manifest: str, lock: Lock, definition: ImageDefinition) -> GateReport:
+    def evidence(self, manifest: str) -> Path:
+        """Return the folder of the documents that stay with an image, as its bills of materials."""
+        return self._folder / "evidence" / manifest
+
+    def _documents(self, manifest: str) -> dict[str, str]:
+        """Return the sha256 of each document that stays with an image."""
+        return {path.name: file_sha256(path) for path in sorted(self.evidence(manifest).glob("*.json"))}
+
+    def _on_record(self, request_id: str, lock: Lock) -> OnRecord:
+        _, closure = self._records(request_id)
+        return read_record(self._portal.judged(request_id), lock, closure, self._snapshot(), datetime.now(UTC))
+
+    def _build(self, request_id: str, lock: Lock, definition: ImageDefinition, record: OnRecord) -> Build:
+        """Return what gates look at that start no container."""
+        base = self._base(definition).layout
+        layout, folder = Layout(self.layout(request_id)), self._settings.images / definition.name
+        return Build(
+            definition=definition,
+            lock=lock,
+            layout=layout,
+            base=base,
+            folder=folder,
+            debs=self._deb,
+            wheels=self._wheel,
+            again=lambda empty: (
+                assemble(
+                    definition,
+                    lock,
+                    base,
+                    self._wheel,
+                    cache=empty / "cache",
+                    out=empty / "out",
+                    folder=folder,
+                    debs=self._deb,
+                ).manifest
+            ),
+            keep=lambda name, data: write_atomically(self.evidence(layout.manifest_sha256) / name, data),
+            record=record,
+        )
+
+    def _run_gates(
+        self, request_id: str, manifest: str, lock: Lock, definition: ImageDefinition, record: OnRecord
+    ) -> GateReport:
         containers = DockerContainers(owner=self._settings.owner)
         archive = self._folder / f"{manifest}.tar"
         try:
@@ -296,6 +352,7 @@ class Stages:
                 manifest=manifest,
                 now=datetime.now(UTC),
                 verify=self._settings.images / definition.name / VERIFY_FOLDER,
+                made=self._build(request_id, lock, definition, record),
                 progress=self._teller(request_id, "gate"),
             )
         finally:

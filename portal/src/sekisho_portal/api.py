@@ -184,6 +184,12 @@ def records(at: At, who: Who, request_id: str) -> dict[str, Any]:
     }
 
 
+@api.get("/requests/{request_id}/judged")
+def judged(at: At, who: Who, request_id: str) -> dict[str, Any]:
+    """Return what the policy says of a request's closure now, its licences, and what advisories cover."""
+    return at.desk.judged(who, request_id)
+
+
 @api.get("/events")
 async def events(at: At, who: Who, after: After = 0, wait: Wait = 0) -> list[dict[str, Any]]:
     """Return the rows behind ``after`` that ask a worker to do something."""

@@ -231,6 +231,11 @@ class Desk:
         require(who, "service")
         return self._judging.foresee(self.standing(request_id), artifacts, newest)
 
+    def judged(self, who: Identity, request_id: str) -> dict[str, Any]:
+        """Return what is to be said of a request's closure now, see ``Judging.told``."""
+        require(who, "service")
+        return self._judging.told(self.standing(request_id))
+
     def work(self, after: int) -> list[Entry]:
         """Return the rows that ask a worker to do something."""
         return self.ledger.entries(after=after, kinds=_WORK)

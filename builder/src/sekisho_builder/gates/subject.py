@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,6 +12,9 @@ from sekisho.errors import SekishoError
 from sekisho.lock import Lock
 from sekisho.model import ImageDefinition, Record
 from sekisho.ports import ContainerResult, Containers, ContainerTask, Mount
+
+if TYPE_CHECKING:
+    from sekisho_builder.gates.build import Build
 
 Found = TypeVar("Found", bound=Record)
 MARK = "sekisho-answer:"
@@ -57,7 +60,7 @@ class Watched(Record):
 
 
 class Subject(NamedTuple):
-    """An image on an engine, with what it was made from."""
+    """An image on an engine, with what it was made from; ``made`` has its files, for gates that start no container."""
 
     definition: ImageDefinition
     lock: Lock
@@ -66,6 +69,14 @@ class Subject(NamedTuple):
     verify: Path | None
     watches: dict[str, Watched | None]
     """What each watched run tried to reach, by its name; nothing for one that did not end as it should."""
+    made: "Build | None" = None
+
+    @property
+    def build(self) -> "Build":
+        """Return how it was made; raise ``SekishoError`` where nobody said."""
+        if self.made is None:
+            raise SekishoError("nothing is known of how the image was made")
+        return self.made
 
     @property
     def site(self) -> str:

@@ -68,6 +68,23 @@ Profile = Literal["job", "online", "batch", "notebook"]
 """What Azure ML does with an image."""
 
 
+class Accepted(Record):
+    """What one gate may find in this image, and why that is accepted: ``what`` it names, with ``*`` for any part."""
+
+    gate: Literal["privileges", "secrets", "licences", "advisories", "start-up", "sbom"]
+    what: Annotated[str, StringConstraints(pattern=r"^[^*?\[].+$")]
+    reason: Annotated[str, Field(min_length=8)]
+
+
+class Budget(Record):
+    """What an image may be at most: bytes in a registry and unpacked, layers, and bytes of the largest of them."""
+
+    size: Annotated[int, Field(gt=0)] = 10_000_000_000
+    unpacked: Annotated[int, Field(gt=0)] = 30_000_000_000
+    layers: Annotated[int, Field(gt=0, le=127)] = 120
+    layer: Annotated[int, Field(gt=0)] = 4_000_000_000
+
+
 def _told(description: str, alias: str | None = None) -> Any:  # noqa: ANN401 (what pydantic's Field returns)
     return Field(description=description, alias=alias)
 
@@ -139,6 +156,17 @@ class ImageDefinition(Record):
     ] = ()
     may_reach: Annotated[
         tuple[MayReach, ...], _told("what it may try to reach, in vain: `destination`, `reason`", "may-reach")
+    ] = ()
+    budget: Annotated[
+        Budget, _told("the most that it may be: `size` and `unpacked` in bytes, `layers`, bytes of the largest `layer`")
+    ] = Budget()
+    driver: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^\d{1,4}(\.\d{1,4}){0,2}$"),
+        _told("the oldest NVIDIA driver of the machines that it is to run on, as `550.54.14`"),
+    ] = None
+    accept: Annotated[
+        tuple[Accepted, ...], _told("what a gate may find in it: `gate`, `what`, `reason`; see [Gates](gates.md)")
     ] = ()
 
     model_config = Record.model_config | {"populate_by_name": True}

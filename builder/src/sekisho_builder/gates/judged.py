@@ -1,0 +1,54 @@
+"""What the policy says of the locked files now, and who approved them all the same."""
+
+from collections.abc import Iterable, Set
+from typing import NamedTuple
+
+from sekisho.errors import SekishoError
+from sekisho.model import Approval, Outcome
+from sekisho_builder.gates.accepting import Objection
+from sekisho_builder.gates.build import Build
+
+_POLICY = "policy"
+"""Who approves where no person did; what the rules alone let in, they can stop."""
+
+_NAMED = 5
+
+
+class Judged(NamedTuple):
+    """What speaks against locked files, and what people approved although it does."""
+
+    objections: tuple[Objection, ...]
+    notes: tuple[str, ...]
+
+
+def judged(build: Build, rules: Set[str]) -> Judged:
+    """Return the answers of some rules; a denial counts always, a review unless a person approved the file.
+
+    Raises ``SekishoError`` where the portal did not judge every locked file.
+    """
+    verdicts = {verdict.sha256: verdict for verdict in build.record.judgement.verdicts}
+    people = _approved_by(build.record.approvals)
+    objections, known = [], []
+    for artifact in build.lock.artifacts:
+        verdict = verdicts.get(artifact.sha256)
+        if verdict is None:
+            raise SekishoError(f"the portal did not judge {artifact.name}")
+        for reason in verdict.reasons:
+            says = f"{artifact.name}: {reason.evidence} ({reason.rule})"
+            if reason.rule not in rules or reason.outcome is Outcome.ALLOW:
+                continue
+            if reason.outcome is Outcome.REVIEW and artifact.sha256 in people:
+                known.append(f"{says}, approved by {people[artifact.sha256]}")
+            else:
+                objections.append(Objection(artifact.purl, says, acceptable=False))
+    more = [f"and {len(known) - _NAMED} more that people approved"] if len(known) > _NAMED else []
+    return Judged(tuple(objections), (*known[:_NAMED], *more))
+
+
+def _approved_by(approvals: Iterable[Approval]) -> dict[str, str]:
+    return {
+        artifact.sha256: approval.approved_by
+        for approval in approvals
+        if approval.approved_by != _POLICY
+        for artifact in approval.artifacts
+    }
