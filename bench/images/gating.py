@@ -14,7 +14,7 @@ from sekisho.model import GateReport, Judgement, Outcome, Verdict
 from sekisho.policy import Policy, parse_policy
 from sekisho.store import write_atomically
 from sekisho_builder.assemble import assemble
-from sekisho_builder.gates import Build, OnRecord, run_gates
+from sekisho_builder.gates import Made, OnRecord, run_gates
 from sekisho_builder.oci import Layout, to_docker_archive
 
 
@@ -29,7 +29,7 @@ def measure_gates(site: Site) -> list[Row]:
         return assemble(image, lock, site.base, site.shelf.wheels, cache=cache, out=out).manifest
 
     manifest = put(folder)
-    build = Build(
+    build = Made(
         definition=image,
         lock=lock,
         layout=Layout(folder / "image"),

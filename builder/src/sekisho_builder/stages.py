@@ -42,7 +42,7 @@ from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.base.debian_lock import LockedDeb
 from sekisho_builder.building import Workshop, build_all
 from sekisho_builder.denials import name_denials
-from sekisho_builder.gates import GATES, Build, OnRecord, read_record, run_gates
+from sekisho_builder.gates import GATES, Made, OnRecord, read_record, run_gates
 from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
@@ -305,11 +305,11 @@ class Stages:
         _, closure = self._records(request_id)
         return read_record(self._portal.judged(request_id), lock, closure, self._snapshot(), datetime.now(UTC))
 
-    def _build(self, request_id: str, lock: Lock, definition: ImageDefinition, record: OnRecord) -> Build:
+    def _build(self, request_id: str, lock: Lock, definition: ImageDefinition, record: OnRecord) -> Made:
         """Return what gates look at that start no container."""
         base = self._base(definition).layout
         layout, folder = Layout(self.layout(request_id)), self._settings.images / definition.name
-        return Build(
+        return Made(
             definition=definition,
             lock=lock,
             layout=layout,

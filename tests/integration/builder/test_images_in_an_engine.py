@@ -15,7 +15,7 @@ from sekisho.settings import load_settings
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
 from sekisho_builder.base.debian_lock import DebianLock
-from sekisho_builder.gates import GATES, Build, OnRecord, run_gates
+from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
 from sekisho_builder.oci import to_docker_archive
 from sekisho_builder.oci.layout import Layout
 from tests.debs import info_of, locked, make_deb
@@ -68,7 +68,7 @@ def build(folder, wheels, **more):
         return assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find).manifest
 
     put(folder / "cache", folder / "out")
-    papers = Build(
+    papers = Made(
         definition=made, lock=lock, layout=Layout(folder / "out"), base=base.layout, folder=folder, debs=find,
         wheels=find, again=lambda empty: put(empty / "cache", empty / "out"),
         keep=lambda name, data: (folder / name).write_bytes(data) and None,

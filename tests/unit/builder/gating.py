@@ -23,7 +23,7 @@ from sekisho.model import (
 )
 from sekisho.model.image import Accepted
 from sekisho_builder.assemble import assemble
-from sekisho_builder.gates import GATES, Build, OnRecord, run_gates
+from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
 from sekisho_builder.oci.layout import CONFIG, LAYER, MANIFEST, Descriptor, Layer, Layout, seal_layout, write_layout
 from tests.fakes import FakeContainers
 from tests.records import NOW, approval, policy, sha
@@ -119,7 +119,7 @@ class Gating:
     def definition(self, **more: Any) -> ImageDefinition:
         return definition(**({"accept": ACCEPT} | more))
 
-    def build(self, **more: Any) -> Build:
+    def build(self, **more: Any) -> Made:
         """Assemble, put ``on_top`` what no assembly would, and return it with its papers."""
         made = self.definition(**more)
         lock = lock_of(self.wheels, direct=made.requirements)
@@ -141,7 +141,7 @@ class Gating:
         judgement = allow_all(lock, self.reasons)
         record = OnRecord(**({"policy": policy(*self.rules), "judgement": judgement} | self.more))
         again = self.again or (lambda empty: put(str(empty / "cache"), empty / "out").manifest_sha256)
-        return Build(
+        return Made(
             definition=made, lock=lock, layout=layout, base=base, folder=self.folder / "images", debs=None,
             wheels=lambda a: shelf / a.sha256, again=again, keep=self.kept.__setitem__, record=record,
         )  # fmt: skip
@@ -164,7 +164,7 @@ class Gating:
         return self.run_over(made, gate)
 
     @staticmethod
-    def run_over(made: Build, gate: str) -> GateResult:
+    def run_over(made: Made, gate: str) -> GateResult:
         engine = FakeContainers()
         report = run_gates(
             made.definition, made.lock, "i", engine, manifest=made.layout.manifest_sha256, now=NOW, made=made,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from sekisho_builder.gates.build import Build
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 
 FLOORS = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
@@ -55,7 +55,7 @@ def gpu_driver(subject: Subject) -> Answer:
     return Answer(not old and not drivers, (*drivers, said, *seen))
 
 
-def _by_wheels(build: Build) -> Iterator[tuple[int, str]]:
+def _by_wheels(build: Made) -> Iterator[tuple[int, str]]:
     for artifact in build.lock.artifacts:
         if _RUNTIME.fullmatch(artifact.project):
             yield int(artifact.release.partition(".")[0]), artifact.name
@@ -63,7 +63,7 @@ def _by_wheels(build: Build) -> Iterator[tuple[int, str]]:
             yield int(found[1]), artifact.name
 
 
-def _by_libraries(build: Build) -> Iterator[tuple[int, str]]:
+def _by_libraries(build: Made) -> Iterator[tuple[int, str]]:
     for path, (_, entry) in sorted(build.contents.seen.items()):
         found = _LIBRARY.fullmatch(path)
         if found is not None and entry.kind == "file":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sekisho.errors import SekishoError
 from sekisho.model import Approval, Outcome
 from sekisho_builder.gates.accepting import Objection
-from sekisho_builder.gates.build import Build
+from sekisho_builder.gates.made import Made
 
 _POLICY = "policy"
 """Who approves where no person did; what the rules alone let in, they can stop."""
@@ -21,7 +21,7 @@ class Judged(NamedTuple):
     notes: tuple[str, ...]
 
 
-def judged(build: Build, rules: Set[str]) -> Judged:
+def judged(build: Made, rules: Set[str]) -> Judged:
     """Return the answers of some rules; a denial counts always, a review unless a person approved the file.
 
     Raises ``SekishoError`` where the portal did not judge every locked file.

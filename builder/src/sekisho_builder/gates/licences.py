@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from sekisho.policy.licences import satisfied
 from sekisho.policy.rules import License
 from sekisho_builder.gates.accepting import Objection, settle
-from sekisho_builder.gates.build import Build
 from sekisho_builder.gates.judged import judged
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 
 
@@ -33,7 +33,7 @@ def licences(subject: Subject) -> Answer:
     )
 
 
-def _of_debian(build: Build, rules: Sequence[License]) -> Iterator[Objection]:
+def _of_debian(build: Made, rules: Sequence[License]) -> Iterator[Objection]:
     for package in build.system.packages:
         what = f"deb/{package.name}"
         bad = sorted({one for one in package.licences for rule in rules if not satisfied(one, rule.allow)})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sekisho_builder.gates.accepting import Objection, settle
-from sekisho_builder.gates.build import Build
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 from sekisho_builder.reading.entries import Entry
 from sekisho_builder.reading.shapes import configuration, in_environment, in_history, in_text
@@ -28,7 +28,7 @@ def no_secrets(subject: Subject) -> Answer:
     )
 
 
-def _in_files(build: Build) -> Iterator[Objection]:
+def _in_files(build: Made) -> Iterator[Objection]:
     public, files = build.traced.public, build.traced.files
     for number, layer in enumerate(build.contents.layers):
         for sighting in layer.sightings:

@@ -12,11 +12,11 @@ from sekisho.model import GateReport, GateResult, ImageDefinition
 from sekisho.ports import Containers
 from sekisho_builder.gates.advisories import advisories
 from sekisho_builder.gates.budget import budget
-from sekisho_builder.gates.build import Build
 from sekisho_builder.gates.gpu_driver import gpu_driver
 from sekisho_builder.gates.imports import imports
 from sekisho_builder.gates.installed_set import installed_set
 from sekisho_builder.gates.licences import licences
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.no_outbound import no_outbound
 from sekisho_builder.gates.no_secrets import no_secrets
 from sekisho_builder.gates.not_root import not_root
@@ -68,7 +68,7 @@ def run_gates(
     manifest: str,
     now: datetime,
     verify: Path | None = None,
-    made: Build | None = None,
+    made: Made | None = None,
     gates: Mapping[str, Gate] = GATES,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> GateReport:

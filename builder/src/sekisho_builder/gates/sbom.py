@@ -6,7 +6,7 @@ from urllib.parse import quote
 from sekisho.model import canonical_json, sha256_hex
 from sekisho_builder.base.debian_lock import read_debian_lock
 from sekisho_builder.gates.accepting import Objection, settle
-from sekisho_builder.gates.build import Build
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 from sekisho_builder.sbom import Component, Inventory, to_cyclonedx, to_spdx
 
@@ -36,7 +36,7 @@ def sbom(subject: Subject) -> Answer:
     )
 
 
-def _missing(build: Build, inventory: Inventory) -> Iterator[Objection]:
+def _missing(build: Made, inventory: Inventory) -> Iterator[Objection]:
     if not build.system.packages:
         yield Objection("base", "unknown: the base keeps no record of its packages, so nobody can say what is in it")
     names = [component.purl for component in inventory.components]
@@ -44,7 +44,7 @@ def _missing(build: Build, inventory: Inventory) -> Iterator[Objection]:
         yield Objection(one, f"{one} is in it twice", acceptable=False)
 
 
-def take_inventory(build: Build) -> Inventory:
+def take_inventory(build: Made) -> Inventory:
     """Return what is in the image: locked files, Debian packages, the base."""
     locked = {deb.name: deb.sha256 for deb in read_debian_lock(build.definition, build.folder).debs}
     wheels = [

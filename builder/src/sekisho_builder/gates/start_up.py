@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from sekisho_builder.gates.accepting import Objection, settle
-from sekisho_builder.gates.build import Build
 from sekisho_builder.gates.contents import Contents
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 
 _SWITCH = "DYNAMIC_DEP_INSTALLATION"
@@ -69,7 +69,7 @@ def installing(text: str) -> Iterator[str]:
             yield from (found[0] for found in _INSTALLS.finditer(bare))
 
 
-def _texts(build: Build, config: dict[str, object], environment: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _texts(build: Made, config: dict[str, object], environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield (name, text) of all that starts: commands, scripts by their place, and the scripts that these name."""
     contents = build.contents
     search = [*environment.get("PATH", _SEARCH).split(":"), str(config.get("WorkingDir") or "/")]

@@ -14,7 +14,7 @@ from sekisho.model import ImageDefinition, Record
 from sekisho.ports import ContainerResult, Containers, ContainerTask, Mount
 
 if TYPE_CHECKING:
-    from sekisho_builder.gates.build import Build
+    from sekisho_builder.gates.made import Made
 
 Found = TypeVar("Found", bound=Record)
 MARK = "sekisho-answer:"
@@ -69,10 +69,10 @@ class Subject(NamedTuple):
     verify: Path | None
     watches: dict[str, Watched | None]
     """What each watched run tried to reach, by its name; nothing for one that did not end as it should."""
-    made: "Build | None" = None
+    made: "Made | None" = None
 
     @property
-    def build(self) -> "Build":
+    def build(self) -> "Made":
         """Return how it was made; raise ``SekishoError`` where nobody said."""
         if self.made is None:
             raise SekishoError("nothing is known of how the image was made")

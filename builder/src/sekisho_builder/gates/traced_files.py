@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sekisho_builder.gates.build import Build
+from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 from sekisho_builder.reading.entries import Entry
 
@@ -41,7 +41,7 @@ def traced_files(subject: Subject) -> Answer:
     )
 
 
-def _of(build: Build, path: str) -> str:
+def _of(build: Made, path: str) -> str:
     found = build.traced.files.get(path)
     if found:
         return found.of
@@ -50,7 +50,7 @@ def _of(build: Build, path: str) -> str:
     return "the environment itself" if path in build.traced.environment else "the locked Debian packages"
 
 
-def _modes_of_folders(build: Build, path: str) -> set[tuple[int, int, int]]:
+def _modes_of_folders(build: Made, path: str) -> set[tuple[int, int, int]]:
     """Return the (mode, uid, gid) that a folder may have: in the working folder it may be the image's user's."""
     uid, _, gid = build.definition.user.partition(":")
     home = build.definition.workdir.strip("/")
@@ -58,7 +58,7 @@ def _modes_of_folders(build: Build, path: str) -> set[tuple[int, int, int]]:
     return {(0o755, 0, 0)} | users
 
 
-def _against(build: Build, entry: Entry) -> Iterator[str]:
+def _against(build: Made, entry: Entry) -> Iterator[str]:
     """Yield what is wrong with one entry."""
     if entry in build.traced.debian:
         return

@@ -93,7 +93,7 @@ def _files(
     with WheelArchive(path, artifact.filename) as archive:
         wheel = read_wheel(archive, project=artifact.project, release=artifact.release)
         for placed in place(wheel, environment, requested=requested):
-            public = artifact.source not in inside
+            public = artifact.source not in inside and artifact.built is None
             found = Approved(_sha256(wheel, placed), placed.mode, artifact.name, placed.member is None, public)
             yield placed.path, found
 

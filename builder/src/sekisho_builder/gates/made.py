@@ -17,7 +17,7 @@ from sekisho_builder.oci.layout import Layout
 
 
 @dataclass(frozen=True)
-class Build:
+class Made:
     """One build of an image. What is read of it is read once, when the first gate asks.
 
     ``folder`` is the definition's. ``wheels`` and ``debs`` return where a locked file is. ``again`` assembles the image
