@@ -5,6 +5,7 @@ Arguments: the source, the file to write the wheel into, the folder to work in, 
 word that the environment gives.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -59,8 +60,14 @@ def main(source: str, out: str, work: str, backend: str, path: str, order: str) 
 
 
 def _unpack(source: Path, target: Path, *, backwards: bool) -> tuple[Path, int]:
-    """Write the files of an inspected source, all with one time: the newest of theirs; return the folder and that."""
-    with tarfile.open(source) as archive:
+    """Write the files of an inspected source, all with one time: the newest of theirs; return the folder and that.
+
+    It is unpacked as a whole first: to go back in a packed file is to read it anew from its start.
+    """
+    plain = target.with_suffix(".tar")
+    with gzip.open(source) as packed, plain.open("xb") as file:
+        shutil.copyfileobj(packed, file, 1 << 20)
+    with tarfile.open(plain, "r:") as archive:
         members = [member for member in archive if member.isreg()]
         newest = max((int(member.mtime) for member in members), default=0)
         epoch = max(_EARLIEST, min(newest, 4_102_444_800))
@@ -76,6 +83,7 @@ def _unpack(source: Path, target: Path, *, backwards: bool) -> tuple[Path, int]:
                 shutil.copyfileobj(content, file, 1 << 20)
             path.chmod(0o755 if member.mode & 0o111 else 0o644)
             os.utime(path, (epoch, epoch))
+    plain.unlink()
     for folder, _, _ in os.walk(target, topdown=False):
         os.utime(folder, (epoch, epoch))
     return next(target.iterdir()), epoch
