@@ -80,7 +80,7 @@ class Solver:
 
     def __init__(self, request: Request, proxy: Proxy, run: Run, *, sources: bool = False) -> None:
         self._request = request
-        self._index = proxy.index_url(request.target if sources else None)
+        self._index = proxy.index_url(request.target) if sources else proxy.index_url()
         self._ca = proxy.ca
         self._run = run
         self._room = tempfile.TemporaryDirectory(prefix="sekisho-resolve-")
