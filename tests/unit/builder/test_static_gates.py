@@ -487,3 +487,18 @@ def plain_record(wheel):
 
 def plain_line(wheel, name):
     return next(line for line in plain_record(wheel).splitlines() if line.startswith(f"{name},"))
+
+
+def test_a_report_counts_for_the_same_record_only(gating):
+    gating.wheels = (make_wheel("alpha"), make_wheel("beta"))
+    first = gating.build().record
+    assert gating.build().record.digest() == first.digest()
+    assert first._replace(approvals=by_anna(make_wheel("gamma"))).digest() == first.digest()
+    for other in (
+        first._replace(approvals=by_anna(gating.wheels[0])),
+        first._replace(covered=frozenset({"pypi"})),
+        first._replace(inside=frozenset({"fake"})),
+    ):
+        assert other.digest() != first.digest()
+    gating.reasons = review("weakness")
+    assert gating.build().record.digest() != first.digest()

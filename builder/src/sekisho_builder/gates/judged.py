@@ -1,15 +1,12 @@
 """What the policy says of the locked files now, and who approved them all the same."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from typing import NamedTuple
 
 from sekisho.errors import SekishoError
-from sekisho.model import Approval, Outcome
+from sekisho.model import Outcome
 from sekisho_builder.gates.accepting import Objection
 from sekisho_builder.gates.made import Made
-
-_POLICY = "policy"
-"""Who approves where no person did; what the rules alone let in, they can stop."""
 
 _NAMED = 5
 
@@ -27,7 +24,7 @@ def judged(build: Made, rules: Set[str]) -> Judged:
     Raises ``SekishoError`` where the portal did not judge every locked file.
     """
     verdicts = {verdict.sha256: verdict for verdict in build.record.judgement.verdicts}
-    people = _approved_by(build.record.approvals)
+    people = build.record.people
     objections, known = [], []
     for artifact in build.lock.artifacts:
         verdict = verdicts.get(artifact.sha256)
@@ -43,12 +40,3 @@ def judged(build: Made, rules: Set[str]) -> Judged:
                 objections.append(Objection(artifact.purl, says, acceptable=False))
     more = [f"and {len(known) - _NAMED} more that people approved"] if len(known) > _NAMED else []
     return Judged(tuple(objections), (*known[:_NAMED], *more))
-
-
-def _approved_by(approvals: Iterable[Approval]) -> dict[str, str]:
-    return {
-        artifact.sha256: approval.approved_by
-        for approval in approvals
-        if approval.approved_by != _POLICY
-        for artifact in approval.artifacts
-    }

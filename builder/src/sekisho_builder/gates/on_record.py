@@ -8,6 +8,9 @@ from sekisho.lock import Lock
 from sekisho.model import Approval, Closure, Edge, Judgement, canonical_json, sha256_hex
 from sekisho.policy import Policy, Snapshot
 
+_POLICY = "policy"
+"""Who approves where no person did; what the rules alone let in, they can stop."""
+
 
 class OnRecord(NamedTuple):
     """What is known of the locked files when the gates run.
@@ -25,12 +28,23 @@ class OnRecord(NamedTuple):
     edges: tuple[Edge, ...] = ()
     inside: frozenset[str] = frozenset()
 
+    @property
+    def people(self) -> Mapping[str, str]:
+        """Return who approved which file, by sha256, where that was not the policy."""
+        judged = {verdict.sha256 for verdict in self.judgement.verdicts}
+        return {
+            artifact.sha256: approval.approved_by
+            for approval in self.approvals
+            if approval.approved_by != _POLICY
+            for artifact in approval.artifacts
+            if artifact.sha256 in judged
+        }
+
     def digest(self) -> str:
-        """Return what names all that gates may answer by, but for the time: the same, and they answer the same."""
+        """Return what names all that gates answer by: where it is the same, they answer the same."""
         said = [verdict.plain() for verdict in self.judgement.verdicts]
-        approvals = sorted({approval.id for approval in self.approvals})
-        about = [self.policy.digest(), said, approvals, sorted(self.covered), dict(self.licences), sorted(self.inside)]
-        return sha256_hex(canonical_json(about))
+        people, covered, inside = sorted(self.people), sorted(self.covered), sorted(self.inside)
+        return sha256_hex(canonical_json([self.policy.digest(), said, people, covered, dict(self.licences), inside]))
 
 
 def read_record(judged: Mapping[str, Any], lock: Lock, closure: Closure, snapshot: Snapshot, now: datetime) -> OnRecord:
