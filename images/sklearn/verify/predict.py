@@ -11,6 +11,8 @@ import train
 def main() -> None:
     """Compare what two loads of one model say of the same rows."""
     output = Path(os.environ.get("OUTPUT", "/outputs"))
+    tracked = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": f"file://{output.absolute()}/runs"}
+    os.environ.update(tracked)  # a database would be migrated first, for seconds
     train.main()
     sample = json.loads((output / "sample.json").read_text())
     os.environ["AZUREML_MODEL_DIR"] = str(output)
