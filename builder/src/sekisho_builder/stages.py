@@ -42,6 +42,7 @@ from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.base.debian_lock import LockedDeb
 from sekisho_builder.building import Workshop, build_all
 from sekisho_builder.denials import name_denials
+from sekisho_builder.dockerfile import FILE, build_dockerfile
 from sekisho_builder.gates import GATES, Made, OnRecord, read_record, run_gates
 from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
@@ -254,13 +255,22 @@ class Stages:
             debs=self._deb,
             progress=self._teller(request_id, "assemble"),
         )
+        manifest, more = made.manifest, {}
+        here = self._settings.images / definition.name
+        if (here / FILE).is_file():
+            above = build_dockerfile(
+                here, Layout(self.layout(request_id)), lock.workspace, self._settings, room=self._folder / "room"
+            )
+            manifest, more = above.manifest, {"dockerfile": above.model_dump(mode="json"), "size": above.size}
         body: dict[str, Any] = {
             **made.model_dump(mode="json"),
+            **more,
+            "manifest": manifest,
             "fetched": fetched,
             "base": base.model_dump(mode="json"),
         }
         self._portal.report(request_id, "assembled", {"assembly": body})
-        return made.manifest
+        return manifest
 
     def gate(self, request_id: str, manifest: str) -> None:
         """Image → gate report; raise ``RefusedError`` naming the gates that failed.

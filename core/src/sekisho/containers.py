@@ -4,9 +4,10 @@ The SDK is imported at first use, so a machine without it can still do everythin
 the label ``sekisho=<owner>``; ``sweep`` removes what a killed process left.
 """
 
+import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LABEL = "sekisho"
 _OUTPUT = 1 << 20
 _API_TIMEOUT = 600
+_LAST_LINES = 8
 _LOG_FILES = {"max-size": "3m", "max-file": "2"}
 _TUN = "/dev/net/tun"
 _WATCHED = {
@@ -120,6 +122,47 @@ class DockerContainers:
         if len(images) != 1:
             raise BadInputError(f"the archive holds {len(images)} images, not one", where=str(archive))
         return str(images[0].id)
+
+    def build(self, context: Path, arguments: Mapping[str, str], *, network: str, memory: int, timeout: int) -> str:
+        """Build the Dockerfile in a packed ``context``, nothing pulled or kept from before; return the image's id.
+
+        Raises ``BadInputError`` with the build's last words if it fails, ``UpstreamError`` when time is up: between
+        two lines of the engine, or when it says nothing for as long as it may.
+        """
+        end, said, image = time.monotonic() + timeout, list[str](), ""
+        with _explained("the Dockerfile"), context.open("rb") as file:
+            lines = self._client.api.build(
+                fileobj=file,
+                custom_context=True,
+                buildargs=dict(arguments),
+                network_mode=network,
+                container_limits={"memory": memory, "memswap": memory},
+                labels={LABEL: self._owner},
+                nocache=True,
+                pull=False,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for line in lines:
+                said = [*said, *str(line.get("stream", "")).splitlines()][-_LAST_LINES:]
+                image = line.get("aux", {}).get("ID", image)
+                if "error" in line:
+                    last = " | ".join(text for text in said if text.strip())
+                    raise BadInputError(
+                        f"the build failed: {line['error']}; its last words: {last}", where="Dockerfile"
+                    )
+                if time.monotonic() > end:
+                    raise UpstreamError(f"the build took more than {timeout} seconds", where="Dockerfile")
+        return str(image)
+
+    def save(self, image: str, archive: Path, *, largest: int) -> None:
+        """Write an image as a docker-archive tar; raise ``BadInputError`` beyond ``largest`` bytes."""
+        with _explained(image), archive.open("wb") as file:
+            for piece in self._client.images.get(image).save(chunk_size=1 << 20):
+                file.write(piece)
+                if file.tell() > largest:
+                    raise BadInputError(f"the image has more than {largest} bytes", where=image)
 
     def remove(self, image: str) -> None:
         """Forget an image that was loaded, unless somebody pulled it too or still runs it."""
