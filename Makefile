@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy docs lock clean soak
+.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image images-accepted docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,11 +53,20 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names (about 80 minutes)
-	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/property/test_wanted.py tests/integration/portal/test_everything_installs.py
+	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/property/test_wanted.py tests/integration/portal/test_everything_installs.py tests/integration/builder/test_same_bytes.py tests/unit/builder/test_killed_assembly.py
 
 bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, as a table and build/bench/policy.json
 	@sh deploy/setup.sh bench
 	$(BIN)/python -m bench.judging
+
+bench-image: setup ## images: rebuilt and pushed, cold, gated, beside Docker and buildah; a table and build/bench/image.json
+	@sh deploy/setup.sh bench-image
+	@[ -x .venv-minor/bin/python ] || sh deploy/setup.sh minor
+	sh deploy/engine.sh run $(BIN)/python -m bench.images $(if $(QUICK),--quick) $(if $(ALONE),--alone)
+
+images-accepted: setup ## whoever reads images, and is found here, reads ours: a table and build/bench/accepted.json
+	@sh deploy/setup.sh readers
+	sh deploy/engine.sh run $(BIN)/python -m bench.images.accepted
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

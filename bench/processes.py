@@ -76,7 +76,7 @@ class Server:
     def cpu(self) -> float:
         """Return the CPU seconds of the server so far, its descendants and those that have ended included."""
         ticks = 0
-        for pid in self._tree():
+        for pid in tree_of(self._child.pid):
             fields = _stat(pid)
             if fields:  # utime, stime, and of children that were waited for: cutime, cstime (proc(5))
                 ticks += sum(int(field) for field in fields[11:15])
@@ -84,7 +84,7 @@ class Server:
 
     def memory(self) -> Memory:
         """Return the memory of the largest process."""
-        found = [_status(pid) for pid in self._tree()]
+        found = [status_of(pid) for pid in tree_of(self._child.pid)]
         return Memory(max(row.resident for row in found), max(row.peak for row in found))
 
     def stop(self) -> None:
@@ -95,16 +95,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait(10)
-
-    def _tree(self) -> list[int]:
-        parents: dict[int, list[int]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-                parents.setdefault(int(fields[1]), []).append(int(entry.name))
-        found = [self._child.pid]
-        for pid in found:
-            found += parents.get(pid, [])
-        return found
 
 
 class Servers:
@@ -145,7 +135,20 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _status(pid: int) -> Memory:
+def tree_of(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found
+
+
+def status_of(pid: int) -> Memory:
+    """Return the memory of one process; nothing is used by one that has ended."""
     values = {"VmRSS": 0.0, "VmHWM": 0.0}
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -9,6 +9,6 @@ if [ -x .venv/bin/python ]; then
     done
 fi
 sh deploy/engine.sh stop
-rm -rf build .venv .venv-clients .venv-peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis uv.lock
+rm -rf build .venv .venv-clients .venv-peers .venv-minor .venv-trivy .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis uv.lock
 find . -name __pycache__ -type d -prune -exec rm -rf {} +
 rm -rf "$HOME/.cache/sekisho"

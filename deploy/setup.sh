@@ -81,6 +81,22 @@ make_others() {
         say "installing the $name that the tests drive"
         install_locked ".venv-$name" "requirements/$name.txt"
     done
+    make_minor
+}
+
+make_minor() { # for the test that images do not depend on the minor version of Python
+    have=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    for minor in 3.14 3.13 3.12 3.11; do
+        for found in "python$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$minor".*/bin/python; do
+            if [ "$minor" != "$have" ] && "$found" -c '' 2>/dev/null; then
+                say "making .venv-minor with Python $minor"
+                .venv/bin/uv venv --quiet --clear --python "$("$found" -c 'import sys; print(sys.executable)')" .venv-minor
+                install_locked .venv-minor requirements/run.txt
+                return
+            fi
+        done
+    done
+    say "there is no second minor version of Python here; one test will be skipped"
 }
 
 need() { # command, package
@@ -93,6 +109,7 @@ install_tools() {
     need dockerd docker.io
     need docker-registry docker-registry
     need mmdebstrap mmdebstrap
+    need skopeo skopeo
     need git git
     need ip iproute2
     need nsenter util-linux
@@ -120,13 +137,42 @@ install_bench() {
     fi
 }
 
+install_bench_image() {
+    missing='' why=''
+    need nginx nginx-light
+    need docker-registry docker-registry
+    need docker docker.io
+    need buildah buildah
+    if [ -n "$missing" ]; then
+        install "${missing# }" "${why# }"
+    fi
+}
+
+install_readers() {
+    missing='' why=''
+    for name in skopeo umoci buildah podman; do
+        need "$name" "$name"
+    done
+    need containerd containerd
+    need docker-registry docker-registry
+    need dockerd docker.io
+    if [ -n "$missing" ]; then
+        install "${missing# }" "${why# }"
+    fi
+    fresh_venv .venv-trivy
+    install_locked .venv-trivy requirements/trivy.txt
+}
+
 case "${1:-}" in
     venv) make_venv ;;
     others) make_others ;;
     tools) install_tools ;;
+    minor) make_minor ;;
     bench) install_bench ;;
+    bench-image) install_bench_image ;;
+    readers) install_readers ;;
     *)
-        say "usage: setup.sh venv|others|tools|bench"
+        say "usage: setup.sh venv|others|minor|tools|bench|bench-image|readers"
         exit 2
         ;;
 esac

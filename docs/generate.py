@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from sekisho.cli.frame import cli
+from sekisho.model import ImageDefinition, Record
 from sekisho.policy.conditions import AFTER, BEFORE
 from sekisho.policy.document import DEFAULT_DAYS, Mode
 from sekisho.policy.rules import Rule
@@ -177,11 +178,34 @@ def _numbers(statuses: Iterable[int]) -> str:
 
 
 def schema_page(name: str) -> str:
-    """Return the JSON Schema of a file of the allowlists tree."""
+    """Return the JSON Schema of a file of the allowlists tree, or of an image's definition."""
     return json.dumps(schema(name), indent=2) + "\n"
 
 
+_IMAGE = """\
+# Image definition
+
+`images/<name>/image.yaml` says what an image is. Beside it lie `requirements.lock`, `debian.lock` if it has Debian
+packages of its own, what `files` names, and `verify/`. An editor completes and checks it by its first line,
+`# yaml-language-server: $schema=…/docs/reference/schema/image.json`; `sekisho policy schema image` prints the schema.
+Every key is honoured or refused; an unknown one is an error. [Define an image](../how-to/images.md) has an example.
+
+| key | default | meaning |
+|---|---|---|
+"""
+
+
+def image_page() -> str:
+    """Return the page about image.yaml."""
+    rows = []
+    for name, field in ImageDefinition.model_fields.items():
+        default = "required" if field.is_required() else f"`{json.dumps(field.default, default=Record.model_dump)}`"
+        rows.append(f"| `{field.alias or name}` | {default} | {field.description} |\n")
+    return _IMAGE + "".join(rows)
+
+
 PAGES = {
+    "image.md": image_page,
     "api.md": api_page,
     "cli.md": cli_page,
     "settings.md": settings_page,

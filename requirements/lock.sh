@@ -19,3 +19,4 @@ compile requirements/dev.txt requirements/dev.in -c requirements/run.txt
 compile requirements/clients.txt requirements/clients.in
 compile requirements/peers.txt requirements/peers.in
 compile requirements/scanner.txt requirements/scanner.in
+compile requirements/trivy.txt requirements/trivy.in

@@ -22,9 +22,14 @@ _FORM = 1
 _PATIENCE = 3600
 
 
+def kept_at(cache: Path) -> Path:
+    """Return the folder of what is kept, whether it is there or not."""
+    return cache / f"{_FORM}-python{sys.version_info[0]}.{sys.version_info[1]}-workbench"
+
+
 def take(cache: Path, say: Callable[[str], None]) -> Recording:
     """Return what is kept, or ask PyPI once: uv resolves, pip resolves and downloads; it is several gigabytes."""
-    folder = cache / f"{_FORM}-python{sys.version_info[0]}.{sys.version_info[1]}-workbench"
+    folder = kept_at(cache)
     if not folder.is_dir():
         say(f"asking PyPI once for {', '.join(WORKBENCH)} and what they need; it is kept in {cache}")
         cache.mkdir(parents=True, exist_ok=True)

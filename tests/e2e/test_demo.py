@@ -107,6 +107,9 @@ def test_the_next_run_goes_on_and_shows_all_ten_steps(home):
         "pip-check",
         "imports",
         "not-root",
+        "verify",
+        "profiles",
+        "no-outbound",
     }
     assert f"@sha256:{steps['assemble']['details']['manifest']}" in steps["push"]["details"]["reference"]
     ran = steps["run"]["details"]

@@ -30,10 +30,9 @@ def best_wheel(
         found = [ranks[tag] for tag in tags if tag in ranks]
         return (artifact.sha256 in known, -min(found), build) if found else None
 
-    before, hashes = request.resolve_before, request.hashes.get(pin.project)
-    in_time = [a for a in files if before is None or (a.uploaded is not None and a.uploaded < before)]
-    fitting = [(r, a) for a in sorted(in_time, key=lambda a: a.filename) if (r := rank(a))]
-    ranked = [row for row in fitting if hashes is None or row[1].sha256 in hashes]
+    hashes = request.hashes.get(pin.project)
+    fitting = [(r, a) for a in _in_time(files, request) if (r := rank(a))]
+    ranked = [row for row in fitting if hashes is None or (row[1].built or row[1].sha256) in hashes]
     if not ranked:
         which = f" that has one of the {len(hashes)} hashes asked for" if hashes and fitting else ""
         raise UnresolvableError(
@@ -42,3 +41,19 @@ def best_wheel(
             todo="ask for another version, or for another target",
         )
     return max(ranked, key=lambda row: row[0])[1]
+
+
+def best_source(pin: Pin, files: Sequence[Artifact], request: Request) -> Artifact | None:
+    """Return the source of a release, marked to be built in the runner alone; nothing if it has none that can be."""
+    hashes = request.hashes.get(pin.project)
+    for file in _in_time(files, request):
+        if file.filename.endswith(".tar.gz") and (hashes is None or file.sha256 in hashes):
+            return file.model_copy(update={"build_only": True})
+    return None
+
+
+def _in_time(files: Sequence[Artifact], request: Request) -> list[Artifact]:
+    """Return by name what was there before the cut-off of a request."""
+    before = request.resolve_before
+    found = [a for a in files if before is None or (a.uploaded is not None and a.uploaded < before)]
+    return sorted(found, key=lambda artifact: artifact.filename)

@@ -1,12 +1,22 @@
 """``sekisho builder``: work on requests, and prepare base images."""
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
 import click
 
 from sekisho.cli.frame import emit, json_option
 from sekisho.cli.operate import run
 from sekisho.definitions import read_definition
+from sekisho.errors import BadInputError
+from sekisho.service_token import read
 from sekisho.settings import load_settings
 from sekisho.store import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sekisho_builder.rebase import Rebased
 
 
 @click.group()
@@ -22,6 +32,36 @@ def work() -> None:
     settings = load_settings()
     click.echo(f"sekisho: builder works for {settings.portal}", err=True)
     run({"builder": service.serve}, settings)
+
+
+@builder.command()
+@click.argument("images", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="every image that was delivered")
+@json_option
+def rebase(images: tuple[str, ...], *, every: bool, as_json: bool) -> None:
+    """Put the present base under IMAGES: same package layers, gated, pushed, recorded. Ends with 1 if one could not.
+
+    An image whose base has not changed stays as it is, and so does one that its gates or the new base refuse.
+    """
+    from sekisho_builder.rebasing import rebase as put_under  # noqa: PLC0415 (the stages take a while to import)
+
+    if every == bool(images):
+        raise BadInputError("it is not said which images", todo="name them, or give --all")
+    settings = load_settings()
+    rows = put_under(settings, read(settings.service_token_file), images, lambda row: _told(row, as_json=as_json))
+    emit([row._asdict() for row in rows], as_json=as_json, text=lambda: _summary(rows))
+    if any(row.outcome not in {"done", "unchanged"} for row in rows):
+        raise SystemExit(1)
+
+
+def _told(row: "Rebased", *, as_json: bool) -> None:
+    if not as_json:
+        click.echo(f"{row.image} ({row.workspace}): {row.outcome}{f': {row.why}' if row.why else ''}", err=True)
+
+
+def _summary(rows: "Sequence[Rebased]") -> str:
+    counts = Counter(row.outcome for row in rows)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no image was delivered yet"
 
 
 @builder.command()
@@ -41,3 +81,21 @@ def base(image: str, *, as_json: bool) -> None:
         lines.append(f"{path}: locked anew, since the mirror no longer had what it asked for; review and commit it")
     result = {"manifest": found.manifest, "reused": found.reused, "relocked": found.relocked is not None}
     emit(result, as_json=as_json, text=lambda: "\n".join(lines))
+
+
+@builder.command()
+@click.argument("image")
+@json_option
+def debian(image: str, *, as_json: bool) -> None:
+    """Lock the Debian packages that IMAGE has beyond its base's, with all they need, as its debian.lock."""
+    from sekisho_builder.base import open_base  # noqa: PLC0415
+    from sekisho_builder.base.debian_choice import lock_debian  # noqa: PLC0415
+    from sekisho_builder.base.debian_lock import DEBIAN_LOCK  # noqa: PLC0415
+
+    settings = load_settings()
+    definition = read_definition(settings.images, image)
+    lock = lock_debian(definition, open_base(definition, settings.images, settings).layout, settings.debian_mirror)
+    path = settings.images / image / DEBIAN_LOCK
+    write_atomically(path, lock.text().encode())
+    result = {"file": str(path), "sha256": lock.digest(), "packages": [deb.line() for deb in lock.debs]}
+    emit(result, as_json=as_json, text=lambda: f"{path}: {len(lock.debs)} packages; review and commit it")

@@ -10,7 +10,7 @@ from sekisho.errors import UnresolvableError
 from sekisho.model import Artifact, Newest, Outcome, Request
 from sekisho.model.tags import wheel_tags
 from sekisho.policy import Door, Snapshot
-from sekisho_builder.best_wheel import best_wheel
+from sekisho_builder.best_wheel import best_source, best_wheel
 from sekisho_builder.proxy import Proxy
 from sekisho_builder.solver import Pin
 
@@ -21,11 +21,21 @@ _AT_ONCE = 8
 
 
 class Offers:
-    """Asks the proxy for files and ``rate`` for outcomes, each once. ``known`` are the files that are approved."""
+    """Asks the proxy for files and ``rate`` for outcomes, each once. ``known`` are the files that are approved.
+
+    With ``sources`` a release that has no wheel for the target is had as source, for the runner to build.
+    """
 
     def __init__(
-        self, request: Request, proxy: Proxy, known: Iterable[Artifact] = (), rate: Rate | None = None
+        self,
+        request: Request,
+        proxy: Proxy,
+        known: Iterable[Artifact] = (),
+        rate: Rate | None = None,
+        *,
+        sources: bool = False,
     ) -> None:
+        self._sources = sources
         self._request = request
         self._proxy = proxy
         self._rate = rate
@@ -45,17 +55,29 @@ class Offers:
 
     def best(self, pin: Pin) -> Artifact:
         """Return the file of a release for the target; raise ``UnresolvableError`` if it has none."""
-        return best_wheel(pin, self._of(pin.project, pin.release), self._ranks, self._request, self._known)
+        return self._choose(pin, self._of(pin.project, pin.release))
+
+    def _choose(self, pin: Pin, files: Sequence[Artifact]) -> Artifact:
+        try:
+            return best_wheel(pin, files, self._ranks, self._request, self._known)
+        except UnresolvableError:
+            source = best_source(pin, files, self._request) if self._sources else None
+            if source is None:
+                raise
+            return source
 
     def _best(self, project: str, release: str, files: Sequence[Artifact]) -> Artifact | None:
         try:
-            return best_wheel(Pin(project, release, ()), files, self._ranks, self._request, self._known)
+            return self._choose(Pin(project, release, ()), files)
         except UnresolvableError:
             return None
 
     def _of(self, project: str, release: str) -> tuple[Artifact, ...]:
         if (project, release) not in self._files:
-            self._files[project, release] = self._proxy.artifacts(project, release)
+            built = (
+                row for row in self._known.values() if row.built and (row.project, row.release) == (project, release)
+            )
+            self._files[project, release] = (*self._proxy.artifacts(project, release), *built)
         return self._files[project, release]
 
     def outcomes(self, pins: Sequence[Pin]) -> Mapping[Pin, Outcome]:

@@ -15,8 +15,8 @@ import httpx2
 
 from sekisho.client import raise_for_problem
 from sekisho.errors import SekishoError, UpstreamError, from_diagnostics
-from sekisho.model import Artifact, Facts, sha256_hex
-from sekisho.store import BlobStore
+from sekisho.model import Artifact, Facts, Target, sha256_hex
+from sekisho.store import BlobStore, chunks
 from sekisho.tls import verify_for
 
 _AT_ONCE = 8
@@ -71,10 +71,14 @@ class Proxy:
         """Raise ``ProxySilentError`` unless the proxy is there."""
         self._get("/healthz")
 
-    def index_url(self) -> str:
-        """Return the candidate mount's address with the token in it, for a resolver's environment."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://__token__:{quote(self._token, safe='')}@{parts.netloc}/candidates/simple/"
+    def index_url(self, sources_for: Target | None = None) -> str:
+        """Return the candidate mount's address with the token in it, for a resolver's environment.
+
+        With ``sources_for`` source stands in for wheels that a release has not for that target.
+        """
+        parts, target = urlsplit(self.url), sources_for
+        where = f"sources/{target.python}/{target.glibc}/{target.arch}/simple" if target else "simple"
+        return f"{parts.scheme}://__token__:{quote(self._token, safe='')}@{parts.netloc}/candidates/{where}/"
 
     def _get(self, path: str) -> httpx2.Response:
         try:
@@ -108,10 +112,23 @@ class Proxy:
         return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {project}") for row in rows)
 
     def with_metadata(self, artifact: Artifact) -> Artifact:
-        """Return the artifact with the sha256 of the METADATA that the resolver saw (PEP 658's ``core-metadata``)."""
+        """Return the artifact with the sha256 of the METADATA that the resolver saw (PEP 658's ``core-metadata``).
+
+        Source has none, and what was built here states its own.
+        """
+        if artifact.build_only or artifact.built:
+            return artifact
         path = quote(artifact.path, safe="/")
         metadata = self._get(f"/candidates/files/{artifact.source}/{path}.metadata").content
         return artifact.model_copy(update={"index": {**artifact.index, "core-metadata": sha256_hex(metadata)}})
+
+    def take_in(self, path: Path, sha256: str) -> None:
+        """Bring a wheel that was built here into the proxy's quarantine."""
+        try:
+            response = self._http.put(f"/quarantine/{sha256}", content=chunks(path))
+        except httpx2.TransportError as error:
+            raise self._silent(error) from error
+        raise_for_problem(response, service="the proxy")
 
     def inspect(self, artifacts: Sequence[Artifact], told: Callable[[int, int], None]) -> tuple[list[Facts], int]:
         """Have the artifacts fetched into quarantine and inspected; return (facts, how many were known already).

@@ -22,16 +22,18 @@ def resolve(
     run: Run | None = None,
     *,
     offers: Offers | None = None,
+    sources: bool = False,
 ) -> Closure:
     """Resolve a request on its target; raise ``UnresolvableError`` with the resolver's chain when nothing fits.
 
     ``run`` runs uv. ``offers`` says what is approved and what the policy would say of a file; without it, nothing is
-    preferred.
+    preferred. With ``sources`` a project without a wheel for the target is in the answer as source, and so must be
+    ``offers``.
     """
     proxy.answers()
-    offers = offers or Offers(request, proxy)
+    offers = offers or Offers(request, proxy, sources=sources)
     try:
-        with Solver(request, proxy, run or Programs().run) as solve:
+        with Solver(request, proxy, run or Programs().run, sources=sources) as solve:
             pins = prefer(solve, offers, Wish(request.requirements, offers.approved()))
     except UpstreamError:
         proxy.answers()  # or else its silence was the cause

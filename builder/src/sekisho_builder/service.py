@@ -56,7 +56,7 @@ def _work(settings: Settings, ending: threading.Event) -> None:
             ending.wait(0.1)
         line = open_line(stages, portal.report, settings.data / "builder", ending)
         threading.Thread(target=_end, args=(ending, stages), daemon=True).start()
-        workflows = {"propose": line.propose, "search": line.search, "deliver": line.deliver}
+        workflows = {"propose": line.propose, "search": line.search, "build": line.build, "deliver": line.deliver}
         try:
             work(asking, lambda name, workflow_id, request: start(workflows[name], workflow_id, request), ending)
         finally:

@@ -1,8 +1,8 @@
 """uv, asked over the candidate mount: requirements, what to prefer and what to leave out → one release per project.
 
-It gets no configuration of this machine, and source distributions never count, so nothing is built and no foreign code
-runs. What is preferred goes in as an earlier answer (uv keeps its releases where they fit, of several the highest),
-what is left out as constraints.
+It gets no configuration of this machine, and takes what looks like a wheel alone, so it builds nothing and no foreign
+code runs. What is preferred goes in as an earlier answer (uv keeps its releases where they fit, of several the
+highest), what is left out as constraints.
 """
 
 import os
@@ -73,11 +73,15 @@ class Wish(NamedTuple):
 
 
 class Solver:
-    """Asks uv about one request, as often as need be; what it read once is kept until the end."""
+    """Asks uv about one request, as often as need be; what it read once is kept until the end.
 
-    def __init__(self, request: Request, proxy: Proxy, run: Run) -> None:
+    With ``sources`` source stands in for wheels that are not there; uv builds nothing either way.
+    """
+
+    def __init__(self, request: Request, proxy: Proxy, run: Run, *, sources: bool = False) -> None:
         self._request = request
-        self._proxy = proxy
+        self._index = proxy.index_url(request.target) if sources else proxy.index_url()
+        self._ca = proxy.ca
         self._run = run
         self._room = tempfile.TemporaryDirectory(prefix="sekisho-resolve-")
         self._folder = Path(self._room.name)
@@ -99,10 +103,10 @@ class Solver:
         environment = {
             **kept,
             "HOME": str(self._home),
-            "UV_DEFAULT_INDEX": self._proxy.index_url(),
+            "UV_DEFAULT_INDEX": self._index,
             "UV_HTTP_RETRIES": _RETRIES,
         }
-        if ca := self._proxy.ca:
+        if ca := self._ca:
             environment["SSL_CERT_FILE"] = str(_believed(ca, kept.get("SSL_CERT_FILE"), self._folder))
         command = self._command(wish)
         try:

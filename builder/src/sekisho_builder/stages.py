@@ -16,7 +16,7 @@ from typing import Any
 
 from sekisho.client import PortalClient, PortalSilentError
 from sekisho.containers import DockerContainers
-from sekisho.definitions import read_definition
+from sekisho.definitions import VERIFY_FOLDER, definition_for, read_definition, verify_digest
 from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError, UnresolvableError
 from sekisho.keys import load_trust
 from sekisho.lock import Lock, lock_digest, make_lock
@@ -29,22 +29,28 @@ from sekisho.model import (
     Newest,
     Outcome,
     Request,
+    canonical_json,
     sha256_hex,
 )
 from sekisho.policy import SealedSnapshot, Snapshot, open_snapshot
 from sekisho.settings import Settings
-from sekisho.store import BlobStore, write_atomically
+from sekisho.store import BlobStore, file_sha256, write_atomically
 from sekisho_builder.assemble import assemble
-from sekisho_builder.base import open_base
+from sekisho_builder.base import Base, open_base
 from sekisho_builder.base.debian import build_root
+from sekisho_builder.base.debian_choice import fetch_deb
+from sekisho_builder.base.debian_lock import LockedDeb
+from sekisho_builder.building import Workshop, build_all
 from sekisho_builder.denials import name_denials
-from sekisho_builder.gates import run_gates
-from sekisho_builder.oci import Layout, push, to_docker_archive
+from sekisho_builder.dockerfile import FILE, build_dockerfile
+from sekisho_builder.gates import GATES, Made, OnRecord, read_record, run_gates
+from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.programs import Programs
 from sekisho_builder.proxy import Proxy, ProxySilentError
 from sekisho_builder.resolve import resolve
 from sekisho_builder.solver import Solver
+from sekisho_builder.sources import builds_sources, with_sources
 from sekisho_builder.suggesting import read_judged, suggest
 
 _LOG = logging.getLogger("sekisho.builder")
@@ -118,14 +124,19 @@ class Stages:
             raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
         offers = self._offers(request_id, request)
         told = self._teller(request_id, "resolve")
+        policy = self._snapshot().policy
         try:
             closure = resolve(request, self._proxy, told, self._programs.run, offers=offers)
         except UnresolvableError as error:
-            raise name_denials(error, request, self._snapshot().policy, offers) from error
+            by = partial(self._offers, request_id)
+            found = with_sources(request, self._proxy, told, self._programs.run, by) if builds_sources(policy) else None
+            if found is None:
+                raise name_denials(error, request, policy, offers) from error
+            closure = found
         newest = {project: found.plain() for project, found in offers.newest().items()}
         self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": newest})
 
-    def _offers(self, request_id: str, request: Request) -> Offers:
+    def _offers(self, request_id: str, request: Request, *, sources: bool = False) -> Offers:
         """Return what there is to choose from for a request, with what the policy would say of it."""
 
         def rate(files: Sequence[Artifact], newest: Mapping[str, Newest]) -> dict[str, Outcome]:
@@ -138,12 +149,12 @@ class Stages:
             return found
 
         known = approved(self._snapshot(), request.workspace, datetime.now(UTC))
-        return Offers(request, self._proxy, known, rate)
+        return Offers(request, self._proxy, known, rate, sources=sources)
 
     def inspect(self, request_id: str) -> None:
         """Closure → facts; the portal judges them at once."""
         _, closure = self._records(request_id)
-        facts, known = self._proxy.inspect(closure.artifacts, self._teller(request_id, "inspect"))
+        facts, known = self._proxy.inspect(closure.files, self._teller(request_id, "inspect"))
         body = {"facts": [found.plain() for found in facts], "known": known}
         self._portal.report(request_id, "inspected", body)
 
@@ -166,6 +177,25 @@ class Stages:
             alternative = None
         body = {"closure": closure.digest(), "alternative": alternative.plain() if alternative else None}
         self._portal.report(request_id, "suggested", body)
+
+    # build
+
+    def build(self, request_id: str) -> None:
+        """Source in an approved closure → wheels, inspected; the portal judges them at once."""
+        request, closure = self._records(request_id)
+        if not closure.builds:
+            return
+        self._proxy.follow(self._snapshot().sequence)
+        images, root = self._settings.images, partial(build_root, run=self._programs.run)
+        workshop = Workshop(
+            self._settings, self._folder, self._wheels, lambda room: open_base(room, images, self._settings, build=root)
+        )
+        definition = read_definition(images, request.image) if request.image else definition_for(images, request.target)
+        with self._gating:
+            made = build_all(
+                closure, request.workspace, definition, workshop, self._proxy, partial(self._teller, request_id)
+            )
+        self._portal.report(request_id, "built", made.plain())
 
     # deliver
 
@@ -197,6 +227,13 @@ class Stages:
     def _wheel(self, artifact: Artifact) -> Path:
         return self._wheels.path(artifact.sha256)
 
+    def _deb(self, deb: LockedDeb) -> Path:
+        return fetch_deb(deb, self._settings.debian_mirror, self._wheels)
+
+    def _base(self, definition: ImageDefinition) -> Base:
+        build = partial(build_root, run=self._programs.run)
+        return open_base(definition, self._settings.images, self._settings, build=build)
+
     def layout(self, request_id: str) -> Path:
         """Return where the OCI layout of a request's image is kept until it is pushed."""
         return self._folder / "images" / request_id
@@ -206,8 +243,7 @@ class Stages:
         lock, definition = self._locked(request_id)
         self._proxy.follow(self._snapshot().sequence)
         fetched = self._proxy.fetch(lock.artifacts, lock.workspace, self._wheels, self._teller(request_id, "fetch"))
-        build = partial(build_root, run=self._programs.run)
-        base = open_base(definition, self._settings.images, self._settings, build=build)
+        base = self._base(definition)
         made = assemble(
             definition,
             lock,
@@ -215,32 +251,50 @@ class Stages:
             self._wheel,
             cache=self._folder / "layers",
             out=self.layout(request_id),
+            folder=self._settings.images / definition.name,
+            debs=self._deb,
             progress=self._teller(request_id, "assemble"),
         )
+        manifest, more = made.manifest, {}
+        here = self._settings.images / definition.name
+        if (here / FILE).is_file():
+            above = build_dockerfile(
+                here, Layout(self.layout(request_id)), lock.workspace, self._settings, room=self._folder / "room"
+            )
+            manifest, more = above.manifest, {"dockerfile": above.model_dump(mode="json"), "size": above.size}
         body: dict[str, Any] = {
             **made.model_dump(mode="json"),
+            **more,
+            "manifest": manifest,
             "fetched": fetched,
             "base": base.model_dump(mode="json"),
         }
         self._portal.report(request_id, "assembled", {"assembly": body})
-        return made.manifest
+        return manifest
 
     def gate(self, request_id: str, manifest: str) -> None:
         """Image → gate report; raise ``RefusedError`` naming the gates that failed.
 
-        A report of the same image and definition is reused.
+        A report of the same gates over the same image, definition and scripts is reused, as long as the same is on
+        record of its files.
         """
         lock, definition = self._locked(request_id)
-        kept = self._folder / "gates" / f"{sha256_hex(f'{manifest} {definition.digest()}'.encode())}.json"
+        record = self._on_record(request_id, lock)
+        scripts = verify_digest(self._settings.images, definition.name)
+        asked = canonical_json([manifest, definition.digest(), scripts, record.digest(), list(GATES)])
+        kept = self._folder / "gates" / f"{sha256_hex(asked)}.json"
         with self._gating:  # of two requests that came to the same image, the second reuses the report
             reused = kept.exists()
             if reused:
                 report = GateReport.parse_json(kept.read_bytes(), where=str(kept))
             else:
-                report = self._run_gates(request_id, manifest, lock, definition)
+                report = self._run_gates(request_id, manifest, lock, definition, record)
                 if report.passed:
                     write_atomically(kept, report.canonical())
-        self._portal.report(request_id, "gated", {"gates": {**report.plain(), "reused": reused}})
+        documents = self._documents(manifest)
+        self._portal.report(
+            request_id, "gated", {"gates": {**report.plain(), "reused": reused, "documents": documents}}
+        )
         if not report.passed:
             failed = [gate for gate in report.gates if gate.status == "failed"]
             raise RefusedError(
@@ -249,7 +303,49 @@ class Stages:
                 todo="mend the definition or its packages and ask again",
             )
 
-    def _run_gates(self, request_id: str, manifest: str, lock: Lock, definition: ImageDefinition) -> GateReport:
+    def evidence(self, manifest: str) -> Path:
+        """Return the folder of the documents that stay with an image, as its bills of materials."""
+        return self._folder / "evidence" / manifest
+
+    def _documents(self, manifest: str) -> dict[str, str]:
+        """Return the sha256 of each document that stays with an image."""
+        return {path.name: file_sha256(path) for path in sorted(self.evidence(manifest).glob("*.json"))}
+
+    def _on_record(self, request_id: str, lock: Lock) -> OnRecord:
+        _, closure = self._records(request_id)
+        return read_record(self._portal.judged(request_id), lock, closure, self._snapshot(), datetime.now(UTC))
+
+    def _build(self, request_id: str, lock: Lock, definition: ImageDefinition, record: OnRecord) -> Made:
+        """Return what gates look at that start no container."""
+        base = self._base(definition).layout
+        layout, folder = Layout(self.layout(request_id)), self._settings.images / definition.name
+        return Made(
+            definition=definition,
+            lock=lock,
+            layout=layout,
+            base=base,
+            folder=folder,
+            debs=self._deb,
+            wheels=self._wheel,
+            again=lambda empty: (
+                assemble(
+                    definition,
+                    lock,
+                    base,
+                    self._wheel,
+                    cache=empty / "cache",
+                    out=empty / "out",
+                    folder=folder,
+                    debs=self._deb,
+                ).manifest
+            ),
+            keep=lambda name, data: write_atomically(self.evidence(layout.manifest_sha256) / name, data),
+            record=record,
+        )
+
+    def _run_gates(
+        self, request_id: str, manifest: str, lock: Lock, definition: ImageDefinition, record: OnRecord
+    ) -> GateReport:
         containers = DockerContainers(owner=self._settings.owner)
         archive = self._folder / f"{manifest}.tar"
         try:
@@ -265,6 +361,8 @@ class Stages:
                 containers,
                 manifest=manifest,
                 now=datetime.now(UTC),
+                verify=self._settings.images / definition.name / VERIFY_FOLDER,
+                made=self._build(request_id, lock, definition, record),
                 progress=self._teller(request_id, "gate"),
             )
         finally:
@@ -280,6 +378,7 @@ class Stages:
             self._settings.registry,
             f"{self._settings.repository_prefix}{definition.name}",
             tag=lock_digest(lock)[:12],
+            whereabouts=Whereabouts(self._folder / "pushed.json"),
         )
         body = {**pushed.reference.plain(), "sent": pushed.sent, "skipped": pushed.skipped}
         self._portal.report(request_id, "delivered", {"image": body})

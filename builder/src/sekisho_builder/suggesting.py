@@ -36,8 +36,8 @@ class Judged(NamedTuple):
 def read_judged(closure: Closure, judgement: Judgement, avoidable: Iterable[str]) -> Judged:
     """Return what a judgement says of a closure; ``avoidable`` are hashes."""
     names = {artifact.sha256: (artifact.project, artifact.release) for artifact in closure.artifacts}
-    outcomes = {names[row.sha256]: row.outcome for row in judgement.verdicts}
-    return Judged(closure, outcomes, dict(names[sha256] for sha256 in avoidable))
+    outcomes = {names[row.sha256]: row.outcome for row in judgement.verdicts if row.sha256 in names}
+    return Judged(closure, outcomes, dict(names[sha256] for sha256 in avoidable if sha256 in names))
 
 
 class _Knowing:

@@ -46,4 +46,6 @@ def what_next(row: dict[str, Any]) -> str | None:
         return "search"
     if row["kind"] == "retried":
         return str(row["body"]["stage"])
+    if row["body"].get("build"):
+        return "build"
     return "deliver" if row["body"].get("image") else None

@@ -56,6 +56,11 @@ class Line(DBOSConfiguredInstance):
         self._run(request_id, "suggest", self._stages.suggest)
 
     @DBOS.workflow()
+    def build(self, request_id: str) -> None:
+        """Build wheels of what is only there as source; the portal judges them, and approves or asks a person."""
+        self._run(request_id, "build", self._stages.build)
+
+    @DBOS.workflow()
     def deliver(self, request_id: str) -> None:
         """Lock, assemble, gate, push."""
         self._run(request_id, "lock", self._stages.lock)

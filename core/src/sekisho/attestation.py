@@ -9,16 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sekisho.model import Approval, Artifact, Closure, Facts, Judgement, Verdict, canonical_json
+from sekisho.model import Approval, Artifact, Built, Closure, Facts, Judgement, Verdict, canonical_json
 from sekisho.signing import STATEMENT_TYPE, Envelope, Signer
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/dependency/v1"
 """The predicate's type, in this one place: what changes if the draft renames it."""
 
+BUILD_PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:sekisho:build:wheel:v1"
+"""What a build takes and how it runs: docs/how-to/decide.md, "Source", and decision 39."""
+
 ENDING = ".intoto.jsonl"
 """A file of statements has one envelope a line (in-toto's "bundle")."""
 
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _UNAVAILABLE = {"availability": "unavailable"}
 
 
@@ -58,7 +63,9 @@ def statement(artifact: Artifact, approval: Approval, verdict: Verdict | None, a
         "ingestor": {"id": admission.platform},
         "ingestionPlatform": {"id": admission.platform, "version": admission.version},
         "upstream": {
-            "registry": admission.registries.get(artifact.source, f"urn:sekisho:source:{artifact.source}"),
+            "registry": "urn:sekisho:runner"
+            if artifact.built
+            else admission.registries.get(artifact.source, f"urn:sekisho:source:{artifact.source}"),
             "name": artifact.project,
             "version": artifact.release,
             "digest": digest,
@@ -80,7 +87,8 @@ def statement(artifact: Artifact, approval: Approval, verdict: Verdict | None, a
         },
         "ingestionIsolation": {
             "method": "no-dep-code-executed",
-            "description": "Archives are read in a limited process of their own, never imported, built or installed.",
+            "description": "Archives are read in a limited process of their own, never imported or installed. What is "
+            "only there as source is built once it is approved, in a container without a network or credentials.",
         },
         "sekisho": {key: part for key, part in approval.plain().items() if key != "artifacts"},
     }
@@ -100,6 +108,43 @@ def statement(artifact: Artifact, approval: Approval, verdict: Verdict | None, a
         ]
     subject = [{"name": f"{artifact.project}@{artifact.release}", "digest": digest}]
     return {"_type": STATEMENT, "subject": subject, "predicateType": PREDICATE, "predicate": predicate}
+
+
+def attest_built(built: Iterable[Built], platform: str, signer: Signer) -> list[Envelope]:
+    """Return a signed statement of how each wheel came about that the runner built."""
+    return [signer.envelope(STATEMENT_TYPE, canonical_json(build_statement(one, platform))) for one in built]
+
+
+def build_statement(built: Built, platform: str) -> dict[str, Any]:
+    """Return SLSA's build provenance of one wheel; ``platform`` is the address of the portal, whose runner it is."""
+    wheel, source = built.wheel, built.source
+    materials = [_material(source), *map(_material, built.requires)]
+    materials.append({"name": "base", "digest": {"sha256": built.base}, "mediaType": _MANIFEST})
+    predicate = {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"source": _material(source)},
+            "internalParameters": {"environment": dict(built.environment), "network": "none"},
+            "resolvedDependencies": materials,
+        },
+        "runDetails": {
+            "builder": {"id": f"{platform}#runner", "version": {"runner": built.runner}},
+            "metadata": {"startedOn": _time(built.begun), "finishedOn": _time(built.ended)},
+            "byproducts": [
+                {"name": "room", "digest": {"sha256": built.room}, "mediaType": _MANIFEST},
+                {
+                    "name": "second-build",
+                    "annotations": {"reproducible": built.reproducible, "differing": list(built.differing)},
+                },
+            ],
+        },
+    }
+    subject = [{"name": wheel.filename, "digest": {"sha256": wheel.sha256}}]
+    return {"_type": STATEMENT, "subject": subject, "predicateType": BUILD_PREDICATE, "predicate": predicate}
+
+
+def _material(artifact: Artifact) -> dict[str, Any]:
+    return {"uri": artifact.purl, "name": artifact.filename, "digest": {"sha256": artifact.sha256}}
 
 
 def write_statements(envelopes: Iterable[Envelope]) -> bytes:

@@ -178,6 +178,10 @@ class PortalClient:
         """Return a request's own record, its closure, judgement and lock, as far as they exist (service)."""
         return dict(self._call("GET", f"/api/requests/{request}/records"))
 
+    def judged(self, request: str) -> dict[str, Any]:
+        """Return what the policy says of a request's closure now, its licences, and what is covered (service)."""
+        return dict(self._call("GET", f"/api/requests/{request}/judged"))
+
     def events(self, *, after: int, wait: int = _LONG_POLL) -> list[dict[str, Any]]:
         """Return what needs work after ledger row ``after``, waiting up to ``wait`` seconds for it (service)."""
         return list(self._call("GET", "/api/events", params={"after": after, "wait": wait}))

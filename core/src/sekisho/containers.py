@@ -4,9 +4,10 @@ The SDK is imported at first use, so a machine without it can still do everythin
 the label ``sekisho=<owner>``; ``sweep`` removes what a killed process left.
 """
 
+import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from sekisho.errors import (
     StorageFullError,
     UpstreamError,
 )
-from sekisho.ports import ContainerResult, ContainerTask
+from sekisho.ports import NAME_SERVER, ContainerResult, ContainerTask
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,9 +29,22 @@ if TYPE_CHECKING:
 
 LABEL = "sekisho"
 _OUTPUT = 1 << 20
-_PROCESSES = 1024
 _API_TIMEOUT = 600
+_LAST_LINES = 8
 _LOG_FILES = {"max-size": "3m", "max-file": "2"}
+_TUN = "/dev/net/tun"
+_WATCHED = {
+    "user": "0:0",
+    "cap_add": ["NET_ADMIN", "SETUID", "SETGID"],
+    "devices": [_TUN],
+    "sysctls": {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")},
+    "dns": [NAME_SERVER],
+    "dns_search": ["."],
+    "hostname": "sekisho",
+    "extra_hosts": {"sekisho": "127.0.0.1"},
+    "cpu_shares": 512,
+}
+"""What a watched container has more: its own name needs no name server, and it leaves the processor to others."""
 
 
 class Served:
@@ -108,6 +122,47 @@ class DockerContainers:
         if len(images) != 1:
             raise BadInputError(f"the archive holds {len(images)} images, not one", where=str(archive))
         return str(images[0].id)
+
+    def build(self, context: Path, arguments: Mapping[str, str], *, network: str, memory: int, timeout: int) -> str:
+        """Build the Dockerfile in a packed ``context``, nothing pulled or kept from before; return the image's id.
+
+        Raises ``BadInputError`` with the build's last words if it fails, ``UpstreamError`` when time is up: between
+        two lines of the engine, or when it says nothing for as long as it may.
+        """
+        end, said, image = time.monotonic() + timeout, list[str](), ""
+        with _explained("the Dockerfile"), context.open("rb") as file:
+            lines = self._client.api.build(
+                fileobj=file,
+                custom_context=True,
+                buildargs=dict(arguments),
+                network_mode=network,
+                container_limits={"memory": memory, "memswap": memory},
+                labels={LABEL: self._owner},
+                nocache=True,
+                pull=False,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for line in lines:
+                said = [*said, *str(line.get("stream", "")).splitlines()][-_LAST_LINES:]
+                image = line.get("aux", {}).get("ID", image)
+                if "error" in line:
+                    last = " | ".join(text for text in said if text.strip())
+                    raise BadInputError(
+                        f"the build failed: {line['error']}; its last words: {last}", where="Dockerfile"
+                    )
+                if time.monotonic() > end:
+                    raise UpstreamError(f"the build took more than {timeout} seconds", where="Dockerfile")
+        return str(image)
+
+    def save(self, image: str, archive: Path, *, largest: int) -> None:
+        """Write an image as a docker-archive tar; raise ``BadInputError`` beyond ``largest`` bytes."""
+        with _explained(image), archive.open("wb") as file:
+            for piece in self._client.images.get(image).save(chunk_size=1 << 20):
+                file.write(piece)
+                if file.tell() > largest:
+                    raise BadInputError(f"the image has more than {largest} bytes", where=image)
 
     def remove(self, image: str) -> None:
         """Forget an image that was loaded, unless somebody pulled it too or still runs it."""
@@ -187,7 +242,7 @@ def _connect(host: str | None) -> "DockerClient":
 
 
 def _arguments(task: ContainerTask, owner: str) -> dict[str, Any]:
-    from docker.types import LogConfig, Mount  # noqa: PLC0415 (lazy, see the module)
+    from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415 (lazy, see the module)
 
     mounts = [
         Mount(mount.inside, str(Path(mount.outside).absolute()), type="bind", read_only=not mount.writable)
@@ -203,12 +258,18 @@ def _arguments(task: ContainerTask, owner: str) -> dict[str, Any]:
         "network_mode": task.network or "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "pids_limit": _PROCESSES,
+        "pids_limit": task.processes,
         "mem_limit": task.memory,
         "memswap_limit": task.memory,
-        "tmpfs": {"/tmp": "rw,nosuid,nodev,mode=1777"},  # noqa: S108 (inside the container)
+        "read_only": task.read_only,
+        "tmpfs": {
+            **dict.fromkeys(task.scratch, "rw,nosuid,nodev,mode=1777"),
+            **dict.fromkeys(task.executable, f"rw,exec,nosuid,nodev,mode=1777,size={task.memory}"),
+        },
+        "ulimits": [Ulimit(name="fsize", soft=most, hard=most)] if (most := task.largest_file) else None,
         "log_config": LogConfig(type="json-file", config=_LOG_FILES),
         "labels": {LABEL: owner},
+        **(_WATCHED if task.watched else {}),
     }
 
 
@@ -270,8 +331,16 @@ def _translate(error: Exception, where: str) -> SekishoError | None:
         return NotFoundError(f"the engine does not have it: {error.explanation}", where=where, todo="load or pull it")
     if isinstance(error, APIError) and error.status_code == 409:
         return ConflictError(f"the engine says: {error.explanation}", where=where)
-    if isinstance(error, DockerException | RequestException):
-        if "no space left on device" in str(error):
-            return StorageFullError("the engine's disk is full", where=where, todo="prune images and try again")
-        return UpstreamError(f"the Docker engine failed: {error}", where=where, todo="see the engine's log")
-    return None
+    return _failure(str(error), where) if isinstance(error, DockerException | RequestException) else None
+
+
+def _failure(said: str, where: str) -> SekishoError:
+    if _TUN in said:
+        return MissingToolError(
+            f"the engine's machine has no {_TUN}, by which a gate sees what a container would send",
+            where=where,
+            todo="load the kernel's module tun there (`modprobe tun`)",
+        )
+    if "no space left on device" in said:
+        return StorageFullError("the engine's disk is full", where=where, todo="prune images and try again")
+    return UpstreamError(f"the Docker engine failed: {said}", where=where, todo="see the engine's log")

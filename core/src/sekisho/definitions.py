@@ -4,7 +4,22 @@ from pathlib import Path
 
 from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError, NotFoundError
-from sekisho.model import ImageDefinition
+from sekisho.model import ImageDefinition, Target, canonical_json, sha256_hex
+
+VERIFY_FOLDER = "verify"
+"""The folder beside an image definition that holds the scripts which an image must pass."""
+
+
+def definition_for(folder: Path, target: Target) -> ImageDefinition:
+    """Return the first definition, by name, that is for ``target``; raise ``NotFoundError`` if there is none."""
+    for path in sorted(folder.glob("*/image.yaml")):
+        if (found := read_definition(folder, path.parent.name)).target == target:
+            return found
+    raise NotFoundError(
+        f"no image definition is for {target}, so there is no base that a wheel could be built on",
+        where=str(folder),
+        todo="ask for an image, or for the target of one",
+    )
 
 
 def read_definition(folder: Path, name: str) -> ImageDefinition:
@@ -21,3 +36,10 @@ def read_definition(folder: Path, name: str) -> ImageDefinition:
     if definition.name != name:
         raise BadInputError(f"the definition is named {definition.name!r}", where=str(path))
     return definition
+
+
+def verify_digest(folder: Path, name: str) -> str:
+    """Return a digest of the names and contents of everything in ``<folder>/<name>/verify/``, or of nothing."""
+    root = folder / name / VERIFY_FOLDER
+    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sha256_hex(canonical_json({str(path.relative_to(root)): sha256_hex(path.read_bytes()) for path in files}))

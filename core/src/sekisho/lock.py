@@ -48,8 +48,12 @@ class Lock(Record):
 def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, workspace: str, now: datetime) -> Lock:
     """Turn a closure into a lock; raise ``RefusedError`` naming what no approval in force covers.
 
-    What was let in for hours, by breaking glass, enters no lock.
+    What was let in for hours, by breaking glass, enters no lock; nor does a closure whose wheels are not built yet.
     """
+    if closure.builds:
+        raise RefusedError(
+            f"{closure.builds[0].project} is still source", where=f"lock {name}", todo="wait until its wheel was built"
+        )
     covered: dict[str, str] = {}
     for approval in sorted(approvals, key=lambda approval: (approval.at, approval.id)):  # the oldest is named
         if approval.admits(workspace, now) and not approval.break_glass:

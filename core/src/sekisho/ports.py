@@ -11,6 +11,10 @@ Clock = Callable[[], datetime]
 """Returns the present as an aware UTC time."""
 
 
+NAME_SERVER = "192.0.2.53"
+"""An address that belongs to nobody (RFC 5737)."""
+
+
 class Mount(Record):
     """A folder or file of this machine, visible in a container. Read-only unless ``writable``."""
 
@@ -23,7 +27,12 @@ class ContainerTask(Record):
     """One run of one image. Without ``network`` it has none at all; it never has credentials.
 
     ``image`` is whatever the engine knows it by: a reference by digest, or the id of a loaded image. ``timeout`` is
-    in seconds, ``memory`` in bytes. ``user`` defaults to the image's own.
+    in seconds, ``memory`` in bytes, ``processes`` a number. ``user`` defaults to the image's own. In a container that
+    is ``read_only``, only ``scratch`` can be written: folders in memory, empty at first. ``executable`` are folders of
+    memory as well, out of which programs run. No file that it writes has more than ``largest_file`` bytes.
+
+    In one that is ``watched``, the first process is root, and may set up the container's own network and be another
+    user, so that it can see what the rest of it would send; names are asked for at ``NAME_SERVER``, which is nowhere.
     """
 
     image: str
@@ -36,6 +45,12 @@ class ContainerTask(Record):
     workdir: str | None = None
     timeout: int = 300
     memory: int = 4 << 30
+    processes: int = 1024
+    read_only: bool = False
+    scratch: tuple[str, ...] = ("/tmp",)  # noqa: S108 (inside the container)
+    watched: bool = False
+    executable: tuple[str, ...] = ()
+    largest_file: int | None = None
 
 
 class ContainerResult(Record):

@@ -84,6 +84,10 @@ class Settings(BaseSettings):
         description="names without approvals that sources are asked for in an hour, to explain refusals; "
         "0 tells nobody outside what people type",
     )
+    build_timeout: int = Field(1800, gt=0, description="seconds that building a wheel from source may take, each time")
+    build_memory: int = Field(
+        4 << 30, ge=64 << 20, description="bytes of memory for building a wheel, with all files that it makes meanwhile"
+    )
     log_level: Level = Field("warning", description="what services log: `info` has a line for each request")
     log_format: Format = Field("text", description="how they log it: `text`, or `json` with one object a line")
     debian_mirror: str | None = Field(None, description="mirror that base images are built from; default mmdebstrap's")

@@ -10,7 +10,7 @@ from typing import Any
 
 import sekisho_portal
 from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
-from sekisho.attestation import ENDING, Admission, attest, write_statements
+from sekisho.attestation import ENDING, Admission, attest, attest_built, write_statements
 from sekisho.errors import ConflictError
 from sekisho.ledger import Entry
 from sekisho.model import Approval, Artifact, Closure, Slug, sha256_hex
@@ -94,6 +94,7 @@ class Admitting:
             "revision": revision,
             "artifacts": len(intent.body["artifacts"]),
             "image": standing.request.image,
+            **({"build": True} if closure.builds else {}),
             "key": signer.keyid,
             "digests": [row.approval.digest() for row in signed],
             "statements": kept,
@@ -126,7 +127,9 @@ class Admitting:
             door=self._means.door,
             registries={source.id: source.url for source in sources if source.url},
         )
-        data = write_statements(attest((row.approval for row in signed), admission, signer))
+        made = attest((row.approval for row in signed), admission, signer)
+        made += attest_built(then.built(), self._means.url, signer)
+        data = write_statements(made)
         write_atomically(self._means.statements / f"a{intent.seq}{ENDING}", data)
         return sha256_hex(data)
 
@@ -134,7 +137,7 @@ class Admitting:
         facts = then.facts()
         wanted = set(intent.body["artifacts"])
         by_project: dict[str, list[Artifact]] = {}
-        for artifact in closure.artifacts:
+        for artifact in closure.files:
             if artifact.sha256 in wanted:
                 measured = facts.get(artifact.sha256)
                 complete = measured.complete(artifact) if measured else artifact

@@ -111,7 +111,7 @@ async def status(
     """Return where a request stands, once it has news behind row ``after``."""
     await asyncio.to_thread(at.desk.standing, request_id)  # nobody waits for what does not exist
     await until(
-        lambda: at.desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected")),
+        lambda: at.desk.ledger.entries(after=after, subject=request_id, without=("resolved", "inspected", "built")),
         wait,
         at.ending,
     )
@@ -182,6 +182,12 @@ def records(at: At, who: Who, request_id: str) -> dict[str, Any]:
         "avoidable": standing.avoidable(),
         "lock": standing.last["locked"].body["lock"] if "locked" in standing.last else None,
     }
+
+
+@api.get("/requests/{request_id}/judged")
+def judged(at: At, who: Who, request_id: str) -> dict[str, Any]:
+    """Return what the policy says of a request's closure now, its licences, and what advisories cover."""
+    return at.desk.judged(who, request_id)
 
 
 @api.get("/events")

@@ -18,7 +18,7 @@ from sekisho_portal.standing import Standing
 
 MOST_REQUESTS = 5
 _MOST_INTENTS = 5
-_NOT_IN_A_STATUS = ("resolved", "inspected")
+_NOT_IN_A_STATUS = ("resolved", "inspected", "built")
 
 
 class Denial(Record):

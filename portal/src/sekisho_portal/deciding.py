@@ -270,7 +270,7 @@ class Deciding:
         standing = self._means.standing(request_id)
         if standing.state != "failed":
             raise ConflictError(f"request {request_id} has not failed, it is {standing.state}")
-        stage = "deliver" if "approved" in standing.last else "propose"
+        stage = "propose" if "approved" not in standing.last else "build" if standing.is_unbuilt else "deliver"
         self._means.ledger.append("retried", request_id, actor=who.name, body={"stage": stage})
 
 

@@ -225,7 +225,7 @@ class Desk:
     # The rooms report.
 
     def report(self, who: Identity, request_id: str, kind: str, body: dict[str, Any]) -> Standing:
-        """Record a stage's result; an ``inspected`` closure is judged at once."""
+        """Record a stage's result; a closure that was ``inspected``, or got a wheel that was ``built``, is judged."""
         require(who, "service")
         check_report(kind, body)
         with self.means.deciding:
@@ -234,7 +234,7 @@ class Desk:
                 return standing
             check_fits(standing, kind, body)
             self.ledger.append(kind, request_id, actor=who.name, body=body)
-            if kind == "inspected":
+            if kind in {"inspected", "built"}:
                 self._deciding.conclude(self.standing(request_id))
         return self.standing(request_id)
 
@@ -244,6 +244,11 @@ class Desk:
         """Foretell verdicts, see ``Judging.foresee``."""
         require(who, "service")
         return self._judging.foresee(self.standing(request_id), artifacts, newest)
+
+    def judged(self, who: Identity, request_id: str) -> dict[str, Any]:
+        """Return what is to be said of a request's closure now, see ``Judging.told``."""
+        require(who, "service")
+        return self._judging.told(self.standing(request_id))
 
     def work(self, after: int) -> list[Entry]:
         """Return the rows that ask a worker to do something."""

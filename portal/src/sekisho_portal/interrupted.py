@@ -6,7 +6,7 @@ from sekisho.ledger import Entry
 from sekisho.model import Outcome
 from sekisho_portal.standing import SEARCH, owes_search
 
-CONCLUDED = ("inspected", "judged", "approval-intended", "approved", "denied", "failed", "retried", SEARCH)
+CONCLUDED = ("inspected", "built", "judged", "approval-intended", "approved", "denied", "failed", "retried", SEARCH)
 """The rows that tell it."""
 
 
@@ -17,7 +17,7 @@ def unjudged(rows: Sequence[Entry]) -> list[str]:
     return [
         subject
         for subject, row in newest.items()
-        if row.kind == "inspected" or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
+        if row.kind in {"inspected", "built"} or (row.kind == "judged" and row.body["judgement"]["outcome"] == allowed)
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sekisho.errors import ConflictError
 from sekisho.model import Artifact, Facts, Judgement, Newest, Outcome, Slug, Verdict
@@ -11,6 +11,7 @@ from sekisho.policy import Door, Policy, Snapshot, judge
 from sekisho.policy.inform import Approved, ended, inform, learn
 from sekisho.policy.judge import foresee
 from sekisho.policy.knowledge import Knowledge, Project, Published
+from sekisho.policy.licences import spdx
 from sekisho.policy.rules.origin import publishers_of
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.means import POLICY, Means
@@ -71,8 +72,8 @@ class Judging:
         now, workspace = self._means.clock(), where or standing.request.workspace
         snapshot = self._means.snapshots.current()
         door = Door(_whole(snapshot), workspace)
-        approved = frozenset(row.sha256 for row in closure.artifacts if door.has(row, now))
-        known = _with_newest(self.knowledge(workspace, closure.artifacts), standing.newest())
+        approved = frozenset(row.sha256 for row in closure.files if door.has(row, now))
+        known = _with_newest(self.knowledge(workspace, closure.files), standing.newest())
         known = replace(known, excuses=known.excuses.of_others(standing.request.requester))
         facts, past = standing.facts(), ended(snapshot, workspace, now, but=POLICY)
         judgement = judge(closure, facts, snapshot.policy, approved=approved, ended=past, known=known, now=now)
@@ -80,14 +81,28 @@ class Judging:
         foresight = foresee(snapshot.policy, replace(known, direct=asked), now)
         avoidable = tuple(
             verdict.sha256
-            for artifact, verdict in zip(closure.artifacts, judgement.verdicts, strict=True)
+            for artifact, verdict in zip(closure.files, judgement.verdicts, strict=True)
             if verdict.outcome is Outcome.DENY
             or (
                 verdict.outcome is Outcome.REVIEW
                 and foresight.verdict(artifact, None, approved=approved, ended=past).outcome is not Outcome.ALLOW
             )
         )
-        return Judged(judgement, approved, _difference(closure.artifacts, approved, known), avoidable)
+        return Judged(judgement, approved, _difference(closure.files, approved, known), avoidable)
+
+    def told(self, standing: Standing) -> dict[str, Any]:
+        """Return what is to be said of a request's closure now, for whoever builds an image of it.
+
+        ``licences`` are SPDX expressions by sha256, as far as they are known; ``covered`` are the kinds of packages
+        that advisories speak of.
+        """
+        facts = standing.facts().values()
+        found = {one.sha256: spdx(one.license_expression, one.license_hint, one.license_classifiers) for one in facts}
+        return {
+            "judgement": self.judge(standing).judgement.plain(),
+            "licences": {sha256: licence for sha256, licence in sorted(found.items()) if licence},
+            "covered": sorted(self._feeds.index.covers_kinds),
+        }
 
     def foresee(
         self, standing: Standing, artifacts: Sequence[Artifact], newest: Mapping[str, Newest]

@@ -78,10 +78,11 @@ class Lapsing:
         """Take up the closures that were approved since the last time."""
         for row in self._ledger.entries(after=self._mark, kinds=("approval-intended",)):
             self._mark = row.seq
-            resolved = self._ledger.entries(subject=row.subject, kinds=("resolved",))
+            resolved = self._ledger.entries(subject=row.subject, kinds=("resolved", "built"))
             for last in [one for one in resolved if one.seq < row.seq][-1:]:
                 closure = Closure.parse(last.body["closure"], where=f"ledger row {last.seq}")
-                self.add(closure.digest(), _answer(closure))
+                if not closure.builds:  # what is still source installs nowhere
+                    self.add(closure.digest(), _answer(closure))
 
     def add(self, digest: str, answer: Answer) -> None:
         """Take up an answer; of those that a file is in, the last few are looked at again."""

@@ -64,7 +64,7 @@ class Means:
     def all(self) -> list[Standing]:
         """Return every request, newest first, without closures and facts."""
         grouped: dict[str, list[Entry]] = {}
-        for row in self.ledger.entries(without=("resolved", "inspected")):
+        for row in self.ledger.entries(without=("resolved", "inspected", "built")):
             grouped.setdefault(row.subject, []).append(row)
         standings = [Standing(rows) for rows in grouped.values() if rows[0].kind == "requested"]
         return sorted(standings, key=lambda standing: standing.rows[0].seq, reverse=True)

@@ -275,7 +275,7 @@ class Rejudging:
         for approval in {(one.id, one.artifacts[0].sha256): one for row in rows for one in row.approvals}.values():
             uses.approve(approval)
             wanted.update(artifact.sha256 for artifact in approval.artifacts)
-        images = {row.subject: row.body["image"] for row in self._ledger.entries(kinds=("delivered",))}
+        images = {row.subject: row.body["image"] for row in self._ledger.entries(kinds=("delivered", "rebased"))}
         for row in self._ledger.entries(kinds=("locked",)):
             lock = Lock.parse(row.body["lock"], where=f"ledger row {row.seq}")
             hashes = [artifact.sha256 for artifact in lock.artifacts if artifact.sha256 in wanted]

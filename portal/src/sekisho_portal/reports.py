@@ -5,15 +5,19 @@ from typing import Any
 from sekisho.errors import BadInputError, ConflictError
 from sekisho.model import Alternative, Closure, Facts, Newest, normalize_project
 from sekisho_portal.standing import Standing
+from sekisho_portal.wheels_built import check_builds, check_built, check_exchange
 
 _REPORTS = {
     "resolved": {"closure"},
     "inspected": {"facts"},
     "suggested": {"closure", "alternative"},
+    "built": {"closure", "facts", "built"},
     "locked": {"lock"},
     "assembled": {"assembly"},
     "gated": {"gates"},
     "delivered": {"image"},
+    "rebased": {"before", "assembly", "gates", "image"},
+    "not-rebased": {"base", "problem"},
     "failed": {"stage", "problem"},
 }
 """What a stage can report, and what its report holds at least."""
@@ -25,9 +29,12 @@ _UNDECIDED = {"waiting", "asked", "refused"}
 """In which states something else may be suggested."""
 
 _DELIVERS = {"locked", "assembled", "gated", "delivered"}
+_REBASES = {"rebased", "not-rebased"}
+"""What is reported of an image that was delivered, once its base has changed."""
+
 _NEVER_DELIVERED = {"waiting", "asked", "denied", "refused"}
 _ENDED = _NEVER_DELIVERED | {"delivered"}
-_JUDGED = _ENDED | {"approved", "locked", "assembled", "gated"}
+_JUDGED = _ENDED | {"approved", "building", "locked", "assembled", "gated"}
 """States that a stage of ``propose`` no longer changes. After a crash it runs again, and reports again."""
 
 
@@ -38,21 +45,28 @@ def check_report(kind: str, body: dict[str, Any]) -> None:
     if missing := _REPORTS[kind] - set(body):
         raise BadInputError(f"a report of {kind!r} without {', '.join(sorted(missing))}", where="report")
     if kind == "resolved":
-        Closure.parse(body["closure"], where="report")
+        check_builds(Closure.parse(body["closure"], where="report"))
         read_newest(body.get("newest", {}))
     if kind == "suggested" and body["alternative"] is not None:
         Alternative.parse(body["alternative"], where="report")
-    if kind == "inspected":
+    if kind in {"inspected", "built"}:
         _check_inspected(body["facts"])
+    if kind == "built":
+        check_built(body)
 
 
 def is_repeated(standing: Standing, kind: str, body: dict[str, Any]) -> bool:
     """Tell whether a stage reports again, after a crash, what changes nothing any more."""
     if kind in _PROPOSES:
         return standing.state in _JUDGED or standing.is_judged
+    if kind == "built":
+        return "built" in standing.last and not standing.is_unbuilt
     if kind == "suggested":
         closure = standing.closure()
         return standing.state not in _UNDECIDED or closure is None or closure.digest() != body["closure"]
+    if kind in _REBASES:
+        last = standing.last.get(kind)
+        return last is not None and all(last.body.get(key) == body[key] for key in _REPORTS[kind])
     if kind == "failed":
         return standing.state in _ENDED or (
             standing.state in _JUDGED and body["stage"] in {"resolve", "inspect", "suggest"}
@@ -67,9 +81,13 @@ def check_fits(standing: Standing, kind: str, body: dict[str, Any]) -> None:
     """
     propose_late = kind in _PROPOSES and standing.state not in _PROPOSES[kind]
     unapproved = kind in _DELIVERS and ("approved" not in standing.last or standing.state in _NEVER_DELIVERED)
-    if propose_late or unapproved:
+    unmade = kind in _REBASES and standing.state != "delivered"
+    unwanted = kind == "built" and standing.state != "building"
+    if propose_late or unapproved or unmade or unwanted:
         raise ConflictError(f"request {standing.id} cannot be {kind}, it is {standing.state}")
-    if kind == "resolved":
+    if kind == "built":
+        check_exchange(standing, body)
+    if kind in {"resolved", "built"}:
         _check_answers(Closure.parse(body["closure"], where="report"), standing)
     instead = body["alternative"] if kind == "suggested" else None
     if instead and len(instead["requirements"]) != len(standing.request.requirements):

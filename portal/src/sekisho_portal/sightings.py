@@ -12,7 +12,7 @@ from sekisho.database import create_table, write_alone
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Facts, canonical_json
 
-_KINDS = ("resolved", "inspected")
+_KINDS = ("resolved", "inspected", "built")
 _AT_ONCE = 20
 _CHUNK = 500
 _TABLE = Table(
@@ -85,8 +85,12 @@ class Sightings:
 
 def _seen(row: Entry) -> Iterator[tuple[str, str | None]]:
     if row.kind == "resolved":
-        for artifact in row.body["closure"]["artifacts"]:
+        closure = row.body["closure"]
+        for artifact in closure["artifacts"]:
             yield artifact["sha256"], None
+        for build in closure.get("builds", ()):
+            for artifact in build.get("artifacts", ()):
+                yield artifact["sha256"], None
     else:
         for facts in row.body["facts"]:
             yield facts["sha256"], canonical_json(facts).decode()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sekisho.ledger import Entry
-from sekisho.model import Alternative, Closure, Facts, Judgement, Newest, Outcome, Request
+from sekisho.model import Alternative, Built, Closure, Facts, Judgement, Newest, Outcome, Request
 from sekisho_portal.evidence import measured
 from sekisho_portal.ways import way_lines
 
@@ -12,6 +12,7 @@ _STATES = {
     "requested": "resolving",
     "resolved": "inspecting",
     "inspected": "judging",
+    "built": "judging",
     "approval-intended": "approving",
     "approved": "approved",
     "denied": "denied",
@@ -56,7 +57,9 @@ class Standing:
                 state = _JUDGED[row.body["judgement"]["outcome"]]
                 return "asked" if state == "waiting" and self.question else state
             if row.kind == "retried":
-                return "resolving" if row.body["stage"] == "propose" else "approved"
+                return {"propose": "resolving", "build": "building"}.get(row.body["stage"], "approved")
+            if row.kind == "approved" and row.body.get("build"):
+                return "building"
             if row.kind in _STATES:
                 return _STATES[row.kind]
         return "resolving"
@@ -85,8 +88,22 @@ class Standing:
 
     def closure(self) -> Closure | None:
         """Return the closure that was resolved last."""
-        row = self.last.get("resolved")
+        rows = [self.last[kind] for kind in ("resolved", "built") if kind in self.last]
+        row = max(rows, key=lambda one: one.seq, default=None)
         return Closure.parse(row.body["closure"], where=f"ledger row {row.seq}") if row else None
+
+    @property
+    def is_unbuilt(self) -> bool:
+        """Tell whether the closure holds source of which the wheel is still to be built."""
+        closure = self.closure()
+        return closure is not None and bool(closure.builds)
+
+    def built(self) -> tuple[Built, ...]:
+        """Return what the runner says of the wheels that it built for the present closure."""
+        row, closure = self.last.get("built"), self.closure()
+        if row is None or closure is None or row.body["closure"] != closure.plain():
+            return ()
+        return tuple(Built.parse(value, where=f"ledger row {row.seq}") for value in row.body["built"])
 
     def newest(self) -> dict[str, Newest]:
         """Return the newest releases, at the time of resolution, of what was asked for by name."""
@@ -119,8 +136,8 @@ class Standing:
 
     def facts(self) -> dict[str, Facts]:
         """Return the facts by sha256."""
-        row = self.last.get("inspected")
-        found = (Facts.parse(value, where=f"ledger row {row.seq}") for value in row.body["facts"]) if row else ()
+        rows = [self.last[kind] for kind in ("inspected", "built") if kind in self.last]
+        found = (Facts.parse(value, where=f"ledger row {row.seq}") for row in rows for value in row.body["facts"])
         return {facts.sha256: facts for facts in found}
 
     def judgement(self) -> Judgement | None:
@@ -133,7 +150,7 @@ class Standing:
         closure, judgement = self.closure(), self.judgement()
         if closure is None or judgement is None:
             return []
-        files = {artifact.sha256: artifact for artifact in closure.artifacts}
+        files = {artifact.sha256: artifact for artifact in closure.files}
         facts, found = self.facts(), []
         for verdict in sorted(judgement.verdicts, key=lambda row: -row.outcome.gravity):
             if verdict.outcome is not Outcome.ALLOW and verdict.sha256 in files:
@@ -179,6 +196,11 @@ class Standing:
                 "bytes": sum(artifact.size for artifact in closure.artifacts),
                 "resolver": closure.resolver,
             }
+            if closure.builds:
+                status["closure"]["builds"] = [
+                    {"project": one.project, "requires": list(one.requires), "packages": len(one.artifacts)}
+                    for one in closure.builds
+                ]
         return status | self._decisions() | self._made()
 
     def _ways(self) -> dict[str, Any]:
@@ -229,6 +251,10 @@ class Standing:
         for kind, key in (("locked", "lock"), ("gated", "gates"), ("delivered", "image"), ("assembled", "assembly")):
             if kind in self.last:
                 found[key] = self.last[kind].body[key]
+        if "rebased" in self.last:
+            found |= {key: self.last["rebased"].body[key] for key in ("gates", "image", "assembly")}
+        if built := self.built():
+            found["built"] = [told_of(one) for one in built]
         if self.state == "failed":
             found["problem"] = self.last["failed"].body["problem"]
             found["failed_stage"] = self.last["failed"].body["stage"]
@@ -245,13 +271,27 @@ def owes_search(rows: Sequence[Entry]) -> bool:
     for row in rows:
         if row.kind == "judged":
             times, last = times + 1, row
-        elif row.kind == "inspected":
+        elif row.kind in {"inspected", "built"}:
             times, last = 0, None
         elif row.kind in _STATES or row.kind in {SEARCH, "retried"}:
             last = None
     if last is None or times < 2:
         return False
     return last.body["judgement"]["outcome"] != Outcome.ALLOW and bool(last.body.get("avoidable"))
+
+
+def told_of(built: Built) -> dict[str, Any]:
+    """Return what a status says of a wheel that was built here."""
+    return {
+        "filename": built.wheel.filename,
+        "sha256": built.wheel.sha256,
+        "source": built.source.filename,
+        "source_sha256": built.source.sha256,
+        "with": [one.name for one in built.requires],
+        "seconds": round((built.ended - built.begun).total_seconds()),
+        "reproducible": built.reproducible,
+        "differing": list(built.differing),
+    }
 
 
 def _told(row: Entry) -> dict[str, Any]:

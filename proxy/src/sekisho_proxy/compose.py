@@ -152,7 +152,6 @@ def _open_side_doors(
 ) -> dict[str, Handler]:
     """Build what only the builder may enter; a replica has neither."""
     folder = data_folder(settings)
-    candidates = CandidateMount(store.held, upstreams, sidecars, token, store.held.now)
     inspectors = Inspectors()
     known_publishers = DiskCache(folder / "attestations")
     attesting = Attesting(store.holdings.provenances, inspectors, known_publishers, settings.sigstore_root)
@@ -160,7 +159,8 @@ def _open_side_doors(
     facts = DiskCache(folder / "facts")
     quarantine = Quarantine(store.holdings, inspectors, facts, token, attesting=attesting, scanning=scanning)
     stack.push_async_callback(quarantine.close)
-    return {"/candidates/": candidates, "/quarantine": quarantine}
+    candidates = CandidateMount(store.held, upstreams, sidecars, token, store.held.now, quarantine.learn)
+    return {"/candidates/": candidates, "/quarantine": quarantine, "/quarantine/": quarantine}
 
 
 async def _end(task: asyncio.Task[None]) -> None:

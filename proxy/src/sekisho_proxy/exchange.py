@@ -33,16 +33,22 @@ class Request:
 
     async def body(self, *, limit: int) -> bytes:
         """Read the body; raise ``BadInputError`` beyond ``limit`` bytes or when the client leaves."""
-        whole = bytearray()
+        return b"".join([piece async for piece in self.pieces(limit=limit)])
+
+    async def pieces(self, *, limit: int) -> AsyncIterator[bytes]:
+        """Yield the body as it comes; raise what ``body`` raises."""
+        read = 0
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise BadInputError("the client left before its body was complete")
-            whole += message.get("body", b"")
-            if len(whole) > limit:
+            piece = message.get("body", b"")
+            read += len(piece)
+            if read > limit:
                 raise BadInputError(f"the body is longer than {limit} bytes", todo="send fewer artifacts at once")
+            yield piece
             if not message.get("more_body"):
-                return bytes(whole)
+                return
 
 
 @dataclass(frozen=True, slots=True)

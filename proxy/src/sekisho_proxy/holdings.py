@@ -64,6 +64,10 @@ class Holdings:
         """Tell whether the blob can be served at once."""
         return self.blobs.has(sha256)
 
+    def is_near(self, sha256: str) -> bool:
+        """Tell whether the bytes are here, if only in quarantine: what is approved is taken out when asked for."""
+        return self.blobs.has(sha256) or self.quarantine.has(sha256)
+
     def size(self, sha256: str) -> int | None:
         """Return the size in bytes of a blob that is here."""
         path = self.blobs.path(sha256)
@@ -119,6 +123,15 @@ class Holdings:
             return self.blobs.has(sha256)
         return True
 
+    async def take_in(self, sha256: str, pieces: AsyncIterator[bytes]) -> None:
+        """Put a file that was made here into quarantine; raise ``CorruptError`` unless its bytes hash to ``sha256``."""
+        if self.blobs.has(sha256):
+            return
+        with self.quarantine.receive() as incoming:
+            async for piece in pieces:
+                await asyncio.to_thread(incoming.write, piece)
+            await asyncio.to_thread(incoming.keep, sha256)
+
     async def isolate(self, artifact: Artifact) -> Path:
         """Return where a candidate lies after it was fetched into quarantine, or where it already lay."""
         for store in (self.blobs, self.quarantine):
@@ -135,6 +148,12 @@ class Holdings:
                 f"{artifact.filename} is not in any imported bundle",
                 where=artifact.path,
                 todo="export a bundle in the open zone and bring it over with `sekisho import`",
+            )
+        if artifact.built:
+            raise NotHereError(
+                f"{artifact.filename} was built from source, by a runner that brought it to another proxy",
+                where=artifact.path,
+                todo="bring that proxy's bytes over with `sekisho export`, or ask for the project again",
             )
         await asyncio.to_thread(_require_space, store, artifact)
         fetcher = self._upstreams.fetcher(self._present(), artifact.source, artifact.project, artifact.kind)

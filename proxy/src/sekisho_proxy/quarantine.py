@@ -13,7 +13,7 @@ from sekisho.model import Artifact, Facts, Finding, Record, canonical_json, sha2
 from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.service_only import require_service
-from sekisho_proxy.exchange import Reply, Request, not_allowed
+from sekisho_proxy.exchange import Reply, Request, json_reply, not_allowed
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.inspect.pool import Inspectors, NotInspectedError, TooSlowError
@@ -24,6 +24,7 @@ from sekisho_proxy.turns import Turns
 _LOG = logging.getLogger("sekisho.proxy")
 _AT_ONCE = 8
 _BODY_LIMIT = 64 << 20
+_LARGEST_BUILT = 4 << 30
 _NDJSON = ((b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store"))
 
 
@@ -34,7 +35,7 @@ class Intake(Record):
 
 
 class Quarantine:
-    """Serves ``POST /quarantine``: one line of JSON per artifact, as each is done."""
+    """Serves ``POST /quarantine``: one line of JSON per artifact, as each is done; and takes in what was built here."""
 
     def __init__(
         self,
@@ -64,10 +65,20 @@ class Quarantine:
     async def __call__(self, request: Request) -> Reply:
         """Start the work and answer with its stream of results."""
         require_service(request, self._token)
+        if request.path != "/quarantine":
+            return await self._take(request)
         if request.method != "POST":
             return not_allowed(b"POST")
         intake = Intake.parse_json(await request.body(limit=_BODY_LIMIT), where="body of POST /quarantine")
         return Reply(200, _NDJSON, self._lines(intake.artifacts))
+
+    async def _take(self, request: Request) -> Reply:
+        """Take in a file that no source has, since the builder made it: it is a candidate like any other."""
+        if request.method != "PUT":
+            return not_allowed(b"PUT")
+        sha256 = request.path.removeprefix("/quarantine/")
+        await self._holdings.take_in(sha256, request.pieces(limit=_LARGEST_BUILT))
+        return json_reply({"sha256": sha256}, status=201)
 
     async def _lines(self, artifacts: tuple[Artifact, ...]) -> AsyncIterator[bytes]:
         owner = object()

@@ -1,5 +1,7 @@
 """Images assembled here, in a real Docker engine, on the real base. Needs the base in the cache, or root and a mirror."""
 
+import hashlib
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +14,24 @@ from sekisho.ports import ContainerTask, Mount
 from sekisho.settings import load_settings
 from sekisho_builder.assemble import assemble
 from sekisho_builder.base import open_base
-from sekisho_builder.gates import run_gates
+from sekisho_builder.base.debian_lock import DebianLock
+from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
 from sekisho_builder.oci import to_docker_archive
 from sekisho_builder.oci.layout import Layout
+from tests.debs import info_of, locked, make_deb
+from tests.records import policy
+from tests.unit.builder.gating import ACCEPT, LICENCE, STATIC, WEAKNESS, allow_all
 from tests.unit.builder.room import definition, lock_of
 from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
 
 IMAGES = Path(__file__).parents[3] / "images"
-SMALL = {"base": {"debian": "debian-12-python"}, "environment": {"PYTHONDONTWRITEBYTECODE": "1"}}
+SMALL = {
+    "base": {"debian": "debian-12-python"},
+    "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
+    "accept": ACCEPT,
+}
 WHEELS = [
     make_wheel("alpha", entry_points="[console_scripts]\nhello = alpha:main\n", requires=("beta>=1",),
                files={"alpha/__init__.py": b"def main():\n    print('hello from alpha')\n"}),
@@ -50,39 +60,94 @@ def build(folder, wheels, **more):
     lock = lock_of(wheels)
     for wheel in wheels:
         (folder / wheel.sha256).write_bytes(wheel.data)
-    assemble(made, lock, base.layout, lambda a: folder / a.sha256, cache=folder / "cache", out=folder / "out")
-    return made, lock, Layout(folder / "out")
+
+    def find(row):
+        return folder / row.sha256
+
+    def put(cache, out):
+        return assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find).manifest
+
+    put(folder / "cache", folder / "out")
+    papers = Made(
+        definition=made, lock=lock, layout=Layout(folder / "out"), base=base.layout, folder=folder, debs=find,
+        wheels=find, again=lambda empty: put(empty / "cache", empty / "out"),
+        keep=lambda name, data: (folder / name).write_bytes(data) and None,
+        record=OnRecord(policy=policy(LICENCE, WEAKNESS), judgement=allow_all(lock)),
+    )  # fmt: skip
+    return made, lock, papers
 
 
 @pytest.fixture(scope="module")
 def built(engine, tmp_path_factory):
-    """(definition, lock, layout, the engine's image id) of a small sound image."""
+    """(definition, lock, build, the engine's image id) of a small sound image."""
     folder = tmp_path_factory.mktemp("built")
-    made, lock, layout = build(folder, WHEELS)
-    image = engine.load(to_docker_archive(layout, folder / "image.tar"))
-    yield made, lock, layout, image
+    made, lock, papers = build(folder, WHEELS)
+    image = engine.load(to_docker_archive(papers.layout, folder / "image.tar"))
+    yield made, lock, papers, image
     engine.remove(image)
 
 
 def test_the_engine_reads_our_layers(engine, built):
-    assert built[3] == f"sha256:{built[2].config_descriptor.sha256}"
+    assert built[3] == f"sha256:{built[2].layout.config_descriptor.sha256}"
     assert engine.run(ContainerTask(image=built[3], command=("hello",))).output == "hello from alpha\n"
 
 
-def test_every_gate_passes(engine, built):
-    made, lock, layout, image = built
-    report = run_gates(made, lock, image, engine, manifest=layout.manifest_sha256, now=datetime.now(UTC))
-    assert {gate.gate: gate.status for gate in report.gates} == dict.fromkeys(
-        ("target", "installed-set", "pip-check", "not-root", "imports"), "passed"
+@pytest.mark.parametrize("way", ["spliced", "plain"])
+def test_the_engine_has_all_that_the_definition_says(engine, tmp_path, way):
+    """Files, a Debian package, labels, a package divided over several layers."""
+    parts = {f"beta/{number}.bin": os.urandom(60_000) for number in range(8)}
+    (tmp_path / "start.sh").write_text("#!/bin/sh\nexec hello\n")
+    deb = make_deb(extra=[(info_of("./usr/bin/noise", mode=0o755), b"#!/bin/sh\necho noise\n")])
+    row = locked(deb)
+    (tmp_path / row.sha256).write_bytes(deb)
+    (tmp_path / "debian.lock").write_text(DebianLock(("libsound1",), (row,)).text())
+    made, lock, papers = build(
+        tmp_path,
+        [WHEELS[0], make_wheel("beta", "2.0", files=parts)],
+        files=[{"from": "start.sh", "to": "/home/job/start.sh", "mode": "0755"}],
+        debian=["libsound1"],
+        labels={"team": "a"},
+        layer_size=200_000,
+        gzip=way,
     )
+    layout = papers.layout
+    image = engine.load(to_docker_archive(layout, tmp_path / "image.tar"))
+    script = (
+        "./start.sh; noise; stat -c %u:%a . start.sh; cat /var/lib/dpkg/status.d/*; cat $SITE/beta/*.bin | sha256sum"
+    )
+    site = "/opt/venv/lib/python3.11/site-packages"
+    result = engine.run(ContainerTask(image=image, command=("sh", "-c", script), environment={"SITE": site}))
+    labels = engine._client.images.get(image).labels
+    engine.remove(image)
+    lines = result.output.splitlines()
+    assert lines[:4] == ["hello from alpha", "noise", "1000:755", "0:755"]
+    assert "Package: libsound1" in lines
+    assert lines[-1].split()[0] == hashlib.sha256(b"".join(parts[name] for name in sorted(parts))).hexdigest()
+    assert labels["team"] == "a"
+    static = {name: GATES[name] for name in STATIC}
+    report = run_gates(
+        made, lock, image, engine, manifest=layout.manifest_sha256, made=papers, now=datetime.now(UTC), gates=static
+    )
+    assert {gate.gate: gate.status for gate in report.gates} == dict.fromkeys(STATIC, "passed"), report
+    assert row.sha256 in (tmp_path / "sbom.cdx.json").read_text()
+    assert labels["dev.sekisho.debian-lock"] == layout.manifest["annotations"]["dev.sekisho.debian-lock"]
+
+
+def test_every_gate_passes(engine, built):
+    made, lock, papers, image = built
+    manifest = papers.layout.manifest_sha256
+    report = run_gates(made, lock, image, engine, manifest=manifest, made=papers, now=datetime.now(UTC))
+    assert {gate.gate: gate.status for gate in report.gates} == dict.fromkeys(GATES, "passed"), report
+    assert {package.name for package in papers.system.packages} >= {"libc6", "python3.11-minimal", "dash"}
 
 
 def test_gates_find_what_is_wrong(engine, tmp_path):
     wheels = [make_wheel("alpha", requires=("ghost",), files={"alpha.py": b"import ghost"})]
-    made, lock, layout = build(tmp_path, wheels, user="1000", workdir="/home/job")
-    image = engine.load(to_docker_archive(layout, tmp_path / "image.tar"))
+    made, lock, papers = build(tmp_path, wheels, user="1000", workdir="/home/job")
+    image = engine.load(to_docker_archive(papers.layout, tmp_path / "image.tar"))
     other = lock.model_copy(update={"artifacts": (*lock.artifacts, make_wheel("gamma").artifact())})
-    report = run_gates(made, other, image, engine, manifest=layout.manifest_sha256, now=datetime.now(UTC))
+    manifest = papers.layout.manifest_sha256
+    report = run_gates(made, other, image, engine, manifest=manifest, made=papers, now=datetime.now(UTC))
     engine.remove(image)
     evidence = {gate.gate: gate.evidence for gate in report.gates if gate.status == "failed"}
     assert evidence.keys() == {"installed-set", "pip-check", "imports"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.line.outside import Outside, make_sdist, serving
+from tests.integration.line.outside import Outside, serving
 from tests.integration.line.site import Site, kinds
 from tests.wheels import make_wheel
 
@@ -10,7 +10,6 @@ WHEELS = [
     make_wheel("a", requires=("b>=2",)),
     make_wheel("b", "1.0"),
     make_wheel("top", requires=("a",)),
-    make_sdist("source"),
     make_wheel("win", tag="cp311-cp311-win_amd64"),
     make_wheel("mac", tag="cp311-cp311-macosx_11_0_arm64"),
     make_wheel("newer", tag="cp313-cp313-manylinux_2_17_x86_64"),
@@ -43,7 +42,6 @@ def line(tmp_path_factory):
         "unknown release": ("b==9", ["there is no version of b==9"]),
         "chain": ("a", ["only b==1.0 is available", "all versions of a depend on b>=2"]),
         "longer chain": ("top", ["only b==1.0 is available", "a depend on b>=2", "all versions of top depend on a"]),
-        "only source": ("source", ["source==1.0 has no usable wheels", "Wheels are required for `source`"]),
         "only Windows": ("win", ["win==1.0 has no wheels with a matching platform tag", "`win_amd64`"]),
         "only macOS": ("mac", ["mac==1.0 has no wheels with a matching platform tag", "`macosx_11_0_arm64`"]),
         "only another Python": ("newer", ["matching Python implementation tag", "`cp311`", "`cp313`"]),

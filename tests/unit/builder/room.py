@@ -69,6 +69,16 @@ class House:
         self.asked: list[str] = []
         self.progress: list[tuple[int, int]] = []
 
+    @property
+    def source(self) -> Path:
+        """Return the definition's folder."""
+        return self.folder / "images" / "small"
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file into the definition's folder."""
+        (self.source / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.source / name).write_bytes(content)
+
     def assemble(self, *wheels: Wheel, out: str = "out", cache: str = "cache", **more: Any) -> Assembled:
         shelf = self.folder / "wheels"
         shelf.mkdir(exist_ok=True)
@@ -79,13 +89,15 @@ class House:
             self.asked.append(artifact.project)
             return shelf / artifact.sha256
 
+        asked = definition(**more)
         return assemble(
-            definition(**more),
-            lock_of(wheels),
+            asked,
+            lock_of(wheels, direct=asked.requirements, resolve_before=asked.resolve_before),
             self.base,
             fetch,
             cache=self.folder / cache,
             out=self.folder / out,
+            folder=self.source,
             progress=lambda done, total: self.progress.append((done, total)),
         )
 

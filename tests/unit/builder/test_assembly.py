@@ -12,6 +12,7 @@ from tests.records import artifact
 from tests.unit.builder.room import House, definition, lock_of
 from tests.wheels import make_wheel
 
+SOURCE = "https://git.example/images"
 NAMES = [f"package-{number}" for number in range(100)]
 
 
@@ -117,7 +118,8 @@ def test_an_error_in_another_process_arrives_as_it_is(house):
 
 
 def test_config_and_annotations(house):
-    house.assemble(make_wheel("alpha"), environment={"X": "1"}, labels={"team": "a"}, description="Small")
+    more = {"environment": {"X": "1"}, "labels": {"team": "a"}, "description": "Small", "source": SOURCE}
+    house.assemble(make_wheel("alpha"), **more)
     config, manifest = house.layout().config, house.layout().manifest
     assert config["created"] == "1980-01-01T00:00:00Z"
     assert config["config"]["Env"] == [
@@ -125,19 +127,27 @@ def test_config_and_annotations(house):
     ]  # fmt: skip
     assert config["config"]["User"] == "1000:1000"
     assert config["config"]["WorkingDir"] == "/home/job"
-    assert config["config"]["Labels"] == {
-        "base": "yes", "team": "a", "org.opencontainers.image.title": "small",
-    }  # fmt: skip
-
+    labels = config["config"]["Labels"]
+    assert labels == {"base": "yes", **manifest["annotations"]}
+    lock = lock_digest(lock_of([make_wheel("alpha")]))
+    asked = definition(environment={"X": "1"}, labels={"team": "a"}, description="Small", source=SOURCE)
+    assert manifest["annotations"] == {
+        "team": "a",
+        "dev.sekisho.lock": f"sha256:{lock}",
+        "org.opencontainers.image.base.digest": f"sha256:{house.base.manifest_sha256}",
+        "org.opencontainers.image.base.name": "some",
+        "org.opencontainers.image.created": "1980-01-01T00:00:00Z",
+        "org.opencontainers.image.description": "Small",
+        "org.opencontainers.image.revision": f"sha256:{asked.digest()}",
+        "org.opencontainers.image.source": SOURCE,
+        "org.opencontainers.image.title": "small",
+    }
     assert [row["created_by"] for row in config["history"]] == [
         "base",
         "sekisho: virtual environment",
         "sekisho: alpha 1.0",
     ]
-    lock = lock_digest(lock_of([make_wheel("alpha")]))
-    assert manifest["annotations"]["dev.sekisho.lock"] == f"sha256:{lock}"
     assert house.layout().lock == lock
-    assert manifest["annotations"]["org.opencontainers.image.description"] == "Small"
 
 
 def test_the_date_is_the_cut_off_of_the_packages(house):

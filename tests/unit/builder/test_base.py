@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from sekisho_builder.base import open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.recipe import Versions, parse_status, read_recipe, read_versions
 from sekisho_builder.oci import push
+from sekisho_builder.oci.layout import INDEX
+from tests.records import TARGET
 from tests.unit.builder.fake_registry import FakeRegistry
 from tests.unit.builder.room import House, definition
 from tests.wheels import make_wheel
@@ -129,6 +132,23 @@ def test_a_base_that_a_registry_has_is_pulled_once(workshop, tmp_path):
     assert (first.manifest, first.reused, second.reused) == (reference.manifest, False, True)
     assert not workshop.registry.requests
     first.layout.verify()
+
+
+def test_an_index_gives_each_platform_its_own_base(workshop, tmp_path):
+    house, rows = House(tmp_path / "house"), []
+    for architecture, release in (("amd64", "1.0"), ("arm64", "2.0")):
+        house.assemble(make_wheel("alpha", release))
+        pushed = push(house.layout(), "registry.example", "base", architecture, connect=workshop.registry.connect)
+        row = json.loads((house.layout().folder / "index.json").read_bytes())["manifests"][0]
+        rows.append((pushed.reference.manifest, {**row, "platform": {"os": "linux", "architecture": architecture}}))
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [row for _, row in rows]}).encode()
+    with workshop.registry.connect("registry.example", "base") as connection:
+        connection.ask("PUT", "manifests/all", expect={201}, content=index)
+    base = {"image": f"registry.example/base@sha256:{hashlib.sha256(index).hexdigest()}"}
+    arm = TARGET.model_copy(update={"arch": "aarch64"})
+    found = [workshop.open(base=base), workshop.open(base=base, target=arm), workshop.open(base=base)]
+    assert [one.manifest for one in found] == [rows[0][0], rows[1][0], rows[0][0]]
+    assert [one.reused for one in found] == [False, False, True]
 
 
 def test_without_mmdebstrap_the_error_says_what_to_install(workshop, tmp_path):

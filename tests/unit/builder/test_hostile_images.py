@@ -17,6 +17,7 @@ from sekisho_builder.gates.subject import MARK, WORD
 from tests.fakes import FakeContainers
 from tests.records import NOW, sha
 from tests.unit.builder.room import definition, lock_of
+from tests.unit.builder.watched import WATCH, watched
 from tests.wheels import make_wheel, wheel_files
 
 LIAR = b"""
@@ -70,10 +71,17 @@ class Host:
                 (links / "pip").symlink_to(outside)
         command = [str(links) if word == "/run/sekisho-pip" else word for word in (*task.entrypoint, *task.command)]
         command = [str(self.site) if word.endswith("/site-packages") and "\n" not in word else word for word in command]
+        environment = {"PATH": os.environ["PATH"], **task.environment}
+        if task.watched:
+            command = [str(self.site) if word.endswith("/site-packages") and "\n" not in word else word
+                       for word in json.loads(task.command[-1])["command"]]  # fmt: skip
+            del environment[WATCH]
         done = subprocess.run(
-            [*PLAIN, *command], env={"PATH": os.environ["PATH"], **task.environment}, stdout=subprocess.PIPE,
+            [*PLAIN, *command], env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, check=False, timeout=120,
         )  # fmt: skip
+        if task.watched:
+            return watched(task, done.stdout, status=done.returncode)
         return ContainerResult(status=done.returncode, output=done.stdout)
 
     def gate(self, name):
@@ -150,7 +158,8 @@ print(WORD in subprocess.run([sys.executable, "-c", look], capture_output=True, 
 )
 def test_an_answer_of_another_shape_fails_the_gate(gate, value):
     def answer(task):
-        return ContainerResult(status=0, output=f"\n{MARK}{task.environment[WORD]}{value}\n")
+        output = f"\n{MARK}{task.environment[WORD]}{value}\n"
+        return watched(task, output) if task.watched else ContainerResult(status=0, output=output)
 
     lock = lock_of([make_wheel("alpha")])
     report = run_gates(
@@ -173,7 +182,7 @@ SOUND = json.dumps({"distributions": ["alpha"], "modules": {"alpha": ["alpha", "
 )
 def test_one_answer_with_the_word_counts(lines):
     def answer(task):
-        return ContainerResult(status=0, output="\n".join(lines(task.environment[WORD])))
+        return watched(task, "\n".join(lines(task.environment[WORD])))
 
     lock = lock_of([make_wheel("alpha")])
     report = run_gates(
@@ -184,7 +193,7 @@ def test_one_answer_with_the_word_counts(lines):
 
 def test_every_locked_distribution_is_answered_for():
     def answer(task):
-        return ContainerResult(status=0, output=f"\n{MARK}{task.environment[WORD]}{SOUND}\n")
+        return watched(task, f"\n{MARK}{task.environment[WORD]}{SOUND}\n")
 
     lock = lock_of([make_wheel("alpha"), make_wheel("beta")])
     report = run_gates(

@@ -9,6 +9,7 @@ from sekisho_builder.oci.credentials import docker_credentials
 from sekisho_builder.oci.layout import Layout
 from sekisho_builder.oci.registry import pull, push
 from sekisho_builder.oci.upload import PIECE
+from sekisho_builder.oci.whereabouts import Whereabouts
 from tests.unit.builder.fake_registry import FakeRegistry
 from tests.unit.builder.room import House
 from tests.wheels import make_wheel
@@ -75,6 +76,45 @@ def test_only_what_is_missing_is_sent(layout, tmp_path):
     house = House(tmp_path / "next")
     house.assemble(make_wheel("alpha", files={"alpha.bin": BIG}), make_wheel("beta"))
     assert send(house.layout(), registry).sent == 2
+
+
+def test_what_another_repository_has_is_mounted(layout, tmp_path):
+    registry, known = FakeRegistry(), Whereabouts(tmp_path / "pushed.json")
+    send(layout, registry, whereabouts=known)
+    registry.requests.clear()
+    pushed = push(layout, HOST, "curated/other", "t1", connect=registry.connect, whereabouts=known)
+    assert (pushed.sent, pushed.skipped, pushed.mounted, pushed.sent_bytes) == (0, 4, 4, 0)
+    assert registry.blobs["curated/other"] == registry.blobs["curated/small"]
+    assert not registry.count("PATCH")
+
+
+def test_what_the_other_repository_has_lost_is_sent(layout, tmp_path):
+    registry, known = FakeRegistry(), Whereabouts(tmp_path / "pushed.json")
+    send(layout, registry, whereabouts=known)
+    lost = f"sha256:{layout.layers[-1].sha256}"
+    del registry.blobs["curated/small"][lost]
+    pushed = push(layout, HOST, "curated/other", "t1", connect=registry.connect, whereabouts=known)
+    assert (pushed.sent, pushed.mounted) == (1, 3)
+    assert registry.blobs["curated/other"][lost] == layout.blob(layout.layers[-1].sha256).read_bytes()
+    assert not registry.uploads
+
+
+@pytest.mark.parametrize("fault", [500, "drop", 403])
+def test_a_registry_that_does_not_mount_is_sent_everything(layout, tmp_path, fault):
+    registry, known = FakeRegistry(), Whereabouts(tmp_path / "pushed.json")
+    send(layout, registry, whereabouts=known)
+    registry.faults = [("POST", "mount", fault)] * 4
+    pushed = push(layout, HOST, "curated/other", "t1", connect=registry.connect, whereabouts=known)
+    assert (pushed.sent, pushed.mounted) == (4, 0)
+    assert not registry.faults
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"127.0.0.1:5000": []}'])
+def test_a_memory_that_was_lost_costs_nothing_but_the_sending(layout, tmp_path, text):
+    path = tmp_path / "pushed.json"
+    path.write_bytes(text)
+    assert send(layout, FakeRegistry(), whereabouts=Whereabouts(path)).sent == 4
+    assert Whereabouts(path).repository(HOST, layout.layers[0].sha256) == "curated/small"
 
 
 @pytest.mark.parametrize(

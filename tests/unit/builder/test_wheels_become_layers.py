@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sekisho.errors import BadInputError, CorruptError
-from sekisho_builder.assemble.layer import Package, build_layer
+from sekisho_builder.assemble.layer import Package, build_layers
 from sekisho_builder.assemble.layer_file import MTIME
+from sekisho_builder.assemble.layer_series import LayerForm
 from sekisho_builder.assemble.wheel import Environment
 from tests.unit.builder.room import SITE, House
 from tests.wheels import make_wheel, pack, unpadded
@@ -360,7 +361,7 @@ def test_a_spoilt_wheel_is_refused_or_gives_a_sound_layer(changes, cut):
         wheel.write_bytes(data)
         package = Package("alpha", "1.0", WHOLE.filename, hashlib.sha256(data).hexdigest(), requested=True, path=wheel)
         with suppress(BadInputError, CorruptError):
-            built = build_layer([package], Environment("opt/venv", "3.11"), layer)
+            (built,) = build_layers([package], Environment("opt/venv", "3.11"), LayerForm("spliced", 10**9), layer)
             assert hashlib.sha256(gzip.decompress(layer.read_bytes())).hexdigest() == built.diff_id
 
 

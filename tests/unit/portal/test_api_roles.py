@@ -34,6 +34,7 @@ MATRIX = {
     ("POST", "/api/requests/{request_id}/retry"): (None, {"rita", "anna", "ada"}),
     ("POST", "/api/requests/{request_id}/report"): ({"kind": "progress", "body": {"done": 1}}, {"service"}),
     ("GET", "/api/requests/{request_id}/records"): (None, {"service"}),
+    ("GET", "/api/requests/{request_id}/judged"): (None, {"service"}),
     ("POST", "/api/requests/{request_id}/foresee"): ({"artifacts": [SIX.plain()]}, {"service"}),
     ("GET", "/api/events"): (None, {"service"}),
     ("GET", "/api/policy"): (None, EVERYBODY),

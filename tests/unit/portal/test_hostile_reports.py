@@ -157,3 +157,35 @@ def test_a_request_gives_its_reason_without_control_characters(house, reason):
     with pytest.raises(BadInputError, match="cannot be printed"):
         house.ask(RITA, reason=reason)
     assert house.ask(RITA, reason="several\n\tlines")
+
+
+def _rebase(house, request, manifest):
+    """Report that an image stands on another base now."""
+    return house.report(
+        request, "rebased", before="m", assembly={"of": manifest}, gates={}, image={"manifest": manifest}
+    )
+
+
+def test_a_delivered_image_is_rebased_and_each_time_is_on_record_once(house):
+    request = _at(house, "waiting")
+    house.approve(request)
+    for kind, key in DELIVERY.items():
+        house.report(request, kind, **{key: {"manifest": "m"}})
+    before = house.kinds(request)
+    for manifest in ("n", "n", "o", "n"):
+        assert _rebase(house, request, manifest).state == "delivered"
+        told = house.desk.standing(request).plain("link")
+        assert (told["image"], told["assembly"]) == ({"manifest": manifest}, {"of": manifest})
+    for _ in range(2):
+        house.report(request, "not-rebased", base="b", problem={"title": "x"})
+    assert house.kinds(request) == [*before, "rebased", "rebased", "rebased", "not-rebased"]
+    assert house.desk.standing(request).plain("link")["image"] == {"manifest": "n"}
+
+
+@pytest.mark.parametrize("state", ["resolving", "waiting", "denied", "approved"])
+def test_what_was_not_delivered_is_not_rebased(house, state):
+    request = _at(house, "waiting" if state == "approved" else state)
+    if state == "approved":
+        house.approve(request)
+    with pytest.raises(ConflictError, match=f"cannot be rebased, it is {state}"):
+        _rebase(house, request, "n")

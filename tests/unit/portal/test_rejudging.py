@@ -101,6 +101,9 @@ def test_locks_and_images_that_hold_it_are_named(house):
     assert told["locks"] == [lock_digest(lock)]
     assert told["images"] == [f"reg.invalid/web@sha256:{'ab' * 32}"]
     assert told["outcome"] == "deny"
+    image["manifest"] = "cd" * 32
+    house.report(request, "rebased", before="ab" * 32, assembly={}, gates={}, image=image)
+    assert house.desk.affected()[0]["images"] == [f"reg.invalid/web@sha256:{'cd' * 32}"]
 
 
 def test_what_a_person_knew_when_approving_is_not_news(house):

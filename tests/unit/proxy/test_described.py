@@ -20,7 +20,8 @@ def _handlers(folder, *, replica):
 
 def _key(path):
     first = path.split("/")[1]
-    return f"/{first}/" if first in {"w", "candidates"} else path
+    below = first in {"w", "candidates"} or path.startswith("/quarantine/")
+    return f"/{first}/" if below else path
 
 
 def test_every_handler_has_its_rows_and_every_row_its_handler(tmp_path):

@@ -218,8 +218,8 @@ def test_pth_elsewhere_is_harmless(inspect):
     assert codes(inspect(make_wheel("x", files={"x/model.pth": b"weights"}).data)) == []
 
 
-def test_source_is_never_opened(inspect):
-    facts = inspect(b"anything", filename="x-1.0.tar.gz")
+def test_what_is_neither_wheel_nor_source_is_never_opened(inspect):
+    facts = inspect(b"anything", filename="x-1.0.zip")
     assert (facts.size, facts.files, facts.findings) == (8, 0, ())
 
 

@@ -18,17 +18,18 @@ from sekisho.cli.operate import serve
 from sekisho.client import PortalSilentError
 from sekisho.errors import ConflictError, NotFoundError, UpstreamError
 from sekisho.lock import Lock
-from sekisho.model import GateReport
+from sekisho.model import GateReport, Judgement
 from sekisho.model.image import GateResult
 from sekisho.policy.sealing import seal_snapshot
 from sekisho.settings import load_settings
+from sekisho_builder.gates import read_record
 from sekisho_builder.proxy import Proxy, ProxySilentError
 from sekisho_builder.service import serve as serve_builder
 from sekisho_builder.stages import Stages
 from sekisho_builder.workflows import _patiently
 from tests.fake_portal import FakePortal
 from tests.fake_upstream import run_asgi
-from tests.records import SIGNER, TRUST, artifact, closure, request, snapshot
+from tests.records import NOW, SIGNER, TRUST, artifact, closure, request, sha, snapshot
 from tests.unit.builder.room import definition, lock_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -338,6 +339,10 @@ def test_layouts_that_nobody_came_back_for_go_after_a_day(tmp_path):
     assert [path.name for path in images.iterdir()] == ["new"]
 
 
+def judge_nothing():
+    return Judgement(closure=sha("closure"), policy=sha("policy"), at=NOW, outcome="allow", verdicts=())
+
+
 class Gated(Stages):
     """Stages whose gates take a while, and pass."""
 
@@ -345,7 +350,11 @@ class Gated(Stages):
         super().__init__(*arguments)
         self.runs = []
 
-    def _run_gates(self, request_id, manifest, lock, definition):
+    def _on_record(self, request_id, lock):
+        judged = {"judgement": judge_nothing().plain(), "licences": {}, "covered": []}
+        return read_record(judged, lock, closure(), snapshot(), NOW)
+
+    def _run_gates(self, request_id, manifest, lock, definition, record):
         self.runs.append(request_id)
         time.sleep(0.2)
         passed = GateResult(gate="small", status="passed")

@@ -43,6 +43,8 @@ ROWS = [
     _row(11, "requested", "r2"),
     _row(12, "retried", "r2", stage="propose"),
     _row(14, "search-again", "r2"),
+    _row(15, "approved", "r3", image="sklearn", build=True),
+    _row(16, "retried", "r3", stage="build"),
 ]
 
 
@@ -55,6 +57,8 @@ def test_every_row_begins_its_workflow_under_an_id_of_its_own():
         ("propose", "propose-r2-11", "r2"),
         ("propose", "propose-r2-12", "r2"),
         ("search", "search-r2-14", "r2"),
+        ("build", "build-r3-15", "r3"),
+        ("build", "build-r3-16", "r3"),
     ]
 
 
@@ -65,7 +69,7 @@ def test_packages_without_an_image_end_with_their_approval():
 
 def test_the_worker_asks_from_the_beginning_and_then_only_for_what_is_newer():
     begun, asked = _work(ROWS[:2], ROWS, [])
-    assert asked == [0, 7, 14]
+    assert asked == [0, 7, 16]
     assert len(begun) == len(ROWS)
 
 

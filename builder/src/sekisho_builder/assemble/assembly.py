@@ -4,21 +4,28 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sekisho.errors import BadInputError, SekishoError
+from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Record, Sha256
+from sekisho_builder.assemble.checks import check
+from sekisho_builder.assemble.debian_layers import Debs, build_debian, plan_debs
+from sekisho_builder.assemble.files import SourceFile, build_files, read_files
 from sekisho_builder.assemble.image_config import annotations, image_config
-from sekisho_builder.assemble.layer import BuiltLayer, Owned, Package, build_layer, refuse_clash, refuse_covered
+from sekisho_builder.assemble.layer import BuiltLayer, Owned, Package, build_layers, refuse_clash, refuse_covered
 from sekisho_builder.assemble.layer_cache import LayerCache, layer_key
 from sekisho_builder.assemble.layer_plan import plan_layers
+from sekisho_builder.assemble.layer_series import LayerForm
 from sekisho_builder.assemble.skeleton import build_skeleton
 from sekisho_builder.assemble.wheel import Environment
+from sekisho_builder.base.debian_choice import refuse_held
+from sekisho_builder.base.debian_lock import DebianLock, LockedDeb, read_debian_lock
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, oci_type, write_layout
 
 Wheels = Callable[[Artifact], Path]
@@ -30,9 +37,10 @@ Progress = Callable[[int, int], None]
 _ALONE = 4_000_000
 """Below so many bytes of wheels, starting processes costs more than it saves."""
 
-_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_PREFIX = 127 - len("#!/bin/python")
-_MOST = 2
+_MOST_LAYERS = 127
+"""What containerd and Docker's overlay driver can stack."""
+
+_PROCESSES = 2
 
 
 class AssembledLayer(Record):
@@ -59,10 +67,20 @@ class Assembled(Record):
 
 
 class _Step(NamedTuple):
-    """One layer to have: its name in the cache, and what goes into it."""
+    """Layers to have: their name in the cache, and what goes into them."""
 
     key: str
     artifacts: list[Artifact]
+
+
+class _Had(NamedTuple):
+    """Layers that are there: what their line of history says, and whether the cache had them."""
+
+    key: str
+    layers: list[BuiltLayer]
+    comment: str
+    packages: tuple[str, ...]
+    reused: bool
 
 
 def assemble(
@@ -73,47 +91,45 @@ def assemble(
     *,
     cache: Path,
     out: Path,
+    folder: Path | None = None,
+    debs: Debs | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Assembled:
     """Write the image of ``definition`` and ``lock`` on ``base`` into ``out``, an OCI layout.
 
-    ``wheels`` is only asked for what no kept layer in ``cache`` holds. The result depends on the arguments' content
-    alone: the same digest on every machine. Raises what ``build_layer`` raises, and ``BadInputError`` for a
-    definition that does not fit its lock.
+    ``wheels`` and ``debs`` are only asked for what no kept layer in ``cache`` holds; ``folder`` is the definition's,
+    where its ``files`` and the lock of its Debian packages are. The result depends on the arguments' content alone:
+    the same digest on every machine. Raises what ``build_layers``, ``build_debian`` and ``read_files`` raise, and
+    ``BadInputError`` for what does not fit together.
     """
-    _check(definition, lock)
+    check(definition, lock, base)
     kept = LayerCache(cache)
-    environment = Environment(definition.prefix.strip("/"), ".".join(map(str, definition.target.python_minor)))
-    direct = {str(canonicalize_name(Requirement(text).name)) for text in lock.direct}
-    planned = plan_layers(lock.artifacts, layers=definition.layers, large=definition.large_package)
-    steps = [_Step(_key(definition, artifacts, direct), artifacts) for artifacts in planned]
-    have = {step.key: layer for step in steps if (layer := kept.get(step.key))}
-    missing = [step for step in steps if step.key not in have]
-    total = _bytes(steps)
-    done = total - _bytes(missing)
-    progress(done, total)
-    made: dict[str, BuiltLayer] = {}
-    for step, layer in _build(missing, direct, environment, wheels, kept):
-        kept.keep(step.key, layer)
-        made[step.key] = layer
-        done += _bytes([step])
-        progress(done, total)
-    skeleton, skeleton_reused = _skeleton(definition, kept)
-    layers = have | made
-    refuse_clashes([skeleton[1], *(layers[step.key] for step in steps)])
-    ours = [_oci_layer(kept.path(skeleton[0]), skeleton[1], "virtual environment")]
-    ours += [_oci_layer(kept.path(s.key), layers[s.key], ", ".join(a.name for a in s.artifacts)) for s in steps]
-    layout = write_layout(
-        out, [*_base_layers(base), *ours], image_config(definition, base.config), annotations(definition, lock, base)
-    )
-    above = [_report(ours[0], [], reused=skeleton_reused)]
-    above += [_report(layer, s.artifacts, reused=s.key in have) for layer, s in zip(ours[1:], steps, strict=True)]
+    files = read_files(definition, folder)
+    debian = read_debian_lock(definition, folder)
+    refuse_held(debian.debs, base, where=f"images/{definition.name}/debian.lock")
+    skeleton = _made_here(kept, _skeleton_key(definition), "virtual environment", partial(_skeleton, definition))
+    above = _made_here(kept, _files_key(definition, files), "files", partial(build_files, files, definition))
+    packages = _packages_layers(definition, lock, wheels, kept, progress)
+    steps = [*_debian(definition, debian, debs, kept), *skeleton, *packages, *(above if files else ())]
+    refuse_clashes(layer for step in steps for layer in step.layers)
+    ours = [_oci_layer(kept.path(s.key, n), layer, s.comment) for s in steps for n, layer in enumerate(s.layers)]
+    layers = [*_base_layers(base), *ours]
+    if len(layers) > _MOST_LAYERS:
+        raise BadInputError(
+            f"the image would have {len(layers)} layers, and engines stack {_MOST_LAYERS}",
+            where=f"images/{definition.name}/image.yaml",
+            todo="lower `layers`, or raise `layer-size`",
+        )
+    told = annotations(definition, lock, base, debian)
+    layout = write_layout(out, layers, image_config(definition, told, base), told)
+    said = [step for step in steps for _ in step.layers]
+    reports = [_report(layer, s.packages, reused=s.reused) for layer, s in zip(ours, said, strict=True)]
     return Assembled(
         manifest=layout.manifest_sha256,
         size=layout.size,
-        built=sum(not layer.reused for layer in above),
-        reused=sum(layer.reused for layer in above),
-        layers=(*(_report(layer, [], reused=True) for layer in _base_layers(base)), *above),
+        built=sum(not layer.reused for layer in reports),
+        reused=sum(layer.reused for layer in reports),
+        layers=(*(_report(layer, (), reused=True) for layer in _base_layers(base)), *reports),
     )
 
 
@@ -126,52 +142,90 @@ def refuse_clashes(layers: Iterable[BuiltLayer]) -> None:
     refuse_covered(paths)
 
 
-def _check(definition: ImageDefinition, lock: Lock) -> None:
-    where = f"images/{definition.name}/image.yaml"
-    if definition.target != lock.target:
-        raise BadInputError(f"the lock is for {lock.target}, not {definition.target}", where=where, todo="lock anew")
-    for path in (definition.prefix, definition.workdir):
-        parts = path.strip("/").split("/")
-        if {"", ".", ".."} & set(parts) or parts[0] in _LINKS or any(part.startswith(".wh.") for part in parts):
-            raise BadInputError(f"{path} cannot be a folder of an image", where=where, todo="take one as /opt/venv")
-    if len(definition.prefix) > _PREFIX or not definition.prefix.isascii() or " " in definition.prefix:
-        raise BadInputError("the prefix does not fit into the first line of a script", where=where)
-    foreign = [artifact.name for artifact in lock.artifacts if not artifact.filename.endswith(".whl")]
-    if foreign:
-        raise BadInputError(f"{foreign[0]} is no wheel", where=where, todo="lock wheels only")
+def _packages_layers(
+    definition: ImageDefinition, lock: Lock, wheels: Wheels, kept: LayerCache, progress: Progress
+) -> list[_Had]:
+    """Return the packages' layers, those that the cache lacks built."""
+    form = LayerForm.of(definition)
+    environment = Environment(definition.prefix.strip("/"), ".".join(map(str, definition.target.python_minor)))
+    direct = {str(canonicalize_name(Requirement(text).name)) for text in lock.direct}
+    planned = plan_layers(lock.artifacts, layers=definition.layers, large=definition.large_package)
+    steps = [_Step(_key(definition, artifacts, direct), artifacts) for artifacts in planned]
+    have = {step.key: layers for step in steps if (layers := kept.get(step.key))}
+    missing = [step for step in steps if step.key not in have]
+    total = _bytes(steps)
+    done = total - _bytes(missing)
+    progress(done, total)
+    made: dict[str, list[BuiltLayer]] = {}
+    for step, layers in _build(missing, partial(_packages, direct, wheels), environment, form, kept):
+        kept.keep(step.key, layers)
+        made[step.key] = layers
+        done += _bytes([step])
+        progress(done, total)
+    found = have | made
+    named = {step.key: tuple(artifact.name for artifact in step.artifacts) for step in steps}
+    return [_Had(s.key, found[s.key], ", ".join(named[s.key]), named[s.key], s.key in have) for s in steps]
 
 
 def _key(definition: ImageDefinition, artifacts: list[Artifact], direct: set[str]) -> str:
     """Return the cache's name for a layer: everything that its bytes depend on."""
     rows = [[a.project, a.release, a.sha256, a.project in direct] for a in artifacts]
-    return layer_key(definition.prefix.strip("/"), definition.target.plain(), rows)
+    return layer_key(definition.prefix.strip("/"), definition.target.plain(), LayerForm.of(definition), rows)
 
 
-def _skeleton(definition: ImageDefinition, kept: LayerCache) -> tuple[tuple[str, BuiltLayer], bool]:
-    key = layer_key("skeleton", definition.prefix, definition.target.plain(), definition.user, definition.workdir)
+def _skeleton_key(definition: ImageDefinition) -> str:
+    told = (definition.prefix, definition.target.plain(), definition.user, definition.workdir)
+    return layer_key("skeleton", *told, LayerForm.of(definition))
+
+
+def _files_key(definition: ImageDefinition, files: list[SourceFile]) -> str:
+    told = (definition.user, definition.workdir, [file.facts() for file in files])
+    return layer_key("files", *told, LayerForm.of(definition))
+
+
+def _debian(definition: ImageDefinition, lock: DebianLock, debs: Debs | None, kept: LayerCache) -> Iterator[_Had]:
+    for some in plan_debs(lock.debs, large=definition.large_package):
+        key = layer_key("debian", [deb.line() for deb in some], LayerForm.of(definition))
+        comment = f"Debian's {', '.join(f'{deb.name} {deb.version}' for deb in some)}"
+        yield from _made_here(kept, key, comment, partial(build_debian, some, debs or _no_debs, definition))
+
+
+def _no_debs(deb: LockedDeb) -> Path:
+    raise NotFoundError(f"the Debian package {deb.name} {deb.version} is not here", where=deb.path)
+
+
+def _skeleton(definition: ImageDefinition, target: Path) -> list[BuiltLayer]:
+    return [build_skeleton(definition, target)]
+
+
+def _made_here(kept: LayerCache, key: str, comment: str, build: Callable[[Path], list[BuiltLayer]]) -> Iterator[_Had]:
+    """Yield what the cache has under ``key``, built if it has nothing."""
     found = kept.get(key)
-    if found is not None:
-        return (key, found), True
-    layer = build_skeleton(definition, kept.path(key))
-    kept.keep(key, layer)
-    return (key, layer), False
+    layers = build(kept.path(key)) if found is None else found
+    if found is None:
+        kept.keep(key, layers)
+    yield _Had(key, layers, comment, (), found is not None)
 
 
 def _build(
-    steps: list[_Step], direct: set[str], environment: Environment, wheels: Wheels, kept: LayerCache
-) -> Iterator[tuple[_Step, BuiltLayer]]:
+    steps: list[_Step],
+    packages_of: Callable[[list[Artifact]], list[Package]],
+    environment: Environment,
+    form: LayerForm,
+    kept: LayerCache,
+) -> Iterator[tuple[_Step, list[BuiltLayer]]]:
     """Yield layers as they are ready, the heaviest begun first."""
     heavy = sorted(steps, key=lambda step: -_bytes([step]))
-    jobs = ((step, _packages(step.artifacts, direct, wheels)) for step in heavy)
-    if len(steps) < _MOST or _bytes(steps) < _ALONE:
-        for step, packages in jobs:
-            yield step, build_layer(packages, environment, kept.path(step.key))
+    jobs = ((step, (packages_of(step.artifacts), environment, form, kept.path(step.key))) for step in heavy)
+    if len(steps) < _PROCESSES or _bytes(steps) < _ALONE:
+        for step, job in jobs:
+            yield step, build_layers(*job)
         return
-    with ProcessPoolExecutor(_MOST, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running: dict[Future[BuiltLayer], _Step] = {}
+    with ProcessPoolExecutor(_PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running: dict[Future[list[BuiltLayer]], _Step] = {}
         try:
-            for step, packages in jobs:
-                running[pool.submit(build_layer, packages, environment, kept.path(step.key))] = step
+            for step, job in jobs:
+                running[pool.submit(build_layers, *job)] = step
             for future in as_completed(running):
                 yield running[future], future.result()
         except BrokenProcessPool as error:
@@ -187,7 +241,7 @@ def _bytes(steps: Iterable[_Step]) -> int:
     return sum(artifact.size for step in steps for artifact in step.artifacts)
 
 
-def _packages(artifacts: list[Artifact], direct: set[str], wheels: Wheels) -> list[Package]:
+def _packages(direct: set[str], wheels: Wheels, artifacts: list[Artifact]) -> list[Package]:
     return [Package(a.project, a.release, a.filename, a.sha256, a.project in direct, wheels(a)) for a in artifacts]
 
 
@@ -206,10 +260,5 @@ def _oci_layer(file: Path, layer: BuiltLayer, comment: str) -> Layer:
     return Layer(file, Descriptor(LAYER, layer.digest, layer.size), layer.diff_id, f"sekisho: {comment}")
 
 
-def _report(layer: Layer, artifacts: list[Artifact], *, reused: bool) -> AssembledLayer:
-    return AssembledLayer(
-        sha256=layer.descriptor.sha256,
-        size=layer.descriptor.size,
-        packages=tuple(artifact.name for artifact in artifacts),
-        reused=reused,
-    )
+def _report(layer: Layer, packages: tuple[str, ...], *, reused: bool) -> AssembledLayer:
+    return AssembledLayer(sha256=layer.descriptor.sha256, size=layer.descriptor.size, packages=packages, reused=reused)

@@ -5,7 +5,6 @@ could change with its version.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
 _ZEROS = re.compile(rb"\0{16,}")
@@ -16,30 +15,32 @@ _END = b"\x03\x00"
 
 def pack(data: bytes) -> bytes:
     """Return ``data`` as one raw deflate stream."""
-    return b"".join(_blocks(data)) + _END
-
-
-def _blocks(data: bytes) -> Iterator[bytes]:
-    at = 0
-    zeros = 0
+    parts: list[bytes] = []
+    at = zeros = 0
     for run in _ZEROS.finditer(data):
-        yield from _literally(data[at : run.start()], zeros)
-        at, zeros = run.end(), run.end() - run.start()
-    yield from _literally(data[at:], zeros)
+        start, end = run.span()
+        _literally(parts, data[at:start], zeros)
+        at, zeros = end, end - start
+    _literally(parts, data[at:], zeros)
+    parts.append(_END)
+    return b"".join(parts)
 
 
-def _literally(data: bytes, zeros: int) -> Iterator[bytes]:
-    """Yield blocks for ``zeros`` zeros followed by ``data``; each block ends on a whole byte."""
+def _literally(parts: list[bytes], data: bytes, zeros: int) -> None:
+    """Append blocks for ``zeros`` zeros followed by ``data``; each block ends on a whole byte."""
     if not data and not zeros:
         return
-    opening = _zeros(zeros) if zeros else b"\0"
     for start in range(0, max(len(data), 1), _STORED):
-        piece = data[start : start + _STORED]
-        yield opening
-        yield len(piece).to_bytes(2, "little")
-        yield (len(piece) ^ 0xFFFF).to_bytes(2, "little")
-        yield piece
-        opening = b"\0"
+        piece = data[start : start + _STORED] if len(data) > _STORED else data
+        parts += (_opening(zeros, len(piece)), piece)
+        zeros = 0
+
+
+@lru_cache(maxsize=8192)
+def _opening(zeros: int, size: int) -> bytes:
+    """Return a block of ``zeros`` zeros, if any, and the head of a stored block of ``size`` bytes (RFC 1951, 3.2.4)."""
+    lengths = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
+    return (_zeros(zeros) if zeros else b"\0") + lengths
 
 
 @lru_cache(maxsize=2048)

@@ -5,12 +5,12 @@ from typing import Any
 
 from sekisho.lock import Lock, lock_digest
 from sekisho.model import ImageDefinition
-from sekisho_builder.oci.layout import LOCK_ANNOTATION, Layout
+from sekisho_builder.base.debian_lock import DebianLock
+from sekisho_builder.oci.layout import ARCHITECTURES, LOCK_ANNOTATION, Layout
 
+DEBIAN_LOCK_ANNOTATION = "dev.sekisho.debian-lock"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EPOCH = "1980-01-01T00:00:00Z"
-_TITLE = "org.opencontainers.image.title"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def created(definition: ImageDefinition) -> str:
@@ -19,17 +19,16 @@ def created(definition: ImageDefinition) -> str:
     return _EPOCH if moment is None else moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config (image-spec, config.md) without ``rootfs`` and ``history``.
+def image_config(definition: ImageDefinition, told_of: Mapping[str, str], base: Layout) -> dict[str, Any]:
+    """Return the config (image-spec, config.md) without ``rootfs`` and ``history``; ``told_of`` are labels.
 
     The base's own environment, labels and command stay where the definition does not say otherwise.
     """
-    told = base.get("config") or {}
+    told = base.config.get("config") or {}
     environment = dict(row.partition("=")[::2] for row in told.get("Env") or ())
     environment["PATH"] = f"{definition.prefix.rstrip('/')}/bin:{environment.get('PATH') or _PATH}"
     environment["VIRTUAL_ENV"] = definition.prefix.rstrip("/")
     environment |= {**definition.environment, "SEKISHO_IMAGE": definition.name}  # a process sees no label
-    labels = {**(told.get("Labels") or {}), _TITLE: definition.name, **definition.labels}
     inner: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
         "User": definition.user,
@@ -37,23 +36,31 @@ def image_config(definition: ImageDefinition, base: Mapping[str, Any]) -> dict[s
         "Cmd": told.get("Cmd") or ["python"],
     }
     inner |= {"Entrypoint": told["Entrypoint"]} if told.get("Entrypoint") else {}
-    inner["Labels"] = labels
+    inner["Labels"] = {**(told.get("Labels") or {}), **told_of}
     return {
         "created": created(definition),
-        "architecture": _ARCHITECTURES[definition.target.arch],
+        "architecture": ARCHITECTURES[definition.target.arch],
         "os": definition.target.os,
         "config": inner,
     }
 
 
-def annotations(definition: ImageDefinition, lock: Lock, base: Layout) -> dict[str, str]:
-    """Return the manifest's annotations (image-spec, annotations.md) and our own, the lock's digest."""
+def annotations(definition: ImageDefinition, lock: Lock, base: Layout, debian: DebianLock) -> dict[str, str]:
+    """Return the manifest's annotations (image-spec, annotations.md), which are labels of the config as well.
+
+    ``revision`` is the definition's digest, not a commit's: a commit that changes nothing of the image makes no other
+    image.
+    """
     pairs = {
+        **definition.labels,
         "org.opencontainers.image.created": created(definition),
-        _TITLE: definition.name,
+        "org.opencontainers.image.title": definition.name,
         "org.opencontainers.image.description": definition.description,
+        "org.opencontainers.image.source": definition.source or "",
+        "org.opencontainers.image.revision": f"sha256:{definition.digest()}",
         "org.opencontainers.image.base.digest": f"sha256:{base.manifest_sha256}",
         "org.opencontainers.image.base.name": definition.base.image or definition.base.debian or "",
         LOCK_ANNOTATION: f"sha256:{lock_digest(lock)}",
+        DEBIAN_LOCK_ANNOTATION: f"sha256:{debian.digest()}" if debian.debs else "",
     }
     return {name: value for name, value in pairs.items() if value}

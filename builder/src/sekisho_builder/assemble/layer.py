@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZIP_DEFLATED
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.store import file_sha256
-from sekisho_builder.assemble.layer_file import LayerFile, new_layer
-from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, parents, place, read_wheel, unpadded
-from sekisho_builder.assemble.wheel_archive import WheelArchive
+from sekisho_builder.assemble.in_order import SMALL, InOrder
+from sekisho_builder.assemble.layer_file import LayerFile
+from sekisho_builder.assemble.layer_series import LayerForm, LayerSeries
+from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, folders, place, read_wheel, unpadded
+from sekisho_builder.assemble.wheel_archive import Member, WheelArchive
 
 
 class Package(NamedTuple):
@@ -42,20 +45,34 @@ class BuiltLayer(NamedTuple):
     owned: list[Owned]
 
 
-def build_layer(packages: list[Package], environment: Environment, target: Path) -> BuiltLayer:
-    """Write the layer of ``packages`` to ``target``, whole or not at all.
+def build_layers(packages: list[Package], environment: Environment, form: LayerForm, target: Path) -> list[BuiltLayer]:
+    """Write the layer of ``packages`` to ``target``, whole or not at all; more than one where one would be too large.
 
     Raises ``CorruptError`` for a wheel that is not the locked bytes or belies its RECORD, ``BadInputError`` for one
     that breaks its format or the house rules, and for two that put different bytes at one path.
     """
+    owned: list[list[Owned]] = []
     with ExitStack() as stack:
         wheels = [_open(stack, package) for package in packages]
         placed = merge((wheel, place(wheel, environment, requested=p.requested)) for wheel, p in wheels)
-        layer = stack.enter_context(new_layer(target))
+        series = stack.enter_context(LayerSeries(target, form))
         for wheel, entry in placed:
+            plain = len(entry.data) if entry.member is None else entry.member.size
+            packed = entry.member.packed if entry.member and entry.member.method == ZIP_DEFLATED else plain
+            layer = series.layer_for(entry.path, packed=packed, plain=plain)
+            if len(series.done) == len(owned):
+                owned.append([])
+            owned[-1].append(Owned(entry.path, wheel.project, entry.listed.digest))
             _write(layer, wheel, entry)
-    owned = [Owned(entry.path, wheel.project, entry.listed.digest) for wheel, entry in placed]
-    return BuiltLayer(layer.digest, layer.diff_id, layer.size, layer.unpacked, owned)
+    return built(series, owned)
+
+
+def built(series: LayerSeries, owned: list[list[Owned]]) -> list[BuiltLayer]:
+    """Return what is known of the layers of a series that is done."""
+    return [
+        BuiltLayer(layer.digest, layer.diff_id, layer.size, layer.unpacked, own)
+        for layer, own in zip(series.done, owned, strict=True)
+    ]
 
 
 def _open(stack: ExitStack, package: Package) -> tuple[Wheel, Package]:
@@ -103,12 +120,14 @@ def refuse_clash(first: Owned, second: Owned) -> None:
 
 def refuse_covered(paths: dict[str, Owned]) -> None:
     """Raise ``BadInputError`` if one package's file stands where another's folder must be."""
-    for path, owned in paths.items():
-        for above in parents(path):
-            if above in paths:
-                raise BadInputError(
-                    f"{paths[above].project} has a file where {owned.project} needs a folder", where=f"/{above}"
-                )
+    if covering := folders(paths) & paths.keys():
+        above = min(covering)
+        below = next(owned for path, owned in paths.items() if path.startswith(f"{above}/"))
+        raise BadInputError(
+            f"{paths[above].project} has a file where {below.project} needs a folder",
+            where=f"/{above}",
+            todo="drop one of the two",
+        )
 
 
 def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
@@ -116,21 +135,30 @@ def _write(layer: LayerFile, wheel: Wheel, entry: Placed) -> None:
     if member is None:
         layer.data(entry.path, entry.data, mode=entry.mode)
         return
-    content = _checked(wheel, entry.listed, wheel.archive.pieces(member), member.name)
-    if member.method == 8:  # deflate (APPNOTE 4.4.5)
+    content = _checked(wheel, entry.listed, member, layer.aside)
+    if member.method == ZIP_DEFLATED:
         layer.spliced(entry.path, content, mode=entry.mode, size=member.size, crc=member.crc)
     else:
         layer.stored(entry.path, (plain for _, plain in content), mode=entry.mode, size=member.size)
 
 
-def _checked(
-    wheel: Wheel, listed: Listed, pieces: Iterator[tuple[bytes, bytes]], name: str
-) -> Iterator[tuple[bytes, bytes]]:
-    """Pass pieces on; raise ``CorruptError`` at the end if they are not what RECORD states."""
+def _checked(wheel: Wheel, listed: Listed, member: Member, aside: InOrder) -> Iterator[tuple[bytes, bytes]]:
+    """Yield a member's pieces, and raise ``CorruptError`` if they are not what RECORD states; for large ones, aside."""
+    size, name = member.size, member.name
     algorithm, _, value = listed.digest.partition("=")
     found = hashlib.new(algorithm)
-    for packed, plain in pieces:
-        found.update(plain)
+    for packed, plain in wheel.archive.pieces(member):
+        if size < SMALL:
+            found.update(plain)
+        else:
+            aside.later(found.update, plain)
         yield packed, plain
-    if unpadded(found.digest()) != value:
-        raise wheel.archive.corrupt("the member has not the hash that RECORD states", name)
+
+    def check(_: bytes) -> None:
+        if unpadded(found.digest()) != value:
+            raise wheel.archive.corrupt("the member has not the hash that RECORD states", name)
+
+    if size < SMALL:
+        check(b"")
+    else:
+        aside.later(check, b"")

@@ -1,6 +1,7 @@
 """Layers on disk, named by what they are made from: the same wheels in the same place are never packed twice."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sekisho.errors import BadInputError
 from sekisho.model import Record, Sha256, canonical_json, sha256_hex
 from sekisho.store import write_atomically
 from sekisho_builder.assemble.layer import BuiltLayer, Owned
+from sekisho_builder.assemble.layer_series import part_path
 
 _ABANDONED = 86400
 
@@ -26,8 +28,14 @@ class KeptLayer(Record):
     owned: tuple[tuple[str, str, str], ...]
 
 
+class KeptLayers(Record):
+    """The layers of one key, lowest first: one, but where it would have been too large."""
+
+    layers: tuple[KeptLayer, ...]
+
+
 class LayerCache:
-    """A folder of ``<key>.tar.gz`` and ``<key>.json``; the second is written last and makes the first count.
+    """A folder of ``<key>.tar.gz`` (``1.<key>.tar.gz``, …) and ``<key>.json``, which is written last and counts.
 
     Opening it removes half-written layers that are older than a day: no process is still at them.
     """
@@ -40,34 +48,39 @@ class LayerCache:
                 if time.time() - half.stat().st_mtime > _ABANDONED:
                     half.unlink()
 
-    def path(self, key: str) -> Path:
-        """Return where the layer is, or would be."""
-        return self._folder / f"{key}.tar.gz"
+    def path(self, key: str, number: int = 0) -> Path:
+        """Return where the layers of a key are, or would be."""
+        return part_path(self._folder / f"{key}.tar.gz", number)
 
-    def get(self, key: str) -> BuiltLayer | None:
-        """Return a kept layer, or nothing when it is absent, cut short or cannot be read."""
+    def get(self, key: str) -> list[BuiltLayer] | None:
+        """Return kept layers, or nothing when one is absent, cut short or cannot be read."""
         facts = self._folder / f"{key}.json"
         try:
-            kept = KeptLayer.parse_json(facts.read_bytes(), where=str(facts))
-            whole = self.path(key).stat().st_size == kept.size
+            kept = KeptLayers.parse_json(facts.read_bytes(), where=str(facts)).layers
+            whole = all(self.path(key, number).stat().st_size == one.size for number, one in enumerate(kept))
         except (FileNotFoundError, BadInputError):
             return None
         if not whole:
             return None
-        owned = [Owned(*row) for row in kept.owned]
-        return BuiltLayer(kept.sha256, kept.diff_id, kept.size, kept.unpacked, owned)
+        return [
+            BuiltLayer(one.sha256, one.diff_id, one.size, one.unpacked, [Owned(*row) for row in one.owned])
+            for one in kept
+        ]
 
-    def keep(self, key: str, layer: BuiltLayer) -> None:
-        """Make a layer count whose file is already at ``path(key)``."""
+    def keep(self, key: str, layers: Sequence[BuiltLayer]) -> None:
+        """Make layers count whose files are already at ``path(key, …)``."""
         DISK.flush_folder(self._folder)
-        kept = KeptLayer(
-            sha256=layer.digest,
-            diff_id=layer.diff_id,
-            size=layer.size,
-            unpacked=layer.unpacked,
-            owned=tuple(layer.owned),
+        kept = tuple(
+            KeptLayer(
+                sha256=layer.digest,
+                diff_id=layer.diff_id,
+                size=layer.size,
+                unpacked=layer.unpacked,
+                owned=tuple(layer.owned),
+            )
+            for layer in layers
         )
-        write_atomically(self._folder / f"{key}.json", kept.canonical())
+        write_atomically(self._folder / f"{key}.json", KeptLayers(layers=kept).canonical())
 
 
 def layer_key(*inputs: object) -> str:

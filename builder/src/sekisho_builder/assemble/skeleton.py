@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sekisho.model import ImageDefinition
 from sekisho_builder.assemble.layer import BuiltLayer, Owned
-from sekisho_builder.assemble.layer_file import new_layer
+from sekisho_builder.assemble.layer_series import LayerForm, new_layer
 
 BASE_PYTHON = "/usr/bin/python3"
 """The base's interpreter; the gate ``target`` checks that it is the one that the definition states."""
@@ -22,7 +22,7 @@ def build_skeleton(definition: ImageDefinition, target: Path) -> BuiltLayer:
         f"bin/python{minor}": "python",
         "lib64": "lib",
     }
-    with new_layer(target) as layer:
+    with new_layer(target, LayerForm.of(definition)) as layer:
         for path in ("bin", "include", f"lib/python{minor}/site-packages"):
             layer.folder(f"{prefix}/{path}")
         for path, to in links.items():

@@ -132,8 +132,8 @@ def place(wheel: Wheel, environment: Environment, *, requested: bool) -> list[Pl
     for path in placed:
         if _ENVIRONMENTS_OWN.fullmatch(path.removeprefix(f"{environment.prefix}/bin/")):
             raise wheel.archive.bad("it would take the place of a program that finds others", path)
-        if any(above in placed for above in parents(path)):
-            raise wheel.archive.bad("one of its files stands where another needs a folder", path)
+    if covering := sorted(folders(placed) & placed.keys()):
+        raise wheel.archive.bad("one of its files stands where another needs a folder", covering[0])
     record = _new_record(placed.values(), f"{environment.site}/{wheel.info}/RECORD", environment)
     return sorted((*placed.values(), record), key=lambda file: file.path)
 
@@ -142,6 +142,17 @@ def parents(path: str) -> Iterator[str]:
     """Yield the folders above a path, nearest first."""
     while path := path.rpartition("/")[0]:
         yield path
+
+
+def folders(paths: Iterable[str]) -> set[str]:
+    """Return every folder above some paths."""
+    found: set[str] = set()
+    for path in paths:
+        for above in parents(path):
+            if above in found:
+                break
+            found.add(above)
+    return found
 
 
 def _members(wheel: Wheel, environment: Environment) -> Iterator[Placed]:
@@ -223,10 +234,13 @@ def _made(wheel: Wheel, environment: Environment, *, requested: bool) -> Iterato
 
 def _new_record(files: Iterable[Placed], path: str, environment: Environment) -> Placed:
     """List every installed file, sorted, by its path relative to site-packages; RECORD itself without a hash."""
-    rows: list[tuple[str, str, int | str]] = [
-        (posixpath.relpath(file.path, environment.site), *file.listed) for file in files
-    ]
-    rows.append((posixpath.relpath(path, environment.site), "", ""))
+    site = f"{environment.site}/"
+
+    def relative(path: str) -> str:
+        return path.removeprefix(site) if path.startswith(site) else posixpath.relpath(path, environment.site)
+
+    rows: list[tuple[str, str, int | str]] = [(relative(file.path), *file.listed) for file in files]
+    rows.append((relative(path), "", ""))
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(sorted(rows))
     return _bytes(path, text.getvalue().encode())

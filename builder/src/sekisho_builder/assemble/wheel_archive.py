@@ -22,6 +22,7 @@ _PIECE = 1 << 18
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _EXECUTABLE = 0o111
+_NOWHERE = frozenset({"", ".", ".."})
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Unicode's Bidi_Control characters (UAX 9)."""
 
@@ -189,11 +190,12 @@ def _deceives(letter: str) -> bool:
 def check_name(name: str, archive: WheelArchive) -> None:
     """Refuse a path that leaves its folder, that a layer would read as a whiteout, or that no system should see."""
     parts = name.split("/")
-    if not name or name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
+    if not _NOWHERE.isdisjoint(parts):
         raise archive.bad("the path is absolute, empty, or climbs out of its folder", name)
-    if "\\" in name or any(map(_deceives, name)):
+    plain = name.isascii() and name.isprintable()
+    if "\\" in name or (not plain and any(map(_deceives, name))):
         raise archive.bad("the path holds a backslash, or a character that controls how it is shown", name)
-    if len(name.encode()) > 2000 or any(len(part.encode()) > 255 for part in parts):
+    if len(name.encode()) > 2000 or (len(name) > 60 and any(len(part.encode()) > 255 for part in parts)):
         raise archive.bad("the path is too long", name[:120])
-    if any(part.startswith(".wh.") for part in parts):
+    if ".wh." in name and any(part.startswith(".wh.") for part in parts):
         raise archive.bad("the path would delete files in an image (.wh. is a whiteout in an OCI layer)", name)

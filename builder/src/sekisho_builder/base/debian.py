@@ -84,6 +84,7 @@ def _command(recipe: Recipe, mirror: str | None, preferences: Path, target: Path
         f'echo "{user.name}:x:{user.uid}:{user.uid}::{user.home}:/bin/sh" >> "$1/etc/passwd"',
         f'echo "{user.name}:x:{user.uid}:" >> "$1/etc/group"',
         f'mkdir -p "$1{user.home}" && chown {owner} "$1{user.home}" && chmod 755 "$1{user.home}"',
+        'find "$1" -xdev -type f -perm /6000 -exec chmod a-s {} +',  # nobody becomes another user in a container
     ]
     command = ["mmdebstrap", "--mode=root", "--variant=essential", "--format=tar", "--skip=output/dev"]
     command += [f"--include={','.join(recipe.packages)}", f"--hook-dir={_HOOKS}"]

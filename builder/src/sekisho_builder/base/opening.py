@@ -18,7 +18,7 @@ from sekisho.settings import Settings
 from sekisho.store import chunks, write_atomically
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.recipe import Recipe, Versions, base_key, read_recipe, read_versions
-from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, write_layout
+from sekisho_builder.oci.layout import ARCHITECTURES, LAYER, Descriptor, Layer, Layout, write_layout
 from sekisho_builder.oci.registry import Connect, connect, pull
 
 _LEVEL = 6
@@ -64,7 +64,7 @@ def open_base(
     wanted = definition.base
     if wanted.image is not None:
         try:
-            return _pulled(wanted.image, settings.base_cache, connect)
+            return _pulled(wanted.image, ARCHITECTURES[definition.target.arch], settings.base_cache, connect)
         except UpstreamError:
             if wanted.debian is None:
                 raise
@@ -73,13 +73,14 @@ def open_base(
     return _built(definition, images / wanted.debian, settings, build)
 
 
-def _pulled(reference: str, cache: Path, connect: Connect) -> Base:
+def _pulled(reference: str, architecture: str, cache: Path, connect: Connect) -> Base:
+    """Pull an image; of one digest that is an index, each architecture has a folder of its own."""
     sha256 = reference.rpartition("@sha256:")[2]
-    folder = cache / sha256
+    folder = cache / (sha256 if architecture == "amd64" else f"{sha256}-{architecture}")
     if _is_whole(folder):
         return Base(manifest=Layout(folder).manifest_sha256, reused=True, folder=folder)
     with _beside(folder) as half:
-        pull(reference, half / "layout", connect=connect)
+        pull(reference, half / "layout", architecture=architecture, connect=connect)
         _keep(half / "layout", folder)
     return Base(manifest=Layout(folder).manifest_sha256, reused=False, folder=folder)
 

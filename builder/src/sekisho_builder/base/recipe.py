@@ -10,7 +10,7 @@ from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Record, Target, canonical_json, sha256_hex
 
-BASE_FORMAT = 1
+BASE_FORMAT = 2
 """Raise this whenever the same recipe gives other bytes."""
 
 Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]

@@ -6,7 +6,8 @@ Which modules a distribution has is read from its RECORD in the image; the rule 
 from packaging.utils import canonicalize_name
 
 from sekisho.model import Record
-from sekisho_builder.gates.subject import Answer, Subject, probe
+from sekisho_builder.gates.subject import Answer, Subject
+from sekisho_builder.gates.watching import Bounds, watched_probe
 
 
 class _Imported(Record):
@@ -25,7 +26,7 @@ def imports(subject: Subject) -> Answer:
 
     A module that was excused and imports after all, or is not there, is reported, not failed.
     """
-    answer = probe(subject, "imports", _Imported, subject.site, str(_EACH), timeout=_ALL)
+    answer = watched_probe(subject, "imports", _Imported, subject.site, str(_EACH), bounds=Bounds(_ALL))
     answers = answer.modules
     results = {module: (owner, error) for module, (owner, error) in answers.items() if error is not None}
     left_out = sorted(answers.keys() - results.keys())

@@ -3,14 +3,18 @@
 import secrets
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from sekisho.errors import SekishoError
 from sekisho.lock import Lock
 from sekisho.model import ImageDefinition, Record
-from sekisho.ports import Containers, ContainerTask, Mount
+from sekisho.ports import ContainerResult, Containers, ContainerTask, Mount
+
+if TYPE_CHECKING:
+    from sekisho_builder.gates.made import Made
 
 Found = TypeVar("Found", bound=Record)
 MARK = "sekisho-answer:"
@@ -18,13 +22,61 @@ WORD = "SEKISHO_WORD"
 """The variable that gives a probe the word to answer with; those that it starts do not get it."""
 
 
+class Attempt(NamedTuple):
+    """Something that would have left a container: of which process, where to, how often.
+
+    ``name`` is what a name server was asked for. ``process`` is empty if the process was gone.
+    """
+
+    process: str
+    protocol: str
+    host: str
+    port: int
+    name: str
+    times: int
+
+    @property
+    def destination(self) -> str:
+        """Return what ``may-reach`` calls it."""
+        return self.name or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
+
+
+class Watched(Record):
+    """How a watched run ended: what ``probes/watch.py`` answers.
+
+    ``limits`` counts how often the container's own limits were hit, ``left`` the processes that outlived the command,
+    ``packets`` all that would have left it.
+    """
+
+    status: int
+    in_time: bool
+    seconds: float
+    output: str
+    bytes: int
+    left: int
+    limits: dict[str, int]
+    attempts: tuple[Attempt, ...]
+    packets: int
+
+
 class Subject(NamedTuple):
-    """An image on an engine, with what it was made from."""
+    """An image on an engine, with what it was made from; ``made`` has its files, for gates that start no container."""
 
     definition: ImageDefinition
     lock: Lock
     image: str
     containers: Containers
+    verify: Path | None
+    watches: dict[str, Watched | None]
+    """What each watched run tried to reach, by its name; nothing for one that did not end as it should."""
+    made: "Made | None" = None
+
+    @property
+    def build(self) -> "Made":
+        """Return how it was made; raise ``SekishoError`` where nobody said."""
+        if self.made is None:
+            raise SekishoError("nothing is known of how the image was made")
+        return self.made
 
     @property
     def site(self) -> str:
@@ -85,10 +137,24 @@ def probe(subject: Subject, name: str, shape: type[Found], *arguments: str, time
     with the word that this run was given: code of the image cannot answer for the probe. Raises ``SekishoError`` if
     there is no such answer, more than one, or another shape.
     """
-    source = resources.files("sekisho_builder.gates.probes").joinpath(f"{name}.py").read_text()
     word = secrets.token_hex(16)
-    task = subject.task(*isolated(subject), source, *arguments, environment={WORD: word}, timeout=timeout)
-    result = subject.containers.run(task)
+    command = (*isolated(subject), source(name), *arguments)
+    result = subject.containers.run(subject.task(*command, environment={WORD: word}, timeout=timeout))
+    return heard(name, word, result, shape)
+
+
+def printable(text: str) -> str:
+    """Return what the image said without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def source(name: str) -> str:
+    """Return the source of ``probes/<name>.py``."""
+    return resources.files("sekisho_builder.gates.probes").joinpath(f"{name}.py").read_text()
+
+
+def heard(name: str, word: str, result: ContainerResult, shape: type[Found]) -> Found:
+    """Return the one answer with the word of a probe; raise ``SekishoError`` if there is none that can be believed."""
     lines = result.output.splitlines()
     answers = [line.removeprefix(MARK + word) for line in lines if line.startswith(MARK + word)]
     if result.status or not answers:

@@ -197,7 +197,8 @@ class Connection:
         address = urlsplit(realm)
         if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.netloc)):
             raise UpstreamError(f"the registry sends us to {realm[:200]!r} for a token", where=self.registry)
-        question = {name: challenge[name] for name in ("service", "scope") if name in challenge}
+        question: dict[str, str | list[str]] = {"service": challenge["service"]} if "service" in challenge else {}
+        question["scope"] = challenge.get("scope", "").split()  # a mount is about two repositories
         headers = {"Authorization": self._credentials.basic()} if self._credentials else {}
         answer = self._client.get(realm, params=question, headers=headers)
         if answer.status_code != 200:

@@ -17,6 +17,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 LOCK_ANNOTATION = "dev.sekisho.lock"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What the OCI calls a target's ``arch`` (image-spec, config.md: Go's names)."""
 
 
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"

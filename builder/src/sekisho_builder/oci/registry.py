@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from sekisho.store import write_atomically
 from sekisho_builder.oci.connection import Connection, split_reference
 from sekisho_builder.oci.credentials import docker_credentials
 from sekisho_builder.oci.layout import INDEX, MANIFEST, Descriptor, Layout, seal_layout
-from sekisho_builder.oci.upload import send_blob
+from sekisho_builder.oci.upload import Sent, is_there, send_blob
+from sekisho_builder.oci.whereabouts import Whereabouts
 
 _PARALLEL = 3
+_QUESTIONS = 8
+"""Blobs that are asked for at once; an answer has no body."""
+
 _READS = 3
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -35,12 +40,16 @@ def connect(registry: str, repository: str) -> Connection:
 
 
 class Pushed(Record):
-    """An image in a registry: blobs that were ``sent``, and those that were ``skipped`` since it had them."""
+    """An image in a registry: blobs that were ``sent``, and those that were ``skipped`` since it had them.
+
+    ``mounted`` are those of the latter that it had in another repository.
+    """
 
     reference: ImageReference
     sent: int
     skipped: int
     sent_bytes: int
+    mounted: int = 0
 
 
 def push(
@@ -49,9 +58,10 @@ def push(
     repository: str,
     tag: str,
     *,
+    whereabouts: Whereabouts | None = None,
     connect: Connect = connect,
 ) -> Pushed:
-    """Push an image and read its manifest back.
+    """Push an image and read its manifest back. What ``whereabouts`` knows of other repositories is mounted.
 
     Raises ``UpstreamError`` or ``RefusedError`` naming registry and repository; what was sent before stays there and
     is skipped the next time.
@@ -61,31 +71,52 @@ def push(
     if lock is None:
         raise BadInputError("the image does not say which lock it was made from", where=str(layout.folder))
     with connect(registry, repository) as connection:
-        sent = _send_blobs(connection, layout)
+        sent, mounted = _send_blobs(connection, layout, whereabouts)
         _put_manifest(connection, layout, tag)
     reference = ImageReference(
         registry=registry, repository=repository, manifest=manifest, tag=tag, lock=lock, size=layout.size
     )
-    blobs = 1 + len({row.sha256 for row in layout.layers})
-    return Pushed(reference=reference, sent=len(sent), skipped=blobs - len(sent), sent_bytes=sum(b.size for b in sent))
+    blobs = {row.sha256 for row in (*layout.layers, layout.config_descriptor)}
+    if whereabouts is not None:
+        whereabouts.note(registry, repository, sorted(blobs))
+    return Pushed(
+        reference=reference,
+        sent=len(sent),
+        skipped=len(blobs) - len(sent),
+        sent_bytes=sum(blob.size for blob in sent),
+        mounted=len(mounted),
+    )
 
 
-def _send_blobs(connection: Connection, layout: Layout) -> list[Descriptor]:
-    """Send what is missing, several at a time; return what was sent."""
+def _send_blobs(
+    connection: Connection, layout: Layout, whereabouts: Whereabouts | None
+) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Send what is missing, several at a time; return what was sent, and what was mounted."""
     digest = f"sha256:{layout.manifest_sha256}"
     if connection.ask("HEAD", f"manifests/{digest}", expect={200, 404}, headers={"Accept": _ACCEPT}).status_code == 200:
-        return []
-    blobs = {row.sha256: row for row in (*layout.layers, layout.config_descriptor)}
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        jobs = {
-            row: pool.submit(send_blob, connection, row, layout.blob(row.sha256))
-            for row in sorted(blobs.values(), key=lambda row: -row.size)
-        }
-        try:
-            return [row for row, job in jobs.items() if job.result() == "sent"]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return [], []
+    blobs = list({row.sha256: row for row in (*layout.layers, layout.config_descriptor)}.values())
+    with _at_once(_QUESTIONS) as pool:
+        there = list(pool.map(lambda blob: is_there(connection, blob), blobs))
+    missing = sorted((b for b, known in zip(blobs, there, strict=True) if not known), key=lambda blob: -blob.size)
+
+    def send(blob: Descriptor) -> Sent:
+        source = whereabouts.repository(connection.registry, blob.sha256) if whereabouts else None
+        return send_blob(connection, blob, layout.blob(blob.sha256), source=source)
+
+    with _at_once(_PARALLEL) as pool:
+        done = list(zip(missing, pool.map(send, missing), strict=True))
+    return [blob for blob, how in done if how == "sent"], [blob for blob, how in done if how == "mounted"]
+
+
+@contextmanager
+def _at_once(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield threads; once something fails, what has not begun does not begin."""
+    pool = ThreadPoolExecutor(number)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _put_manifest(connection: Connection, layout: Layout, tag: str) -> None:

@@ -1,13 +1,14 @@
-"""One blob into a registry: skipped if it is there, else sent in pieces."""
+"""One blob into a registry: mounted from another repository if it can be, else sent in pieces."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import httpx2
 
-from sekisho.errors import CorruptError, UpstreamError
+from sekisho.errors import CorruptError, RefusedError, UpstreamError
 from sekisho.store import file_sha256
 from sekisho_builder.oci.connection import Connection
 from sekisho_builder.oci.layout import Descriptor
@@ -17,14 +18,21 @@ PIECE = 8 << 20
 
 _STALLS = 8
 
-Sent = Literal["sent", "there"]
+Sent = Literal["sent", "mounted"]
 
 
-def send_blob(connection: Connection, blob: Descriptor, path: Path) -> Sent:
-    """Bring a blob into the repository and say how; raise ``UpstreamError`` when it cannot be done."""
-    digest = f"sha256:{blob.sha256}"
-    if connection.ask("HEAD", f"blobs/{digest}", expect={200, 404}).status_code == 200:
-        return "there"
+def is_there(connection: Connection, blob: Descriptor) -> bool:
+    """Tell whether the repository has a blob."""
+    return connection.ask("HEAD", f"blobs/sha256:{blob.sha256}", expect={200, 404}).status_code == 200
+
+
+def send_blob(connection: Connection, blob: Descriptor, path: Path, *, source: str | None = None) -> Sent:
+    """Bring a blob into the repository and say how; raise ``UpstreamError`` when it cannot be done.
+
+    ``source`` is a repository of the same registry that may have it.
+    """
+    if source is not None and source != connection.repository and _mount(connection, blob, source):
+        return "mounted"
     if file_sha256(path) != blob.sha256:
         raise CorruptError(
             f"blob sha256:{blob.sha256} is damaged on this machine",
@@ -33,6 +41,22 @@ def send_blob(connection: Connection, blob: Descriptor, path: Path) -> Sent:
         )
     _Upload(connection, blob, path).run()
     return "sent"
+
+
+def _mount(connection: Connection, blob: Descriptor, source: str) -> bool:
+    """Ask for a blob of another repository (distribution-spec, "Mounting a blob from another repository").
+
+    A registry that cannot, or whose token does not reach so far, opens an upload or refuses: both mean no.
+    """
+    asked = f"blobs/uploads/?mount=sha256:{blob.sha256}&from={quote(source, safe='')}"
+    try:
+        answer = connection.ask("POST", asked, expect={201, 202}, headers={"Content-Length": "0"}, again=False)
+    except (RefusedError, UpstreamError):
+        return False
+    if answer.status_code == 202:  # an upload that nobody goes on with; a registry may not know DELETE
+        with suppress(RefusedError, UpstreamError):
+            connection.ask("DELETE", _location(answer), expect={204}, again=False)
+    return answer.status_code == 201
 
 
 def _location(answer: httpx2.Response) -> str:

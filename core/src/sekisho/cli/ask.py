@@ -201,6 +201,7 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(f"  bound by {bound['constraints']} constraints, and hashes of {bound['hashed']} projects")
     if closure := status.get("closure"):
         lines.append(printable(f"  closure: {closure['packages']} packages, {closure['digest']}"))
+        lines += _builds(status)
     if counts := status.get("counts"):
         lines.append("  verdicts: " + ", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
     if difference := status.get("difference"):
@@ -233,6 +234,20 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(printable(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}"))
     lines.append(printable(f"  see {status['link']}"))
     return "\n".join(lines)
+
+
+def _builds(status: dict[str, Any]) -> list[str]:
+    """Say what is to be built from source, and what was."""
+    lines = [
+        f"  to be built from source: {row['project']}, with {', '.join(row['requires']) or 'nothing'}"
+        f" ({row['packages']} packages)"
+        for row in status["closure"].get("builds", ())
+    ]
+    for row in status.get("built", ()):
+        differing = f"not reproducible, a second build differs in {', '.join(row['differing'][:5])}"
+        told = "reproducible" if row["reproducible"] else differing
+        lines.append(f"  built from {row['source']} in {row['seconds']} s: {row['filename']}, {told}")
+    return [printable(line) for line in lines]
 
 
 def _said(status: dict[str, Any]) -> list[str]:

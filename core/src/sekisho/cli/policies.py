@@ -46,7 +46,7 @@ def policy() -> None:
 @policy.command("schema")
 @click.argument("name", type=click.Choice(sorted(FILES)), default="policy")
 def print_schema(name: str) -> None:
-    """Print the JSON Schema of a file of the allowlists tree."""
+    """Print the JSON Schema of a file of the allowlists tree, or of an image's definition."""
     click.echo(json.dumps(schema(name), indent=2))
 
 

@@ -6,9 +6,10 @@ Every record carries the digest of what it was made from; none has a mutable sta
 from sekisho.model.alternative import Alternative, Change
 from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
-from sekisho.model.closure import Artifact, Closure, Edge, Newest
+from sekisho.model.built import Built
+from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest
 from sekisho.model.demand import OTHERS, DemandBatch, DemandRow
-from sekisho.model.facts import Attestation, Facts, Finding, Scan
+from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
     Kind,
@@ -19,7 +20,7 @@ from sekisho.model.identity import (
     normalize_release,
     purl,
 )
-from sekisho.model.image import BaseDefinition, GateReport, GateResult, ImageDefinition, ImageReference
+from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
 from sekisho.model.nearest import nearest
 from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement
 from sekisho.model.target import Target
@@ -35,12 +36,16 @@ __all__ = [
     "Artifact",
     "Attestation",
     "BaseDefinition",
+    "Build",
+    "BuildSystem",
+    "Built",
     "Change",
     "Closure",
     "DemandBatch",
     "DemandRow",
     "Edge",
     "Facts",
+    "FileDefinition",
     "Finding",
     "GateReport",
     "GateResult",

@@ -22,7 +22,8 @@ class Artifact(Record):
 
     ``index`` holds what the source's index says of the file under the index's own key names (for a Python index
     ``requires-python``, and ``core-metadata``: the METADATA's sha256, PEP 658); the kind's door reads it, and of the
-    rules the one on a project's status. ``size`` is in bytes.
+    rules the one on a project's status. ``size`` is in bytes. Source that is ``build_only`` is for the runner, and no
+    door shows it. ``built`` is the sha256 of the source that the runner made this file from: no source has it.
     """
 
     kind: Kind = "pypi"
@@ -36,6 +37,8 @@ class Artifact(Record):
     uploaded: Moment | None = None
     yanked: str | None = None
     index: Mapping[str, str] = {}
+    build_only: bool = False
+    built: Sha256 | None = None
 
     @property
     def purl(self) -> str:
@@ -62,10 +65,23 @@ class Edge(Record):
     needs: ProjectName
 
 
+class Build(Record):
+    """What a wheel is to be made with from the source of ``project``, which has none for the target.
+
+    ``requires`` is what its build system asks for (PEP 518), ``artifacts`` the answer to that: a closure of its own.
+    """
+
+    project: ProjectName
+    sdist: Sha256
+    requires: tuple[str, ...]
+    artifacts: tuple[Artifact, ...] = ()
+
+
 class Closure(Record):
     """The resolved answer to one request on one target.
 
-    ``resolve_before`` is the cut-off that makes the answer repeatable; ``resolver`` names tool and version.
+    ``resolve_before`` is the cut-off that makes the answer repeatable; ``resolver`` names tool and version. ``builds``
+    has one row for each artifact that is ``build_only``.
     """
 
     request: Sha256
@@ -75,6 +91,13 @@ class Closure(Record):
     resolve_before: Moment | None = None
     artifacts: tuple[Artifact, ...]
     edges: tuple[Edge, ...] = ()
+    builds: tuple[Build, ...] = ()
+
+    @property
+    def files(self) -> tuple[Artifact, ...]:
+        """Return all that is inspected, judged and approved: the artifacts, and what wheels are built with."""
+        found = {artifact.sha256: artifact for build in self.builds for artifact in build.artifacts}
+        return (*self.artifacts, *(found[name] for name in sorted(found.keys() - {a.sha256 for a in self.artifacts})))
 
     @property
     def kind(self) -> Kind:

@@ -43,12 +43,24 @@ class Scan(Record):
     problem: Annotated[str, Field(max_length=300)] = ""
 
 
+class BuildSystem(Record):
+    """How a source distribution says that it is built (PEP 517, PEP 518).
+
+    It is ``legacy`` where a ``setup.py`` says it, and no backend is named; ``requires`` then are what stands for it.
+    """
+
+    requires: Annotated[tuple[str, ...], Field(max_length=200)]
+    backend: Annotated[str, Field(min_length=1, max_length=200)]
+    path: Annotated[tuple[str, ...], Field(max_length=20)] = ()
+    legacy: bool = False
+
+
 class Facts(Record):
     """The facts of one file, keyed by its sha256. An unknown fact is ``None`` or empty, never guessed.
 
     ``license_expression`` is an SPDX expression (PEP 639); ``license_hint`` is free text or a classifier that
     maps to one; ``license_classifiers`` are the licences that all classifiers name. ``files`` counts members,
-    ``unpacked`` is their size in bytes. ``attestations`` holds only what was verified.
+    ``unpacked`` is their size in bytes. ``attestations`` holds only what was verified. ``build`` is of source only.
     """
 
     sha256: Sha256
@@ -66,6 +78,7 @@ class Facts(Record):
     findings: tuple[Finding, ...] = ()
     attestations: tuple[Attestation, ...] = ()
     scans: tuple[Scan, ...] = ()
+    build: BuildSystem | None = None
 
     def complete(self, artifact: Artifact) -> Artifact:
         """Return ``artifact`` with what was measured where the index said something else, or nothing.

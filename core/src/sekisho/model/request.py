@@ -104,7 +104,7 @@ class Request(Record):
                 if not wanted.specifier.contains(artifact.release, prereleases=True):
                     return f"{artifact.name} is not what the constraint {wanted} says"
             allowed = self.hashes.get(artifact.project)
-            if allowed is not None and artifact.sha256 not in allowed:
+            if allowed is not None and (artifact.built or artifact.sha256) not in allowed:
                 return f"{artifact.filename} has none of the {len(allowed)} hashes that were asked for"
         return None
 

@@ -193,6 +193,8 @@ class Door:
         return "not-approved-then", f"{name} is approved now, but was not approved {when}, or not all the time since"
 
     def _shows(self, entry: "_Entry", now: datetime) -> bool:
+        if entry.artifact.build_only:  # or a client would build it, outside the runner
+            return False
         return (entry.lapse is None or now < entry.lapse.at) and self._holds(entry, now)
 
     def _holds(self, entry: "_Entry", now: datetime) -> bool:

@@ -114,7 +114,7 @@ def judge(
     bench = prepare(policy, replace(known, direct=known.direct | direct), now)
     verdicts = tuple(
         weigh(bench, artifact, facts.get(artifact.sha256), approved=approved, ended=ended or {})
-        for artifact in closure.artifacts
+        for artifact in closure.files
     )
     return Judgement(
         closure=closure.digest(),

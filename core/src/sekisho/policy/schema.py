@@ -1,11 +1,11 @@
-"""JSON Schemas of the files that people write or read in the allowlists tree, for editors and for CI."""
+"""JSON Schemas of the files that people write or read, for editors and for CI."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from sekisho.model import Approval, ProjectName, Record
+from sekisho.model import Approval, ImageDefinition, ProjectName, Record
 from sekisho.policy.cases import PolicyCases
 from sekisho.policy.document import Policy
 from sekisho.revocations import Revocation
@@ -52,6 +52,7 @@ FILES: Mapping[str, type[Record]] = {
     "vex": _VexFile,
     "revocation": _RevocationFile,
     "cases": PolicyCases,
+    "image": ImageDefinition,
 }
 """What there is a schema of."""
 

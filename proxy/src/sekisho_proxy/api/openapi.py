@@ -3,7 +3,7 @@
 from typing import Any
 
 import sekisho_proxy
-from sekisho_proxy.api.table import JSON, PROBLEM, ROUTES, Route
+from sekisho_proxy.api.table import BYTES, JSON, PROBLEM, ROUTES, Route
 from sekisho_proxy.quarantine import Intake
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
@@ -12,6 +12,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "project": {"type": "string", "minLength": 1},
     "release": {"type": "string", "minLength": 1},
     "source": {"type": "string", "minLength": 1},
+    "python": {"type": "string", "minLength": 1, "description": "the target's full Python version"},
+    "glibc": {"type": "string", "minLength": 1},
+    "arch": {"type": "string", "enum": ["x86_64", "aarch64"]},
+    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "path": {"type": "string", "minLength": 1, "description": "may hold slashes: the path at the source"},
 }
 _HEADERS = {
@@ -21,6 +25,7 @@ _HEADERS = {
 }
 _WORDS = {
     200: "done",
+    201: "taken in",
     206: "part of it",
     304: "what you have is what there is",
     308: "its right address",
@@ -83,7 +88,8 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         operation["security"] = [{"bearer": []}, {"basic": []}]
     if route.body:
         schema = {"$ref": f"#/components/schemas/{route.body}"}
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        content = {BYTES: {}} if route.body == BYTES else {JSON: {"schema": schema}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

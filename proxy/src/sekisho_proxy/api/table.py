@@ -10,7 +10,7 @@ Who = Literal["anybody", "a room of Sekisho"]
 PROBLEM = "application/problem+json"
 JSON = "application/json"
 _TEXT = "text/plain"
-_BYTES = "application/octet-stream"
+BYTES = "application/octet-stream"
 _PROVENANCE = "application/vnd.pypi.integrity.v1+json"
 _PAGE = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html", "text/html")
 
@@ -54,12 +54,12 @@ _DOOR_ROUTES = (
     Route(
         "pypi/files/{path}",
         "An approved file, or part of it. A refusal names the rule and where to ask.",
-        {200: (_BYTES,), 206: (_BYTES,), 304: (), 403: (PROBLEM,), 416: (), **_SOURCE},
+        {200: (BYTES,), 206: (BYTES,), 304: (), 403: (PROBLEM,), 416: (), **_SOURCE},
     ),
     Route(
         "pypi/files/{path}.metadata",
         "The METADATA of an approved wheel (PEP 658).",
-        {200: (_BYTES,), 304: (), 403: (PROBLEM,), **_SOURCE},
+        {200: (BYTES,), 304: (), 403: (PROBLEM,), **_SOURCE},
     ),
     Route(
         "pypi/files/{path}.provenance",
@@ -107,6 +107,18 @@ ROUTES: tuple[Route, ...] = (
         "a room of Sekisho",
     ),
     Route(
+        "/candidates/sources/{python}/{glibc}/{arch}/simple/{project}/",
+        "The same, with source standing in where a release has no wheel for a target.",
+        {200: _PAGE, **_CONDITIONAL, **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/sources/{python}/{glibc}/{arch}/simple/{project}",
+        "The same, at its right address.",
+        {308: (), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
         "/candidates/artifacts/{project}",
         "The files of all releases as records.",
         {200: (JSON,), **_SOURCE, **_SERVICE},
@@ -120,8 +132,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "/candidates/files/{source}/{path}.metadata",
-        "The METADATA of a wheel that no rule denies.",
-        {200: (_BYTES,), **_SOURCE, **_SERVICE},
+        "The METADATA of a wheel that no rule denies, or what source says of itself.",
+        {200: (BYTES,), **_SOURCE, **_SERVICE},
         "a room of Sekisho",
     ),
     Route(
@@ -137,6 +149,14 @@ ROUTES: tuple[Route, ...] = (
         "a room of Sekisho",
         ("POST",),
         "Intake",
+    ),
+    Route(
+        "/quarantine/{sha256}",
+        "Take in a wheel that the runner built, as a candidate like any other.",
+        {201: (JSON,), 404: (PROBLEM,), 502: (PROBLEM,), 507: (PROBLEM,), **_ALWAYS, **_SERVICE},
+        "a room of Sekisho",
+        ("PUT",),
+        BYTES,
     ),
 )
 

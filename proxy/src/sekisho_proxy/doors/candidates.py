@@ -4,13 +4,14 @@ One index over all sources: each project comes from its owner, or from the first
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from sekisho.errors import BadInputError, NotFoundError, RefusedError
-from sekisho.model import normalize_project, normalize_release
+from sekisho.model import Artifact, Facts, Target, normalize_project, normalize_release
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
 from sekisho_proxy.doors.pip import redirect
@@ -18,6 +19,7 @@ from sekisho_proxy.doors.service_only import require_service
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply, not_allowed
 from sekisho_proxy.follow import Held
 from sekisho_proxy.pages.built import BuiltPage
+from sekisho_proxy.pages.sourced import SourcedPage, is_source, stand_in_metadata
 from sekisho_proxy.pages.value import FileRow, ProjectPage
 from sekisho_proxy.upstream.listing import Listing
 from sekisho_proxy.upstream.sidecars import Sidecars
@@ -27,16 +29,22 @@ from sekisho_proxy.upstream.sources import Upstreams
 _STALE: Headers = ((b"warning", b'110 - "Response is Stale"'),)
 _MOST_BUILT = 512
 
+Learn = Callable[[Artifact], Awaitable[tuple[Facts, bool]]]
+"""Has a candidate inspected: ``Quarantine.learn``."""
+
 
 class CandidateMount:
     """Serves ``/candidates/…`` to whoever has the service token."""
 
-    def __init__(self, held: Held, upstreams: Upstreams, sidecars: Sidecars, token: str, clock: Clock) -> None:
+    def __init__(
+        self, held: Held, upstreams: Upstreams, sidecars: Sidecars, token: str, clock: Clock, learn: Learn
+    ) -> None:
         self._held = held
         self._upstreams = upstreams
         self._sidecars = sidecars
         self._token = token
         self._clock = clock
+        self._learn = learn
         self._built: dict[str, tuple[Page, int, BuiltPage]] = {}
 
     async def __call__(self, request: Request) -> Reply:
@@ -48,6 +56,8 @@ class CandidateMount:
         snapshot = self._held.present()
         if part == "simple" and tail.strip("/"):
             return await self._page(request, snapshot, tail)
+        if part == "sources" and tail:
+            return await self._sourced(request, snapshot, tail)
         if part == "artifacts" and tail:
             return await self._artifacts(snapshot, tail)
         if part == "files" and tail.endswith(".metadata"):
@@ -100,12 +110,32 @@ class CandidateMount:
         listing, file = await find_file(pages, normalize_project("pypi", project), path)
         if listing.source != source:
             raise NotFoundError(f"{listing.project} comes from source {listing.source!r}", where=path)
-        if not file.is_wheel:
-            raise NotFoundError("only wheels have metadata", where=path)
-        data = await self._sidecars.get(snapshot, listing, file)
+        if file.is_wheel:
+            data = await self._sidecars.get(snapshot, listing, file)
+        else:
+            data = await self._of_source(listing.artifact(file), path)
         return Reply(
             200, ((b"content-type", b"application/octet-stream"), (b"cache-control", b"private, max-age=600")), data
         )
+
+    async def _of_source(self, artifact: Artifact | None, path: str) -> bytes:
+        """Return what source says of itself; it is fetched into quarantine and inspected for that."""
+        if artifact is None or not is_source(artifact.filename):
+            raise NotFoundError("only wheels and sources have metadata", where=path)
+        facts, _ = await self._learn(artifact)
+        return stand_in_metadata(artifact, facts)
+
+    async def _sourced(self, request: Request, snapshot: Snapshot, tail: str) -> Reply:
+        """Answer with a page on which source stands in for the wheel that a release has not for a target."""
+        python, glibc, arch, simple, name, *more = (*tail.split("/", 5), "", "", "", "", "")[:6]
+        if simple != "simple" or not name or any(more):
+            raise NotFoundError("there is nothing at this address", where=request.path)
+        target = Target.parse({"python": python, "glibc": glibc, "arch": arch}, where=request.path)
+        project = normalize_project("pypi", name)
+        if not tail.endswith("/"):
+            return redirect(f"{request.path.rpartition('/')[0]}/{project}/")
+        page = await self._upstreams.undenied(snapshot, self._clock).page(project)
+        return await BuiltPage(SourcedPage(page.listing, target), quick=True).answer(request)
 
 
 def _is_version(release: str) -> bool:

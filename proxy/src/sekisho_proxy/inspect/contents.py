@@ -39,6 +39,11 @@ class Contents(NamedTuple):
     kept: Mapping[str, bytes]
 
 
+def is_native(name: str, head: bytes) -> bool:
+    """Tell by a member's name or first bytes whether it is compiled code."""
+    return bool(_NATIVE_NAME.search(name)) or head.startswith(_NATIVE_MAGIC)
+
+
 def check_bomb(members: list[Member]) -> None:
     """Raise ``ConfusingError`` for an archive that unpacks to far more than it is."""
     unpacked = sum(member.size for member in members)
@@ -67,7 +72,7 @@ def read_contents(file: BinaryIO, members: list[Member], keep: frozenset[str]) -
             digests[name], sizes[name], magic, data = _read(file, member, name, wanted=name in keep)
             if data is not None:
                 kept[name] = data
-            if _NATIVE_NAME.search(name) or magic.startswith(_NATIVE_MAGIC):
+            if is_native(name, magic):
                 native.append(name)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, InflateError) as error:
         raise ConfusingError(f"a member cannot be read: {error}") from error

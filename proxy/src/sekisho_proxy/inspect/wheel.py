@@ -1,4 +1,4 @@
-"""The inspection, top to bottom: a wheel of unknown intent becomes facts."""
+"""The inspection, top to bottom: a file of unknown intent becomes facts."""
 
 import hashlib
 from pathlib import Path
@@ -13,9 +13,10 @@ from sekisho_proxy.inspect.contents import check_bomb, check_record, read_conten
 from sekisho_proxy.inspect.layout import ConfusingError, check_layout
 from sekisho_proxy.inspect.metadata import dist_info, stated, wheel_identity
 from sekisho_proxy.inspect.modules import importable
+from sekisho_proxy.inspect.sdist import inspect_sdist
 from sekisho_proxy.inspect.startup import startup_files
 
-INSPECTOR_VERSION = "2"
+INSPECTOR_VERSION = "3"
 """Part of the key under which facts are remembered; a change here inspects everything again."""
 
 _MOST_DETAILS = 5
@@ -43,13 +44,15 @@ def patience(size: int, base: float = PATIENCE) -> float:
 
 
 def inspect_file(job: Job) -> Facts:
-    """Inspect a verified file. Of what is not a wheel only the size is known: it is never opened here."""
+    """Inspect a verified file: a wheel, or source in a ``.tar.gz``. Of anything else only the size is known."""
     path = Path(job.path)
     size = path.stat().st_size
-    if not job.filename.endswith(".whl"):
+    if not job.filename.endswith((".whl", ".tar.gz")):
         return Facts(sha256=job.sha256, size=size)
     with path.open("rb") as file:
         try:
+            if job.filename.endswith(".tar.gz"):
+                return inspect_sdist(file, job.filename, job.sha256, size)
             return _inspect_wheel(file, job, size)
         except ConfusingError as error:
             return Facts(sha256=job.sha256, size=size, findings=(_finding("archive_confusion", str(error)),))

@@ -204,6 +204,7 @@ def _row(admitted: Admitted, measured: Measured, provenance: str | None) -> File
         requires_python=artifact.index.get("requires-python"),
         metadata=metadata,
         provenance=provenance,
+        built=artifact.built,
     )
 
 

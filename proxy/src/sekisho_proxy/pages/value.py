@@ -23,7 +23,8 @@ class FileRow(NamedTuple):
     ``sha256`` is empty for what has no bytes. ``size`` is in bytes, ``None`` where nobody knows it. ``uploaded`` is
     written as PEP 700 wants it. ``metadata`` is the METADATA's sha256, ``""`` for one that is there without a stated
     hash, ``None`` for none. ``provenance`` is the path of the file's provenance from our root: PEP 740 wants a whole
-    URL, so the page is rendered per origin.
+    URL, so the page is rendered per origin. ``built`` is the sha256 of the source that this was built from here: no
+    index has the file.
     """
 
     filename: str
@@ -35,6 +36,7 @@ class FileRow(NamedTuple):
     requires_python: str | None = None
     metadata: str | None = None
     provenance: str | None = None
+    built: str | None = None
 
     def plain(self, origin: str = "") -> dict[str, Any]:
         """Return the row under the API's key names."""
@@ -51,6 +53,8 @@ class FileRow(NamedTuple):
             row["core-metadata"] = {"sha256": self.metadata} if self.metadata else True
         if self.provenance:
             row["provenance"] = origin + self.provenance
+        if self.built:
+            row["_built-from"] = {"sha256": self.built}  # PEP 691 leaves keys with an underscore to whoever serves
         return row
 
 
@@ -185,6 +189,8 @@ def _anchor(row: FileRow, origin: str) -> str:
         attributes |= {"data-core-metadata": stated, "data-dist-info-metadata": stated}
     if row.provenance:
         attributes["data-provenance"] = origin + row.provenance
+    if row.built:
+        attributes["data-built-from"] = f"sha256={row.built}"
     inside = " ".join(f'{key}="{escape(value)}"' for key, value in attributes.items())
     return f"<a {inside}>{escape(row.filename)}</a>"
 

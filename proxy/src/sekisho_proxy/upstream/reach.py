@@ -43,6 +43,8 @@ class Reach:
 
     def offers(self, artifact: Artifact) -> bool:
         """Tell whether a file is here or can be fetched."""
+        if artifact.built:
+            return self._holdings.is_near(artifact.sha256)
         return artifact.source not in self.away or self._holdings.has(artifact.sha256)
 
     async def known(self) -> None:
@@ -76,7 +78,8 @@ class Reach:
         ownership = Ownership(snapshot.sources)
         for signed in snapshot.approvals:
             for artifact in signed.approval.artifacts:
-                if not self._holdings.has(artifact.sha256) and ownership.objection(artifact) is None:
+                missing = not artifact.built and not self._holdings.has(artifact.sha256)
+                if missing and ownership.objection(artifact) is None:
                     yield artifact.source, artifact.project
 
     async def _answers(self, snapshot: Snapshot, source: str, project: str) -> bool:

@@ -1,7 +1,8 @@
 """Imports every top-level module of a site-packages folder, and survives those that hang, crash or exit.
 
-One worker imports them all, one after another. When it dies or falls silent, the module it was at is tried once more
-alone, and a new worker goes on with the rest. Workers alone see site-packages; this process runs nothing of it.
+Workers, one for each processor, import one after another, and share what Python compiles. When one dies or falls
+silent, the module it was at is tried once more alone, and a new worker goes on. Workers alone see site-packages; this
+process runs nothing of it.
 
 Prints the names of the distributions, and {module: [distribution, error or ""]}; the error of a module that was left
 out is null.
@@ -16,8 +17,10 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import distributions
 
@@ -37,6 +40,7 @@ for module in sys.stdin:
 WORD = "SEKISHO_WORD"
 PR_SET_DUMPABLE = 4
 DEEPEST = 3
+MOST_WORKERS = 4
 TESTS = {"test", "tests", "testing", "conftest", "benchmarks", "docs", "examples"}
 
 
@@ -94,12 +98,14 @@ def hide() -> None:
 
 
 class Worker:
-    """A Python that imports what it is told, one module a line."""
+    """A Python that imports what it is told, one module a line. ``compiled`` is where it keeps what it compiles."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: str) -> None:
+        hidden = {WORD, "PYTHONDONTWRITEBYTECODE"}
+        environment = {name: value for name, value in os.environ.items() if name not in hidden}
         self._process = subprocess.Popen(
             [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if name != WORD},
+            env=environment | {"PYTHONPYCACHEPREFIX": compiled},
         )  # fmt: skip
         self._read = b""
 
@@ -128,29 +134,42 @@ class Worker:
         self._process.communicate()
 
 
-def alone(module: str, seconds: float) -> str:
+def alone(module: str, seconds: float, compiled: str) -> str:
     """Import a module in a process of its own and return the error or ""."""
-    worker = Worker()
+    worker = Worker(compiled)
     try:
         return worker.ask(module, seconds)[0]
     finally:
         worker.stop()
 
 
-def try_all(names: list[str], seconds: float) -> Iterator[tuple[str, str]]:
-    """Yield (module, error or ""); a module that fails among the others gets a second chance alone."""
-    worker = Worker()
+def try_some(names: Iterator[str], seconds: float, compiled: str) -> dict[str, str]:
+    """Import what is left of ``names`` and return {module: error or ""}; what fails gets a second chance alone."""
+    found = {}
+    worker = Worker(compiled)
     try:
         for name in names:
             error, usable = worker.ask(name, seconds)
             if error:
-                error = alone(name, seconds)
+                error = alone(name, seconds, compiled)
             if not usable:
                 worker.stop()
-                worker = Worker()
-            yield name, error
+                worker = Worker(compiled)
+            found[name] = error
     finally:
         worker.stop()
+    return found
+
+
+def try_all(names: list[str], seconds: float) -> dict[str, str]:
+    """Return {module: error or ""}."""
+    found: dict[str, str] = {}
+    left = iter(names)  # of a list: one step of it is one step of the interpreter, whichever thread takes it
+    count = max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0)), len(names)))
+    with tempfile.TemporaryDirectory() as compiled, ThreadPoolExecutor(count) as threads:
+        for some in [threads.submit(try_some, left, seconds, compiled) for _ in range(count)]:
+            found |= some.result()
+    return found
 
 
 def main(site: str, seconds: float) -> None:
@@ -166,7 +185,7 @@ def main(site: str, seconds: float) -> None:
             owner.setdefault(module, names[-1])
     wanted = sorted(module for module in owner if not is_test(module))
     results: dict[str, list[str | None]] = {module: [owner[module], None] for module in owner if is_test(module)}
-    results |= {module: [owner[module], error] for module, error in try_all(wanted, seconds)}
+    results |= {module: [owner[module], error] for module, error in try_all(wanted, seconds).items()}
     answer = {"distributions": sorted(names), "modules": results}
     print(f"\nsekisho-answer:{os.environ[WORD]}{json.dumps(answer)}")  # noqa: T201 (its way to answer)
 

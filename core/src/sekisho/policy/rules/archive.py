@@ -18,7 +18,11 @@ class SdistOnly(BaseRule):
         """Answer for anything of an index that is not a wheel."""
         if case.artifact.kind != "pypi" or case.artifact.filename.endswith(".whl"):
             return None
-        return self.reason("no wheel for the target, only source")
+        build = case.facts.build if case.facts else None
+        if build is None:
+            return self.reason("no wheel for the target, only source")
+        how = "a setup.py that names no build system" if build.legacy else build.backend
+        return self.reason(f"no wheel for the target, only source, which {how} would build in the runner")
 
 
 class NativeCode(BaseRule):

@@ -1,0 +1,64 @@
+"""What gates look at that start no container: an image's files, and all that it was made from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sekisho.lock import Lock
+from sekisho.model import Artifact, ImageDefinition
+from sekisho.policy.rules import BaseRule
+from sekisho_builder.assemble.debian_layers import Debs
+from sekisho_builder.gates.contents import Contents, read_contents
+from sekisho_builder.gates.debian_packages import System, read_system
+from sekisho_builder.gates.on_record import OnRecord
+from sekisho_builder.gates.tracing import Traced, trace
+from sekisho_builder.oci.layout import Layout
+
+
+@dataclass(frozen=True)
+class Made:
+    """One build of an image. What is read of it is read once, when the first gate asks.
+
+    ``folder`` is the definition's. ``wheels`` and ``debs`` return where a locked file is. ``again`` assembles the image
+    once more in an empty folder, from nothing that was kept, and returns its manifest's sha256. ``keep`` takes a
+    document that is to stay with the image, by its name.
+    """
+
+    definition: ImageDefinition
+    lock: Lock
+    layout: Layout
+    base: Layout
+    folder: Path | None
+    debs: Debs | None
+    wheels: Callable[[Artifact], Path]
+    again: Callable[[Path], str]
+    keep: Callable[[str, bytes], None]
+    record: OnRecord
+
+    @cached_property
+    def rules(self) -> tuple[BaseRule, ...]:
+        """Return the policy's rules as they answer in the lock's workspace."""
+        return self.record.policy.rules_for(self.lock.workspace)
+
+    @cached_property
+    def below(self) -> int:
+        """Return how many layers are the base's."""
+        return len(self.base.layers)
+
+    @cached_property
+    def traced(self) -> Traced:
+        """Return which file of which approved wheel belongs where; raises what reading a wheel raises."""
+        return trace(
+            self.definition, self.lock, self.wheels, folder=self.folder, debs=self.debs, inside=self.record.inside
+        )
+
+    @cached_property
+    def contents(self) -> Contents:
+        """Return all that is in the layers; raises what ``read_contents`` raises."""
+        return read_contents(self.layout, self.definition.budget.unpacked, self.traced.public, own=self.below)
+
+    @cached_property
+    def system(self) -> System:
+        """Return the Debian packages of the image."""
+        return read_system(self.contents)

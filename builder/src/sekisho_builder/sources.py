@@ -1,0 +1,88 @@
+"""Source in a closure: with what its wheel is to be built, resolved as a closure of its own, of wheels alone."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sekisho.errors import UnresolvableError
+from sekisho.model import Artifact, Build, Closure, Outcome, Request
+from sekisho.policy import Policy
+from sekisho_builder.offers import Offers
+from sekisho_builder.programs import Run
+from sekisho_builder.proxy import Proxy
+from sekisho_builder.resolve import resolve
+
+
+class OffersFor(Protocol):
+    """Returns what there is to choose from for a request, source included or not."""
+
+    def __call__(self, request: Request, *, sources: bool = False) -> Offers:
+        """See ``Offers``."""
+        ...
+
+
+def builds_sources(policy: Policy) -> bool:
+    """Tell whether a policy lets people decide on source: a rule ``sdist_only`` speaks of it, and none denies it all.
+
+    Where no rule speaks of it nothing is built: what no rule objects to would be run without anybody's word.
+    """
+    rules = [rule for rule in policy.rules if rule.check == "sdist_only"]
+    return bool(rules) and not any(rule.then is Outcome.DENY and rule.when is None for rule in rules)
+
+
+def with_sources(
+    request: Request, proxy: Proxy, told: Callable[[int, int], None], run: Run, offers_for: OffersFor
+) -> Closure | None:
+    """Resolve with source in place of wheels that are not there; nothing if not even that satisfies the request.
+
+    Raises ``UnresolvableError`` where nothing satisfies what a build system asks for.
+    """
+    try:
+        closure = resolve(request, proxy, told, run, offers=offers_for(request, sources=True), sources=True)
+    except UnresolvableError:
+        return None
+    return with_builds(request, closure, proxy, run, offers_for)
+
+
+def with_builds(request: Request, closure: Closure, proxy: Proxy, run: Run, offers_for: OffersFor) -> Closure:
+    """Return a closure with a build for each source in it.
+
+    Raises ``UnresolvableError`` where nothing satisfies what a build system asks for.
+    """
+    sources = [artifact for artifact in closure.artifacts if artifact.build_only]
+    if not sources:
+        return closure
+    facts, _ = proxy.inspect(sources, lambda _done, _total: None)
+    systems = {found.sha256: found.build for found in facts}
+    builds = []
+    for source in sources:
+        system = systems[source.sha256]
+        requires = system.requires if system else ()
+        builds.append(
+            Build(
+                project=source.project,
+                sdist=source.sha256,
+                requires=requires,
+                artifacts=_answer(request, source, requires, proxy, run, offers_for) if requires else (),
+            )
+        )
+    return closure.model_copy(update={"builds": tuple(builds)})
+
+
+def _answer(
+    request: Request,
+    source: Artifact,
+    requires: tuple[str, ...],
+    proxy: Proxy,
+    run: Run,
+    offers_for: OffersFor,
+) -> tuple[Artifact, ...]:
+    wanted = request.model_copy(update={"requirements": requires, "constraints": (), "hashes": {}})
+    try:
+        found = resolve(wanted, proxy, lambda _done, _total: None, run, offers=offers_for(wanted))
+    except UnresolvableError as error:
+        raise UnresolvableError(
+            f"{source.name} is only there as source, and cannot be built: {error.what}",
+            where=f"what {source.filename} is built with: {', '.join(requires)}",
+            todo="ask for another release, or for another target",
+        ) from error
+    return tuple(sorted(found.artifacts, key=lambda artifact: artifact.project))

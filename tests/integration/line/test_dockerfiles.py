@@ -1,0 +1,63 @@
+"""A definition with a Dockerfile: built above what was assembled, and reaching nothing but the proxy."""
+
+import os
+import tarfile
+
+import pytest
+
+from sekisho_builder.oci import Layout
+from tests.integration.line.outside import Outside, serving
+from tests.integration.line.site import Site
+
+pytestmark = pytest.mark.docker
+
+DOCKERFILE = """\
+ARG SEKISHO_BASE
+FROM ${SEKISHO_BASE}
+ARG PIP_INDEX_URL
+COPY said.txt /srv/said.txt
+USER root
+RUN python3 -c "import os, urllib.request as u; open('/srv/page', 'wb').write(u.urlopen(os.environ['PIP_INDEX_URL'] + 'alpha/').read())" \\
+    && ls /sys/class/net > /srv/devices && cat /proc/net/route > /srv/routes
+USER 1000:1000
+"""
+
+
+@pytest.fixture
+def site(tmp_path, engine, bases):
+    with serving(Outside()) as served:
+        site = Site(tmp_path, served.url, base_cache=bases)
+        site.engine = os.environ.get("DOCKER_HOST")
+        site.define("tool", ["alpha"], {"debian": "debian-12-python"})
+        try:
+            site.up()
+            yield site
+        finally:
+            site.down()
+
+
+def test_a_dockerfile_is_built_above_what_was_assembled(site):
+    folder = site.images / "tool"
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "said.txt").write_text("hello\n")
+    site.commit("Add a Dockerfile")
+    said = site.refused("request", "--image", "tool", "--wait", who="ana")
+    status = site.newest()
+    told = status["assembly"]["dockerfile"]
+    assert told["manifest"] == status["assembly"]["manifest"]
+    assert told["added"] == 2
+    assert told["reproducible"] is False
+    assert "layer 2" in told["differing"]
+    failed = {gate["gate"] for gate in status["gates"]["gates"] if gate["status"] == "failed"}
+    assert failed == {"traced-files", "same-digest"}  # what no approved file explains is not promoted
+    assert "/srv/said.txt is in no approved wheel" in said
+
+    layout = Layout(site.data / "builder" / "images" / status["id"])
+    layout.verify()
+    with tarfile.open(layout.blob(layout.layers[-1].sha256)) as layer:
+        found = {row.name: layer.extractfile(row).read() for row in layer if row.isfile()}
+    assert found["srv/devices"] == b"lo\n"
+    assert len(found["srv/routes"].splitlines()) == 1  # the head of an empty table
+    assert b"alpha-1.2-py3-none-any.whl" in found["srv/page"]  # by the workspace's door
+    assert "127.0.0.1" not in layout.blob(layout.config_descriptor.sha256).read_text()
+    site.settled()
