@@ -10,7 +10,7 @@ from typing import NamedTuple
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from sekisho.errors import BadInputError, NotFoundError, RefusedError
+from sekisho.errors import BadInputError, CorruptError, NotFoundError, RefusedError
 from sekisho.model import Artifact, Facts, Target, normalize_project, normalize_release
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
@@ -28,6 +28,7 @@ from sekisho_proxy.upstream.sources import Upstreams
 
 _STALE: Headers = ((b"warning", b'110 - "Response is Stale"'),)
 _MOST_BUILT = 512
+_OTHER = "ask for another release, or for a wheel of this one"
 
 Learn = Callable[[Artifact], Awaitable[tuple[Facts, bool]]]
 """Has a candidate inspected: ``Quarantine.learn``."""
@@ -119,10 +120,15 @@ class CandidateMount:
         )
 
     async def _of_source(self, artifact: Artifact | None, path: str) -> bytes:
-        """Return what source says of itself; it is fetched into quarantine and inspected for that."""
+        """Return what source says of itself; it is fetched into quarantine and inspected for that.
+
+        Raises ``CorruptError`` for source that cannot be read: what it needs is not known.
+        """
         if artifact is None or not is_source(artifact.filename):
             raise NotFoundError("only wheels and sources have metadata", where=path)
         facts, _ = await self._learn(artifact)
+        if unreadable := [finding.detail for finding in facts.findings if finding.code == "archive_confusion"]:
+            raise CorruptError(f"the source cannot be read: {unreadable[0]}", where=path, todo=_OTHER)
         return stand_in_metadata(artifact, facts)
 
     async def _sourced(self, request: Request, snapshot: Snapshot, tail: str) -> Reply:
