@@ -1,11 +1,12 @@
 """What was refused, in the words in which it is counted. Every name in it comes from whoever asked."""
 
+import re
 from typing import NamedTuple
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
 from sekisho.errors import BadInputError, RefusedError
-from sekisho.model import OTHERS, Kind, normalize_project
+from sekisho.model import OTHERS, RELEASE_TEXT, Kind, normalize_project
 
 _LONGEST_NAME = 300
 _LONGEST_RELEASE = 64
@@ -36,7 +37,7 @@ class NotAdmittedError(RefusedError):
 
 
 def refusal_of(workspace: str, kind: Kind, project: str, rule: str, *, path: str = "", release: str = "") -> Refusal:
-    """Return what is counted: names in their one spelling, and nothing of what is no name at all.
+    """Return what is counted: names in their one spelling, and nothing of what is no name or release at all.
 
     Without a ``release`` it is the one that the name of the file at ``path`` states.
     """
@@ -45,7 +46,7 @@ def refusal_of(workspace: str, kind: Kind, project: str, rule: str, *, path: str
     except BadInputError:
         return Refusal(workspace, kind, OTHERS, "", rule)
     found = release or (release_of(path.rpartition("/")[2]) if kind == "pypi" else "")
-    return Refusal(workspace, kind, name, found if len(found) <= _LONGEST_RELEASE else "", rule)
+    return Refusal(workspace, kind, name, found if re.fullmatch(RELEASE_TEXT, found) else "", rule)
 
 
 def release_of(filename: str) -> str:

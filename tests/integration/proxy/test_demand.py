@@ -76,6 +76,14 @@ def test_refused_pages_files_and_tombstones_reach_the_portal(site):
         assert counted(portal) == {("some-thing", "", "not-approved"): 5, ("some-thing", "1.0", "not-approved"): 2}
 
 
+def test_a_tombstone_of_what_is_no_release_stops_no_counting(site):
+    house, portal, _ = site
+    with house.open() as client:
+        ready(client)
+        assert client.get("/w/everyone/denied/some-thing/%25%5C").status_code == 403
+        until(lambda: counted(portal) == {("some-thing", "", "not-approved"): 1})
+
+
 def test_what_the_portal_took_without_being_heard_counts_once(site):
     house, portal, line = site
     line.deaf = True

@@ -53,6 +53,13 @@ def test_what_is_no_name_is_counted_without_one(tally, name):
     assert record(tally.rows()[0]).rule == "others"
 
 
+@pytest.mark.parametrize("release", ["%\\", "1 0", "1.0\n", "<b>", "é", "1" * 65])
+def test_what_is_no_release_is_counted_without_one(tally, release):
+    tally.count(refusal_of("everyone", "pypi", "six", "not-approved", release=release))
+    found = record(tally.rows()[0])
+    assert (found.project, found.release) == ("six", "")
+
+
 @pytest.mark.parametrize(
     ("filename", "release"),
     [

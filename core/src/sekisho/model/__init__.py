@@ -8,7 +8,7 @@ from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
 from sekisho.model.built import Built
 from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest
-from sekisho.model.demand import OTHERS, DemandBatch, DemandRow
+from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
@@ -31,6 +31,7 @@ __all__ = [
     "MOST_CONSTRAINTS",
     "MOST_REQUIREMENTS",
     "OTHERS",
+    "RELEASE_TEXT",
     "Alternative",
     "Approval",
     "Artifact",

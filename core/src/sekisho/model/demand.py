@@ -16,7 +16,8 @@ MOST_ROWS = 1000
 Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """128 random bits in hexadecimal."""
 
-ReleaseText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.!+_-]{0,64}$")]
+RELEASE_TEXT = r"^[A-Za-z0-9.!+_-]{0,64}$"
+ReleaseText = Annotated[str, StringConstraints(pattern=RELEASE_TEXT)]
 """A release, or nothing where none was named."""
 
 

@@ -72,7 +72,10 @@ class Keeper:
         """Save and send until cancelled."""
         while True:
             await asyncio.sleep(self._every)
-            await self.step()
+            try:
+                await self.step()
+            except Exception:  # noqa: BLE001 (whatever it is, the next round may succeed)
+                _LOG.exception("counts of demand were lost; counting goes on")
 
     async def step(self) -> None:
         """Save what changed; then send a batch. What cannot be saved is not sent either, lest it count twice."""
