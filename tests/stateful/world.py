@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import unquote
 
 import httptools
@@ -26,6 +27,7 @@ from sekisho.settings import Settings
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
 from sekisho_proxy.compose import open_app
+from sekisho_proxy.inspect.wheel import inspect_file
 from tests.fakes import FakeClock
 from tests.records import NO_RULE_APPLIES, SIGNER, policy, sha
 from tests.stateful.loop import SkippingLoop
@@ -36,6 +38,16 @@ from tests.stateful.pool import INSIDE, OUTSIDE, POOL
 
 STRANGER = Signer.generate()
 _ROOM = Path("/dev/shm")
+
+
+class InPlace:
+    """Inspects in this process: one beside it would take time of its own."""
+
+    async def inspect(self, job, _owner=None):
+        return inspect_file(job)
+
+    async def close(self):
+        pass
 
 
 class World:
@@ -71,8 +83,9 @@ class World:
         self.run(self._start())
 
     async def _start(self) -> None:
-        transport = self.outside
-        self.app = await self._stack.enter_async_context(open_app(self.settings, self.clock, transport=transport))
+        with patch("sekisho_proxy.compose.Inspectors", InPlace):
+            opening = open_app(self.settings, self.clock, transport=self.outside)
+            self.app = await self._stack.enter_async_context(opening)
         self._background = asyncio.all_tasks() - {asyncio.current_task()}
         if not self.settings.replica and not self.outside.portal.away:
             await self._followed()
