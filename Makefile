@@ -42,7 +42,7 @@ unit: $(READY) ## unit and property tests, with the network cut
 	sh tests/without-network.sh $(PYTEST) -n 2 tests/unit tests/property tests/stateful
 
 integration: setup $(OTHERS) ## real clients, a real engine, loopback only
-	sh deploy/engine.sh run $(PYTEST) tests/integration --ignore tests/integration/clients
+	sh deploy/engine.sh run $(PYTEST) -n 2 --dist worksteal tests/integration --ignore tests/integration/clients
 	sh tests/without-network.sh $(PYTEST) tests/integration/clients
 
 e2e: setup ## the demo itself, against PyPI
@@ -53,7 +53,7 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names (about 80 minutes)
-	SEKISHO_SOAK=1 $(PYTEST) -v tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/property/test_wanted.py tests/integration/portal/test_everything_installs.py tests/integration/builder/test_same_bytes.py tests/unit/builder/test_killed_assembly.py
+	SEKISHO_SOAK=1 $(PYTEST) -v -n 2 tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/property/test_wanted.py tests/integration/portal/test_everything_installs.py tests/integration/builder/test_same_bytes.py tests/unit/builder/test_killed_assembly.py
 
 bench-policy: $(READY) ## judging: speed, false alarms, a workbench asked for, as a table and build/bench/policy.json
 	@sh deploy/setup.sh bench
