@@ -24,15 +24,16 @@ def measure_gates(site: Site) -> list[Row]:
     lock, folder = site.shelf.lock, site.folder("gates")
     image = definition(lock)
 
-    def put(where: Path) -> str:
+    def put(where: Path) -> Layout:
         cache, out = where / "layers", where / "image"
-        return assemble(image, lock, site.base, site.shelf.wheels, cache=cache, out=out).manifest
+        assemble(image, lock, site.base, site.shelf.wheels, cache=cache, out=out)
+        return Layout(out)
 
-    manifest = put(folder)
+    layout = put(folder)
     build = Made(
         definition=image,
         lock=lock,
-        layout=Layout(folder / "image"),
+        layout=layout,
         base=site.base,
         folder=None,
         debs=None,
@@ -43,11 +44,19 @@ def measure_gates(site: Site) -> list[Row]:
     )
     containers, loaded, reports = DockerContainers(), list[str](), list[GateReport]()
     archive = folder / "image.tar"
-    loading = timed(lambda: loaded.append(containers.load(to_docker_archive(Layout(folder / "image"), archive))))
+    loading = timed(lambda: loaded.append(containers.load(to_docker_archive(layout, archive))))
     try:
         seconds = timed(
             lambda: reports.append(
-                run_gates(image, lock, loaded[0], containers, manifest=manifest, made=build, now=datetime.now(UTC))
+                run_gates(
+                    image,
+                    lock,
+                    loaded[0],
+                    containers,
+                    manifest=layout.manifest_sha256,
+                    made=build,
+                    now=datetime.now(UTC),
+                )
             )
         )
     finally:

@@ -42,7 +42,7 @@ from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.base.debian_lock import LockedDeb
 from sekisho_builder.building import Workshop, build_all
 from sekisho_builder.denials import name_denials
-from sekisho_builder.dockerfile import FILE, build_dockerfile
+from sekisho_builder.dockerfile import FILE, Dockerfiled, build_dockerfile
 from sekisho_builder.gates import GATES, Made, OnRecord, read_record, run_gates
 from sekisho_builder.oci import Layout, Whereabouts, push, to_docker_archive
 from sekisho_builder.offers import Offers, approved
@@ -261,6 +261,7 @@ class Stages:
             above = build_dockerfile(
                 here, Layout(self.layout(request_id)), lock.workspace, self._settings, room=self._folder / "room"
             )
+            write_atomically(self._dockerfiled(above.manifest), above.canonical())
             manifest, more = above.manifest, {"dockerfile": above.model_dump(mode="json"), "size": above.size}
         body: dict[str, Any] = {
             **made.model_dump(mode="json"),
@@ -281,7 +282,9 @@ class Stages:
         lock, definition = self._locked(request_id)
         record = self._on_record(request_id, lock)
         scripts = verify_digest(self._settings.images, definition.name)
-        asked = canonical_json([manifest, definition.digest(), scripts, record.digest(), list(GATES)])
+        above = self._above(manifest, definition)
+        told = above.digest() if above else ""
+        asked = canonical_json([manifest, definition.digest(), scripts, record.digest(), told, list(GATES)])
         kept = self._folder / "gates" / f"{sha256_hex(asked)}.json"
         with self._gating:  # of two requests that came to the same image, the second reuses the report
             reused = kept.exists()
@@ -307,6 +310,16 @@ class Stages:
         """Return the folder of the documents that stay with an image, as its bills of materials."""
         return self._folder / "evidence" / manifest
 
+    def _dockerfiled(self, manifest: str) -> Path:
+        return self.evidence(manifest) / "dockerfile.json"
+
+    def _above(self, manifest: str, definition: ImageDefinition) -> Dockerfiled | None:
+        """Return what the definition's Dockerfile added to an image."""
+        kept = self._dockerfiled(manifest)
+        if not (self._settings.images / definition.name / FILE).is_file() or not kept.is_file():
+            return None
+        return Dockerfiled.parse_json(kept.read_bytes(), where=str(kept))
+
     def _documents(self, manifest: str) -> dict[str, str]:
         """Return the sha256 of each document that stays with an image."""
         return {path.name: file_sha256(path) for path in sorted(self.evidence(manifest).glob("*.json"))}
@@ -319,6 +332,12 @@ class Stages:
         """Return what gates look at that start no container."""
         base = self._base(definition).layout
         layout, folder = Layout(self.layout(request_id)), self._settings.images / definition.name
+
+        def again(empty: Path) -> Layout:
+            out, cache = empty / "out", empty / "cache"
+            assemble(definition, lock, base, self._wheel, cache=cache, out=out, folder=folder, debs=self._deb)
+            return Layout(out)
+
         return Made(
             definition=definition,
             lock=lock,
@@ -327,20 +346,10 @@ class Stages:
             folder=folder,
             debs=self._deb,
             wheels=self._wheel,
-            again=lambda empty: (
-                assemble(
-                    definition,
-                    lock,
-                    base,
-                    self._wheel,
-                    cache=empty / "cache",
-                    out=empty / "out",
-                    folder=folder,
-                    debs=self._deb,
-                ).manifest
-            ),
+            again=again,
             keep=lambda name, data: write_atomically(self.evidence(layout.manifest_sha256) / name, data),
             record=record,
+            above=self._above(layout.manifest_sha256, definition),
         )
 
     def _run_gates(

@@ -65,7 +65,8 @@ def build(folder, wheels, **more):
         return folder / row.sha256
 
     def put(cache, out):
-        return assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find).manifest
+        assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find)
+        return Layout(out)
 
     put(folder / "cache", folder / "out")
     papers = Made(

@@ -100,12 +100,13 @@ class Site:
         self.git("init", "--quiet")
         self.commit("Begin")
 
-    def define(self, name: str, requirements: list[str], base: dict[str, str], **more: object) -> None:
+    def define(self, name: str, requirements: list[str], base: dict[str, str], **more: Any) -> None:
         """Write and commit an image definition, which accepts what is Debian's."""
         why = "Debian's own, and only a test"
         accept = [{"gate": gate, "what": "deb/*", "reason": why} for gate in ("licences", "advisories")]
         accept.append({"gate": "sbom", "what": "base", "reason": "a base may be one file here"})
         target = {"python": "3.11.2", "glibc": "2.36"}
+        accept += more.pop("accept", [])
         value = {"name": name, "base": base, "target": target, "accept": accept, **more}
         path = self.images / name / "image.yaml"
         path.parent.mkdir(exist_ok=True)

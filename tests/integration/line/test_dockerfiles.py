@@ -50,7 +50,9 @@ def test_a_dockerfile_is_built_above_what_was_assembled(site):
     assert "layer 2" in told["differing"]
     failed = {gate["gate"] for gate in status["gates"]["gates"] if gate["status"] == "failed"}
     assert failed == {"traced-files", "same-digest"}  # what no approved file explains is not promoted
-    assert "/srv/said.txt is in no approved wheel" in said
+    assert "the Dockerfile makes /srv/page, a file that nobody approved" in said
+    assert "/srv/said.txt" not in said  # it is the definition's own
+    assert "layer 2 of the Dockerfile differs: this image is not reproducible" in said
 
     layout = Layout(site.data / "builder" / "images" / status["id"])
     layout.verify()
@@ -61,3 +63,16 @@ def test_a_dockerfile_is_built_above_what_was_assembled(site):
     assert b"alpha-1.2-py3-none-any.whl" in found["srv/page"]  # by the workspace's door
     assert "127.0.0.1" not in layout.blob(layout.config_descriptor.sha256).read_text()
     site.settled()
+
+    why = "made anew in each build, and looked at"
+    known = [
+        {"gate": gate, "what": what, "reason": why}
+        for gate, what in (("traced-files", "/srv/*"), ("same-digest", "Dockerfile"))
+    ]
+    site.define("tool", ["alpha"], {"debian": "debian-12-python"}, accept=known)
+    said = site.refused("request", "--image", "tool", "--wait", who="ana")
+    assert "no registry is configured" in said
+    gates = {gate["gate"]: gate for gate in site.newest()["gates"]["gates"]}
+    assert {gate["status"] for gate in gates.values()} == {"passed"}
+    assert any("layer 2 of the Dockerfile differs" in line for line in gates["same-digest"]["evidence"])
+    assert any(f"/srv/*: 3 accepted, {why}" in line for line in gates["traced-files"]["evidence"])

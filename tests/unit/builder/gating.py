@@ -23,6 +23,7 @@ from sekisho.model import (
 )
 from sekisho.model.image import Accepted
 from sekisho_builder.assemble import assemble
+from sekisho_builder.dockerfile import Dockerfiled
 from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
 from sekisho_builder.oci.layout import CONFIG, LAYER, MANIFEST, Descriptor, Layer, Layout, seal_layout, write_layout
 from tests.fakes import FakeContainers
@@ -115,6 +116,7 @@ class Gating:
         self.rules: tuple[Mapping[str, Any], ...] = (LICENCE, WEAKNESS)
         self.more: dict[str, Any] = {}
         self.again: Any = None
+        self.above: Dockerfiled | None = None
 
     def definition(self, **more: Any) -> ImageDefinition:
         return definition(**({"accept": ACCEPT} | more))
@@ -140,10 +142,11 @@ class Gating:
             layout = self._tamper(layout)
         judgement = allow_all(lock, self.reasons)
         record = OnRecord(**({"policy": policy(*self.rules), "judgement": judgement} | self.more))
-        again = self.again or (lambda empty: put(str(empty / "cache"), empty / "out").manifest_sha256)
+        again = self.again or (lambda empty: put(str(empty / "cache"), empty / "out"))
         return Made(
             definition=made, lock=lock, layout=layout, base=base, folder=self.folder / "images", debs=None,
             wheels=lambda a: shelf / a.sha256, again=again, keep=self.kept.__setitem__, record=record,
+            above=self.above,
         )  # fmt: skip
 
     def _tamper(self, layout: Layout) -> Layout:

@@ -7,6 +7,8 @@ import pytest
 
 from sekisho.model import Outcome, Reason
 from sekisho.model.image import Accepted, Budget
+from sekisho_builder.dockerfile import Dockerfiled
+from tests.records import sha
 from tests.unit.builder.gating import ACCEPT, COPYRIGHT, STATIC, Gating, by_anna, entry, layer_of, tar_of
 from tests.unit.builder.room import SITE
 from tests.wheels import make_wheel
@@ -438,12 +440,87 @@ def test_cuda_that_nobody_knows_and_a_driver_in_the_image_fail(gating):
 
 
 def test_an_image_that_comes_out_differently_the_second_time_fails(gating):
-    gating.again = lambda _empty: "f" * 64
-    failed(gating.run("same-digest"), f"assembled again it is sha256:{'f' * 64}, not sha256:")
+    other = Gating(gating.folder / "other")
+    other.folder.mkdir()
+    other.wheels = (make_wheel("alpha", files={"more.py": b"x"}),)
+    layout = other.build().layout
+    gating.again = lambda _empty: layout
+    failed(gating.run("same-digest"), f"assembled again it is sha256:{layout.manifest_sha256}, not sha256:")
     gating.again = None
     made = gating.build()
     assert gating.run_over(made, "same-digest").status == "passed"
     assert not list(made.layout.folder.parent.glob(".again-*"))
+
+
+def dockerfile(gating, *entries, **more):
+    """Put a layer on top that a Dockerfile made."""
+    gating.on_top = [layer_of(gating.folder / "l", tar_of(entries))]
+    gating.above = Dockerfiled(**({"manifest": sha("m"), "size": 1, "added": 1, "reproducible": True} | more))
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (entry(f"{SITE}/alpha/__init__.py", b"x"), f"the Dockerfile changes the approved /{SITE}/alpha/__init__.py"),
+        (entry(f"{SITE}/alpha/.wh.__init__.py"), f"the Dockerfile removes /{SITE}/alpha/__init__.py"),
+        (entry(f"{SITE}/.wh..wh..opq"), f"the Dockerfile removes /{SITE}"),
+        (entry("opt/.wh.venv"), "the Dockerfile removes /opt/venv"),
+        (entry(".wh..wh..opq"), "the Dockerfile removes /"),
+        (entry("opt/venv", kind=tarfile.SYMTYPE, linkname="/srv"), "the Dockerfile changes the approved /opt/venv"),
+    ],
+)
+def test_what_was_approved_stays_whatever_is_accepted_of_a_dockerfile(gating, one, says):
+    dockerfile(gating, one)
+    failed(gating.run("traced-files", **accept("traced-files", "/*")), says)
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (entry("srv/made", b"x"), "the Dockerfile makes /srv/made, a file that nobody approved"),
+        (entry(f"{SITE}/extra.py", b"x"), f"the Dockerfile makes /{SITE}/extra.py, a file that nobody approved"),
+        (
+            entry("srv/link", kind=tarfile.SYMTYPE, linkname="/etc"),
+            "the Dockerfile makes /srv/link, a link that nobody",
+        ),
+        (entry("etc/os-release", b"x"), "the Dockerfile changes the base's /etc/os-release"),
+        (entry("etc/.wh.os-release"), "the Dockerfile removes /etc/os-release"),
+    ],
+)
+def test_what_a_dockerfile_does_besides_needs_a_reason(gating, one, says):
+    dockerfile(gating, one)
+    failed(gating.run("traced-files"), says)
+    assert gating.run("traced-files", **accept("traced-files", "/*")).status == "passed"
+
+
+def test_what_a_dockerfile_copies_from_its_folder_was_reviewed_with_it(gating):
+    (gating.folder / "images").mkdir()
+    (gating.folder / "images" / "said.txt").write_bytes(b"said")
+    dockerfile(gating, entry("srv/said.txt", b"said"))
+    result = gating.run("traced-files")
+    assert result.status == "passed", result.evidence
+    assert result.evidence[-1] == "a Dockerfile added 1 layers; 1 files are of the definition's folder"
+    dockerfile(gating, entry("etc/os-release", b"said"))
+    failed(gating.run("traced-files"), "the Dockerfile changes the base's /etc/os-release")
+
+
+def test_a_dockerfile_that_comes_out_differently_needs_a_reason_and_what_is_below_never_differs(gating):
+    dockerfile(gating, entry("srv/made", b"x"))
+    result = gating.run("same-digest")
+    assert result.status == "passed", result.evidence
+    assert result.evidence[-1] == "built twice, the Dockerfile gave the same 1 layers"
+    dockerfile(gating, entry("srv/made", b"x"), reproducible=False, differing=("layer 1",))
+    failed(gating.run("same-digest"), "built twice, layer 1 of the Dockerfile differs: this image is not reproducible")
+    assert gating.run("same-digest", **accept("same-digest", "Dockerfile")).status == "passed"
+    other = Gating(gating.folder / "other")
+    other.folder.mkdir()
+    other.wheels = (make_wheel("alpha", files={"more.py": b"x"}),)
+    layout = other.build().layout
+    gating.again = lambda _empty: layout
+    failed(
+        gating.run("same-digest", **accept("same-digest", "Dockerfile")),
+        "what is below the Dockerfile has other layers",
+    )
 
 
 def test_a_base_without_records_has_no_bill_of_materials_unless_that_is_accepted(gating):

@@ -9,6 +9,7 @@ from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition
 from sekisho.policy.rules import BaseRule
 from sekisho_builder.assemble.debian_layers import Debs
+from sekisho_builder.dockerfile import Dockerfiled
 from sekisho_builder.gates.contents import Contents, read_contents
 from sekisho_builder.gates.debian_packages import System, read_system
 from sekisho_builder.gates.on_record import OnRecord
@@ -21,8 +22,8 @@ class Made:
     """One build of an image. What is read of it is read once, when the first gate asks.
 
     ``folder`` is the definition's. ``wheels`` and ``debs`` return where a locked file is. ``again`` assembles the image
-    once more in an empty folder, from nothing that was kept, and returns its manifest's sha256. ``keep`` takes a
-    document that is to stay with the image, by its name.
+    once more in an empty folder, from nothing that was kept. ``keep`` takes a document that is to stay with the image,
+    by its name. ``above`` is what a Dockerfile added on top.
     """
 
     definition: ImageDefinition
@@ -32,9 +33,10 @@ class Made:
     folder: Path | None
     debs: Debs | None
     wheels: Callable[[Artifact], Path]
-    again: Callable[[Path], str]
+    again: Callable[[Path], Layout]
     keep: Callable[[str, bytes], None]
     record: OnRecord
+    above: Dockerfiled | None = None
 
     @cached_property
     def rules(self) -> tuple[BaseRule, ...]:
@@ -45,6 +47,11 @@ class Made:
     def below(self) -> int:
         """Return how many layers are the base's."""
         return len(self.base.layers)
+
+    @cached_property
+    def top(self) -> int:
+        """Return how many layers are below those that a Dockerfile added."""
+        return len(self.layout.layers) - (self.above.added if self.above else 0)
 
     @cached_property
     def traced(self) -> Traced:

@@ -2,43 +2,50 @@
 
 from collections.abc import Iterator
 
+from sekisho_builder.gates import added
+from sekisho_builder.gates.accepting import Objection, settle
 from sekisho_builder.gates.made import Made
 from sekisho_builder.gates.subject import Answer, Subject
 from sekisho_builder.reading.entries import Entry
 
-_SHOWN = 20
-
 
 def traced_files(subject: Subject) -> Answer:
-    """Compare path, kind, bytes, mode and owner both ways; the base's layers must be the base's own."""
+    """Compare path, kind, bytes, mode and owner both ways; the base's layers must be the base's own.
+
+    What a Dockerfile added passes where the definition says why.
+    """
     build = subject.build
     base, ours = build.base.layers, build.layout.layers
     if [row.sha256 for row in ours[: build.below]] != [row.sha256 for row in base]:
         return Answer(passed=False, evidence=("the lowest layers are not those of the base",))
-    faults: list[str] = []
+    found = [Objection(f"/{path}", says, acceptable=False) for path, says in _faults(build)]
+    answer = settle(subject.definition, "traced-files", [*found, *(added.objections(build) if build.above else ())])
+    return Answer(passed=True, evidence=(*_seen(build), *answer.evidence)) if answer.passed else answer
+
+
+def _faults(build: Made) -> Iterator[tuple[str, str]]:
+    """Yield (path, what is wrong) of what was assembled."""
     seen: set[str] = set()
     for number, entry in build.contents.entries():
-        if number >= build.below:
+        if build.below <= number < build.top:
             seen.add(entry.path)
-            faults += _against(build, entry)
+            yield from ((entry.path, says) for says in _against(build, entry))
     wanted = build.traced.files.keys() | build.traced.environment.keys() | build.traced.own.keys()
     wanted |= {entry.path for entry in build.traced.debian}
-    faults += [f"/{path} of {_of(build, path)} is missing" for path in sorted(wanted - seen)]
-    if faults:
-        more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        return Answer(passed=False, evidence=(*faults[:_SHOWN], *more))
+    yield from ((path, f"/{path} of {_of(build, path)} is missing") for path in sorted(wanted - seen))
+
+
+def _seen(build: Made) -> Iterator[str]:
     made = sum(one.made for one in build.traced.files.values())
     members = len(build.traced.files) - made
-    return Answer(
-        passed=True,
-        evidence=(
-            f"{members} files are members of the {build.traced.wheels} approved wheels, byte for byte",
-            f"{made} files follow from them by rule: RECORD, INSTALLER, REQUESTED, programs of entry points",
-            f"{len(build.traced.environment)} entries are the environment itself, {len(build.traced.own)} of `files`",
-            f"{len(build.traced.debian)} entries are of the locked Debian packages; no other is above the base",
-            f"the base is sha256:{build.base.manifest_sha256}, {build.below} layers",
-        ),
-    )
+    yield f"{members} files are members of the {build.traced.wheels} approved wheels, byte for byte"
+    yield f"{made} files follow from them by rule: RECORD, INSTALLER, REQUESTED, programs of entry points"
+    yield f"{len(build.traced.environment)} entries are the environment itself, {len(build.traced.own)} of `files`"
+    yield f"{len(build.traced.debian)} entries are of the locked Debian packages; no other was assembled above the base"
+    yield f"the base is sha256:{build.base.manifest_sha256}, {build.below} layers"
+    if build.above:
+        copied = added.copied(build)
+        yield f"a Dockerfile added {build.above.added} layers; {copied} files are of the definition's folder"
 
 
 def _of(build: Made, path: str) -> str:

@@ -71,7 +71,7 @@ Profile = Literal["job", "online", "batch", "notebook"]
 class Accepted(Record):
     """What one gate may find in this image, and why that is accepted: ``what`` it names, with ``*`` for any part."""
 
-    gate: Literal["privileges", "secrets", "licences", "advisories", "start-up", "sbom"]
+    gate: Literal["privileges", "secrets", "licences", "advisories", "start-up", "sbom", "traced-files", "same-digest"]
     what: Annotated[str, StringConstraints(pattern=r"^[^*?\[].+$")]
     reason: Annotated[str, Field(min_length=8)]
 
