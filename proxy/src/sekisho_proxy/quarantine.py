@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from sekisho.errors import SekishoError
+from sekisho.errors import BadInputError, CorruptError, SekishoError
 from sekisho.model import Artifact, Facts, Finding, Record, canonical_json, sha256_hex
 from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.disk_cache import DiskCache
@@ -77,7 +77,10 @@ class Quarantine:
         if request.method != "PUT":
             return not_allowed(b"PUT")
         sha256 = request.path.removeprefix("/quarantine/")
-        await self._holdings.take_in(sha256, request.pieces(limit=_LARGEST_BUILT))
+        try:
+            await self._holdings.take_in(sha256, request.pieces(limit=_LARGEST_BUILT))
+        except CorruptError as error:
+            raise BadInputError(error.what, where=request.path, todo="send the file that was made") from error
         return json_reply({"sha256": sha256}, status=201)
 
     async def _lines(self, artifacts: tuple[Artifact, ...]) -> AsyncIterator[bytes]:

@@ -56,13 +56,13 @@ BOUNDS = {"hangs.py": {"seconds": 1}, "forks.py": {"seconds": 1, "processes": 20
 
 
 def gates(engine, built, folder, *names, wheels=(), **more):  # noqa: F811 (fixtures)
-    made, lock, layout, image = built
+    made, lock, papers, image = built
     definition = made.model_copy(update=more)
     artifacts = (*lock.artifacts, *(wheel.artifact() for wheel in wheels))
     lock = lock.model_copy(update={"artifacts": artifacts})
     chosen = {name: GATES[name] for name in names}
     report = run_gates(
-        definition, lock, image, engine, manifest=layout.manifest_sha256, now=datetime.now(UTC), verify=folder,
+        definition, lock, image, engine, manifest=papers.layout.manifest_sha256, now=datetime.now(UTC), verify=folder,
         gates=chosen,
     )  # fmt: skip
     return {gate.gate: gate for gate in report.gates}

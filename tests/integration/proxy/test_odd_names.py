@@ -135,6 +135,7 @@ def wire(house, approved, tmp_path):
 def _look(wire, route, name):
     status, head, body = wire.ask(route.encode().replace(b"{}", name))
     fine = FINE | ({403} if re.search(r"/(files|denied|json)", route) else set())
+    fine = fine | ({405} if route.startswith("/quarantine/") else set())
     plain = PLAIN.fullmatch(unquote_to_bytes(name).strip(b"/")) or not name
     assert status < 500, (route, name)
     assert status in fine or plain or (b"/" in unquote_to_bytes(name) and status in {403, 404}), (route, name, status)

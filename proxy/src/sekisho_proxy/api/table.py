@@ -153,7 +153,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "/quarantine/{sha256}",
         "Take in a wheel that the runner built, as a candidate like any other.",
-        {201: (JSON,), 404: (PROBLEM,), 502: (PROBLEM,), 507: (PROBLEM,), **_ALWAYS, **_SERVICE},
+        {201: (JSON,), 404: (PROBLEM,), 507: (PROBLEM,), **_ALWAYS, **_SERVICE},
         "a room of Sekisho",
         ("PUT",),
         BYTES,
