@@ -134,5 +134,6 @@ async def _watch(desk: Desk, snapshots: Snapshots) -> None:
                 await asyncio.to_thread(desk.bear_witness)
                 seen = now_in_force
             await asyncio.to_thread(desk.mentions.follow)
-        except Exception:  # noqa: BLE001 (whatever it is, the next look may succeed)
-            _LOG.exception("the allowlists tree could not be read; the policy in force stays")
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next look may succeed)
+            await asyncio.sleep(_WATCH)  # Ctrl-C ends git, too, and then this
+            _LOG.error("the allowlists tree could not be read; the policy in force stays", exc_info=error)

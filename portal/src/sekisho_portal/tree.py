@@ -118,15 +118,11 @@ class GitTree:
         return self.git(*arguments, stdin=stdin.encode(), extra=extra).decode()
 
     def git(self, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
-        """Return what git prints; raise ``SekishoError`` with what it complains of.
-
-        A terminal's Ctrl-C does not reach it.
-        """
+        """Return what git prints; raise ``SekishoError`` with what it complains of."""
         try:
             done = subprocess.run(
                 ["git", "-C", str(self.folder), *arguments],
                 input=stdin, capture_output=True, check=False, timeout=60, env={**os.environ, **(extra or {})},
-                process_group=0,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise MissingToolError("git is not installed", todo="install git") from error

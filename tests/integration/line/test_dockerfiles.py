@@ -17,7 +17,7 @@ FROM ${SEKISHO_BASE}
 ARG PIP_INDEX_URL
 COPY said.txt /srv/said.txt
 USER root
-RUN python3 -c "import os, urllib.request as u; open('/srv/page', 'wb').write(u.urlopen(os.environ['PIP_INDEX_URL'] + 'alpha/').read())" \\
+RUN python3 -B -c "import os, urllib.request as u; open('/srv/page', 'wb').write(u.urlopen(os.environ['PIP_INDEX_URL'] + 'alpha/').read())" \\
     && ls /sys/class/net > /srv/devices && cat /proc/net/route > /srv/routes
 USER 1000:1000
 """
@@ -71,7 +71,7 @@ def test_a_dockerfile_is_built_above_what_was_assembled(site):
     ]
     site.define("tool", ["alpha"], {"debian": "debian-12-python"}, accept=known)
     said = site.refused("request", "--image", "tool", "--wait", who="ana")
-    assert "no registry is configured" in said
+    assert "no registry is configured" in said, said
     gates = {gate["gate"]: gate for gate in site.newest()["gates"]["gates"]}
     assert {gate["status"] for gate in gates.values()} == {"passed"}
     assert any("layer 2 of the Dockerfile differs" in line for line in gates["same-digest"]["evidence"])

@@ -1,4 +1,3 @@
-import os
 import threading
 
 import pytest
@@ -149,8 +148,3 @@ def test_a_folder_without_a_first_commit_says_how_to_make_one(tmp_path, init):
     with pytest.raises(NotFoundError) as caught:
         GitTree(tmp_path)
     assert "git -C" in caught.value.todo
-
-
-def test_ctrl_c_does_not_cut_git_off(tree):
-    group = tree.git("-c", "alias.group=!ps -o pgid= -p $$", "group")
-    assert int(group) not in {os.getpgrp(), 0}
