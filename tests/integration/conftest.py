@@ -5,15 +5,15 @@ import pytest
 SOAK = os.environ.get("SEKISHO_SOAK") == "1"
 """Whether this is ``make soak``: ten times as much of what is random."""
 
-_SAID: list[str] = []
-
 
 @pytest.fixture
-def say():
+def say(record_property):
     """Return what puts a line into the summary of the run: a measured figure that no test may depend on."""
-    return _SAID.append
+    return lambda line: record_property("said", line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in _SAID:
-        terminalreporter.write_line(line)
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        for key, line in getattr(report, "user_properties", ()):
+            if key == "said" and report.when == "call":
+                terminalreporter.write_line(line)
