@@ -60,7 +60,7 @@ def _file(world: World, asked: Asked, answer: Answer, view: View, here: frozense
     bare = path.removesuffix(".metadata").removesuffix(".provenance")
     items = [item for item in BY_PATH.get(bare, ()) if item.key in view.items or item.key in view.relaxed]
     if not items:
-        assert answer.status in {403, 404, *FAILED}, f"{asked} is answered {answer.status}"
+        assert answer.status in {400, 403, 404, *FAILED}, f"{asked} is answered {answer.status}"
         return "403 relaxed file"
     if bare != path or asked.header("if-none-match"):
         return f"{answer.status} relaxed {'file' if bare == path else 'beside'}"
