@@ -29,8 +29,7 @@ REGISTRIES = [
         ("gcr", "io"),
         ("azurecr", "io"),
         ("mcr", "microsoft", "com"),
-        ("deb", "debian", "org"),
-        ("snapshot", "debian", "org"),
+        ("debian", "org"),
     )
 ]
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}

@@ -42,7 +42,7 @@ Status: deinstall ok config-files
 Architecture: amd64
 Version: 1.0
 """
-COPYRIGHT = b"""Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+COPYRIGHT = b"""Format: machine-readable, 1.0
 
 Files: *
 License: GPL-2+ or Expat

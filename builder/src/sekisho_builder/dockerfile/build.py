@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from sekisho.containers import DockerContainers
 from sekisho.errors import BadInputError, CorruptError
@@ -105,7 +105,7 @@ def _read(archive: Path, place: Path) -> _Saved:
     return _Saved({**config, "diffs": diffs}, layers)
 
 
-def _member(tar: tarfile.TarFile, name: str) -> Any:  # noqa: ANN401 (a file of tarfile's own kind)
+def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
     found = tar.extractfile(name)
     if found is None:
         raise CorruptError("the engine saved something that is no image", where=name)

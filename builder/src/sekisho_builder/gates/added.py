@@ -1,9 +1,7 @@
 """What a Dockerfile added above the locked packages: held against what lies below it, and what its folder holds."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-from sekisho.store import file_sha256
 from sekisho_builder.gates.accepting import Objection
 from sekisho_builder.gates.made import Made
 from sekisho_builder.reading.entries import Entry
@@ -20,29 +18,21 @@ def objections(build: Made) -> Iterator[Objection]:
     """
     below: dict[str, Entry] = {}
     ours: set[str] = set()
-    copied = _files(build.folder)
     for number, entry in build.contents.entries():
         if number < build.top:
             below[entry.path] = entry
             if number >= build.below:
                 ours.add(entry.path)
-        elif found := _objection(entry, below, ours, copied):
+        elif found := _objection(entry, below, ours, build.reviewed):
             yield found
 
 
 def copied(build: Made) -> int:
     """Return how many files of added layers are those of the definition's folder."""
-    known = _files(build.folder)
-    return sum(number >= build.top and entry.sha256 in known for number, entry in build.contents.entries())
+    return sum(number >= build.top and entry.sha256 in build.reviewed for number, entry in build.contents.entries())
 
 
-def _files(folder: Path | None) -> frozenset[str]:
-    if folder is None:
-        return frozenset()
-    return frozenset(file_sha256(path) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def _objection(entry: Entry, below: Mapping[str, Entry], ours: set[str], copied: frozenset[str]) -> Objection | None:
+def _objection(entry: Entry, below: Mapping[str, Entry], ours: set[str], reviewed: frozenset[str]) -> Objection | None:
     folder, _, name = entry.path.rpartition("/")
     if name.startswith(_WHITEOUT):
         hidden = folder if name == _OPAQUE else f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/")
@@ -55,6 +45,6 @@ def _objection(entry: Entry, below: Mapping[str, Entry], ours: set[str], copied:
         return Objection(f"/{entry.path}", f"the Dockerfile changes the approved /{entry.path}", acceptable=False)
     if before is not None:
         return Objection(f"/{entry.path}", f"the Dockerfile changes the base's /{entry.path}")
-    if entry.sha256 in copied:
+    if entry.sha256 in reviewed:
         return None
     return Objection(f"/{entry.path}", f"the Dockerfile makes /{entry.path}, a {entry.kind} that nobody approved")

@@ -8,6 +8,7 @@ from pathlib import Path
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition
 from sekisho.policy.rules import BaseRule
+from sekisho.store import file_sha256
 from sekisho_builder.assemble.debian_layers import Debs
 from sekisho_builder.dockerfile import Dockerfiled
 from sekisho_builder.gates.contents import Contents, read_contents
@@ -52,6 +53,12 @@ class Made:
     def top(self) -> int:
         """Return how many layers are below those that a Dockerfile added."""
         return len(self.layout.layers) - (self.above.added if self.above else 0)
+
+    @cached_property
+    def reviewed(self) -> frozenset[str]:
+        """Return the sha256 of each file of the definition's folder, which is reviewed with it."""
+        files = self.folder.rglob("*") if self.folder else ()
+        return frozenset(file_sha256(path) for path in files if path.is_file() and not path.is_symlink())
 
     @cached_property
     def traced(self) -> Traced:

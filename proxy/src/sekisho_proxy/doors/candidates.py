@@ -5,7 +5,6 @@ One index over all sources: each project comes from its owner, or from the first
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -19,9 +18,8 @@ from sekisho_proxy.doors.service_only import require_service
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply, not_allowed
 from sekisho_proxy.follow import Held
 from sekisho_proxy.pages.built import BuiltPage
-from sekisho_proxy.pages.sourced import SourcedPage, is_source, stand_in_metadata
-from sekisho_proxy.pages.value import FileRow, ProjectPage
-from sekisho_proxy.upstream.listing import Listing
+from sekisho_proxy.pages.candidate import listed
+from sekisho_proxy.pages.sourced import is_source, sourced, stand_in_metadata
 from sekisho_proxy.upstream.sidecars import Sidecars
 from sekisho_proxy.upstream.source import Page, find_file
 from sekisho_proxy.upstream.sources import Upstreams
@@ -81,7 +79,7 @@ class CandidateMount:
         page = await self._upstreams.undenied(snapshot, self._clock).page(project)
         known, turn, built = self._built.get(project, (None, -1, None))
         if built is None or known is None or known.checked != page.checked or turn != self._held.turn or page.stale:
-            built = BuiltPage(CandidatePage(page.listing), quick=True, headers=_STALE if page.stale else ())
+            built = BuiltPage(listed(page.listing), quick=True, headers=_STALE if page.stale else ())
             if not page.stale:
                 self._keep(project, page, built)
         return await built.answer(request)
@@ -141,7 +139,7 @@ class CandidateMount:
         if not tail.endswith("/"):
             return redirect(f"{request.path.rpartition('/')[0]}/{project}/")
         page = await self._upstreams.undenied(snapshot, self._clock).page(project)
-        return await BuiltPage(SourcedPage(page.listing, target), quick=True).answer(request)
+        return await BuiltPage(sourced(page.listing, target), quick=True).answer(request)
 
 
 def _is_version(release: str) -> bool:
@@ -150,44 +148,3 @@ def _is_version(release: str) -> bool:
     except ValueError:  # InvalidVersion, or a number that Python does not read
         return False
     return True
-
-
-class CandidatePage(NamedTuple):
-    """Upstream's files as a page; every wheel has metadata, because it is read out of the wheel if need be."""
-
-    listing: Listing
-
-    @property
-    def rows(self) -> int:
-        """Return how many rows there are to render."""
-        return len(self.listing.files)
-
-    @property
-    def names_origin(self) -> bool:
-        """Tell that every address in it is relative."""
-        return False
-
-    def to_json(self, _origin: str = "") -> bytes:
-        """Render the JSON form."""
-        return self._page().to_json()
-
-    def to_html(self, _origin: str = "") -> bytes:
-        """Render the HTML form."""
-        return self._page().to_html()
-
-    def _page(self) -> ProjectPage:
-        """Make the rows anew for each form: kept, they would cost more memory than the page."""
-        rows = tuple(
-            FileRow(
-                filename=file.filename,
-                url=f"../../files/{self.listing.source}/{file.path}",
-                sha256=file.sha256,
-                size=file.size or None,
-                uploaded=file.uploaded,
-                yanked=file.yanked,
-                requires_python=file.requires_python,
-                metadata="" if file.is_wheel else None,
-            )
-            for file in self.listing.files
-        )
-        return ProjectPage(self.listing.project, self.listing.versions, rows, self.listing.status)

@@ -5,15 +5,15 @@ Its METADATA is what the inspection read in the source (PEP 643, or what setupto
 """
 
 import re
-from typing import NamedTuple
 
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from sekisho.model import Artifact, Facts, Target
 from sekisho.model.tags import wheel_tags
-from sekisho_proxy.pages.value import FileRow, ProjectPage
-from sekisho_proxy.upstream.listing import Listing, UpstreamFile, release_of
+from sekisho_proxy.pages.candidate import CandidatePage, row_of
+from sekisho_proxy.pages.value import ProjectPage
+from sekisho_proxy.upstream.listing import Listing, release_of
 
 _EXTRA = re.compile(r"""extra\s*==\s*["']([A-Za-z0-9._-]+)["']""")
 
@@ -33,43 +33,27 @@ def stand_in_metadata(artifact: Artifact, facts: Facts) -> bytes:
     return "".join(f"{line}\n" for line in lines if line.isprintable()).encode()
 
 
-class SourcedPage(NamedTuple):
-    """The files of a listing for one target, with source where it has no wheel of a release."""
+def sourced(listing: Listing, target: Target) -> CandidatePage:
+    """Return the files of a listing for one target, with source where it has no wheel of a release.
 
-    listing: Listing
-    target: Target
+    In HTML no source stands in: a name there is the end of its address.
+    """
+    tags, project = frozenset(wheel_tags(target)), listing.project
+    files = f"../../../../../../files/{listing.source}/"
 
-    @property
-    def rows(self) -> int:
-        """Return how many rows there are to render."""
-        return len(self.listing.files)
-
-    @property
-    def names_origin(self) -> bool:
-        """Tell that every address in it is relative."""
-        return False
-
-    def to_json(self, _origin: str = "") -> bytes:
-        """Render the JSON form."""
-        return self._page().to_json()
-
-    def to_html(self, _origin: str = "") -> bytes:
-        """Render the HTML form: a name there is the end of its address, so no source stands in."""
-        return self._page().to_html()
-
-    def _page(self) -> ProjectPage:
-        tags = frozenset(wheel_tags(self.target))
-        project = self.listing.project
-        wheels = [file for file in self.listing.files if file.is_wheel and _fits(file.filename, tags)]
+    def make() -> ProjectPage:
+        wheels = [file for file in listing.files if file.is_wheel and _fits(file.filename, tags)]
         have = {release_of(file.filename, project) for file in wheels}
-        rows = [_row(file, file.filename, self.listing.source) for file in wheels]
-        for file in self.listing.files:
+        rows = [row_of(file, files) for file in wheels]
+        for file in listing.files:
             release = release_of(file.filename, project) if is_source(file.filename) else None
             if release and release not in have:
                 have.add(release)
                 name = f"{project.replace('-', '_')}-{release}-0source-py3-none-any.whl"
-                rows.append(_row(file, name, self.listing.source))
-        return ProjectPage(project, self.listing.versions, tuple(rows), self.listing.status)
+                rows.append(row_of(file, files, name=name))
+        return ProjectPage(project, listing.versions, tuple(rows), listing.status)
+
+    return CandidatePage(len(listing.files), make)
 
 
 def _fits(filename: str, tags: frozenset[Tag]) -> bool:
@@ -77,16 +61,3 @@ def _fits(filename: str, tags: frozenset[Tag]) -> bool:
         return not tags.isdisjoint(parse_wheel_filename(filename)[3])
     except ValueError:  # all that packaging raises, and what Python does of a number that is too long
         return False
-
-
-def _row(file: UpstreamFile, filename: str, source: str) -> FileRow:
-    return FileRow(
-        filename=filename,
-        url=f"../../../../../../files/{source}/{file.path}",
-        sha256=file.sha256,
-        size=file.size or None,
-        uploaded=file.uploaded,
-        yanked=file.yanked,
-        requires_python=file.requires_python,
-        metadata="",
-    )
