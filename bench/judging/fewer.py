@@ -96,7 +96,7 @@ class People:
             releases[one.kind, one.project] = releases.get((one.kind, one.project), frozenset()) | {one.release}
         known = Knowledge(
             approved=releases,
-            direct=frozenset(("pypi", project) for project in request.asked()),
+            direct=request.asked(),
             newest={("pypi", project): Published(row.release, row.uploaded) for project, row in newest.items()},
         )
         return foresee(self._policy, known, self.now)

@@ -122,7 +122,7 @@ def test_an_approval_that_ended_never_makes_an_outcome_lighter(case, policy_rule
 @given(CASES, POLICIES)
 def test_what_an_index_entry_lets_expect_is_never_graver_than_the_verdict(case, policy_rules):
     closure, _, _, known = case
-    known = replace(known, direct=frozenset(("pypi", name) for name in closure.asked()))
+    known = replace(known, direct=closure.asked())
     foresight = foresee(policy(*policy_rules), known, NOW)
     for artifact, verdict in zip(closure.artifacts, _judge(case, policy_rules, set()).verdicts, strict=True):
         found = foresight.verdict(artifact, None, approved=set(), ended={})

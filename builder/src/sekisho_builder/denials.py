@@ -19,12 +19,12 @@ def name_denials(error: UnresolvableError, request: Request, policy: Policy, off
     Denied releases are not among the candidates, so the resolver knows nothing of them.
     """
     named = dict.fromkeys(normalize_project("pypi", name) for name in _NAME.findall(error.what))
-    denying = {name: rules for name in named if (rules := policy.denying(request.kind, name))}
+    denying = {name: rules for name in named if (rules := policy.denying("pypi", name))}
     if not denying:
         return error
     said = "; ".join(f"rule {', '.join(rules)} denies releases of {name}" for name, rules in denying.items())
     instead = [found for text in request.requirements if (found := _instead(text, denying.keys(), offers))]
-    without = sorted(request.asked() & {name for name in denying if policy.denial(request.kind, name)})
+    without = sorted(name for name in denying if ("pypi", name) in request.asked() and policy.denial("pypi", name))
     if instead:
         todo = f"ask for {', '.join(instead)}, which it allows"
     else:

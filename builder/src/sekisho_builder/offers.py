@@ -40,7 +40,7 @@ class Offers:
         self._proxy = proxy
         self._rate = rate
         self._ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
-        self._known = {artifact.sha256: artifact for artifact in known if artifact.kind == request.kind}
+        self._known = {artifact.sha256: artifact for artifact in known if artifact.kind == "pypi"}
         self._files: dict[tuple[str, str], tuple[Artifact, ...]] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._newest: dict[str, Newest] | None = None
@@ -114,7 +114,7 @@ class Offers:
         """Return the newest release of each project that was asked for by name, whatever it runs on."""
         if self._newest is None:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                projects = sorted(self._request.asked())
+                projects = sorted(name for kind, name in self._request.asked() if kind == "pypi")
                 pages = zip(projects, pool.map(self._proxy.artifacts, projects), strict=True)
                 rows = ((project, newest(files, self._request.resolve_before)) for project, files in pages)
                 self._newest = {project: found for project, found in rows if found}

@@ -91,7 +91,7 @@ def _leading_to(closure: Closure, projects: Iterable[str]) -> frozenset[str]:
         if name not in found:
             found.add(name)
             left += [edge.project for edge in closure.edges if edge.needs == name]
-    return frozenset(found & closure.asked())
+    return frozenset(name for name in found if ("pypi", name) in closure.asked())
 
 
 def _relax(direct: Iterable[str], projects: frozenset[str]) -> tuple[str, ...]:

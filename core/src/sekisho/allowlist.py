@@ -12,7 +12,7 @@ import yaml
 from pydantic import StringConstraints
 
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.model import Approval, Kind, Record, normalize_project
+from sekisho.model import Approval, Artifact, Kind, Record, normalize_project
 from sekisho.signing import APPROVAL_TYPE, Signature, Signer, Trust
 
 try:
@@ -147,9 +147,14 @@ def dump_yaml(value: object) -> str:
     return str(text)
 
 
-def project_path(kind: Kind, project: str) -> str:
-    """Return a project's file, relative to the tree."""
-    return f"{kind}/{project}.yaml"
+def project_path(kind: Kind, project: str, source: str = "") -> str:
+    """Return a project's file, relative to the tree; a channel's projects have a folder of their own."""
+    return f"{kind}/{source}/{project}.yaml" if kind == "conda" else f"{kind}/{project}.yaml"
+
+
+def path_of(artifact: Artifact) -> str:
+    """Return the file that an artifact's approvals are in, relative to the tree."""
+    return project_path(artifact.kind, artifact.project, artifact.source)
 
 
 def entries_of(text: str, where: str) -> tuple[str, list[Any]]:
@@ -172,8 +177,10 @@ def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
     not validly signed is returned in ``refused``.
     """
     kind, _, rest = path.partition("/")
+    source, rest = rest.split("/", 1) if kind == "conda" and "/" in rest else ("", rest)
     project, rows = entries_of(text, path)
-    if kind not in KINDS or rest != f"{project}.yaml" or normalize_project(kind, project) != project:
+    named = kind in KINDS and rest == f"{project}.yaml" and normalize_project(kind, project) == project
+    if not named or bool(source) != (kind == "conda"):
         raise BadInputError(f"the file's name and its project {project!r} differ", where=path)
     good: dict[int, SignedApproval] = {}
     wrong: dict[int, str] = {}
@@ -181,7 +188,7 @@ def parse_project_file(text: str, *, path: str, trust: Trust) -> Allowlist:
     for number, row in enumerate(rows, 1):
         try:
             signed = _signed(row, path)
-            _belongs(signed, kind, project)
+            _belongs(signed, path)
             signed.verify(trust)
         except (BadInputError, CorruptError) as error:
             wrong[number] = error.what[:_LONGEST_WHY]
@@ -211,9 +218,9 @@ def _capped(refused: Sequence[RefusedEntry], where: str) -> tuple[RefusedEntry, 
     return (*refused[:_MOST_REFUSED], RefusedEntry(where=where, why=f"and {more} more entries admit nothing"))
 
 
-def _belongs(signed: SignedApproval, kind: str, project: str) -> None:
+def _belongs(signed: SignedApproval, path: str) -> None:
     for artifact in signed.approval.artifacts:
-        if (artifact.kind, artifact.project) != (kind, project):
+        if path_of(artifact) != path:
             raise CorruptError(f"it approves {artifact.purl}, which does not belong in this file")
 
 
@@ -264,7 +271,7 @@ def add_approvals(files: Mapping[str, str | None], new: Iterable[SignedApproval]
     changed: dict[str, str] = {}
     for signed in new:
         first = signed.approval.artifacts[0]
-        path = project_path(first.kind, first.project)
+        path = path_of(first)
         text = changed.get(path, files.get(path))
         project, rows = entries_of(text, path) if text else (first.project, [])
         if any(_is(row, signed) for row in rows):

@@ -165,8 +165,8 @@ def _time(moment: datetime) -> str:
 
 def _parent(artifact: Artifact, closure: Closure) -> str | None:
     """Return the file that brought this one in; nothing for what was asked for by name."""
-    chain = closure.why(artifact.project)
-    files = {one.project: one.sha256 for one in closure.artifacts}
+    chain = closure.why(artifact.node)
+    files = {one.node: one.sha256 for one in closure.artifacts}
     return files.get(chain[-2]) if len(chain) > 1 else None
 
 

@@ -19,7 +19,7 @@ from sekisho.allowlist import (
     is_allowed_name,
     lines_of_rows,
     load_yaml,
-    project_path,
+    path_of,
 )
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Approval, Moment, Record, Sha256, Slug
@@ -120,7 +120,7 @@ def void(allowlist: Allowlist, revocations: Iterable[SignedRevocation], files: M
         else:
             first = signed.approval.artifacts[0]
             why = f"approval {said.approval} was revoked by {said.revoked_by} on {said.at:%Y-%m-%d}: {said.reason}"
-            path = project_path(first.kind, first.project)
+            path = path_of(first)
             if path not in places:
                 places[path] = _places(files[path] or "", path)
             refused.append(RefusedEntry(where=places[path][digest], why=why[:_LONGEST_WHY]))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import sekisho_portal
-from sekisho.allowlist import SignedApproval, add_approvals, project_path, sign_approval
+from sekisho.allowlist import SignedApproval, add_approvals, path_of, sign_approval
 from sekisho.attestation import ENDING, Admission, attest, attest_built, write_statements
 from sekisho.errors import ConflictError
 from sekisho.ledger import Entry
@@ -109,7 +109,7 @@ class Admitting:
             return self._means.tree.revision()
         revision = self._means.commit(lambda files: add_approvals(files, signed), message, intent)
         firsts = [row.approval.artifacts[0] for row in signed]
-        self._means.tree.show([project_path(first.kind, first.project) for first in firsts])
+        self._means.tree.show([path_of(first) for first in firsts])
         return revision
 
     def _attest(
@@ -136,12 +136,12 @@ class Admitting:
     def _sign(self, then: Standing, closure: Closure, intent: Entry, signer: Signer) -> list[SignedApproval]:
         facts = then.facts()
         wanted = set(intent.body["artifacts"])
-        by_project: dict[str, list[Artifact]] = {}
+        by_file: dict[str, list[Artifact]] = {}
         for artifact in closure.files:
             if artifact.sha256 in wanted:
                 measured = facts.get(artifact.sha256)
                 complete = measured.complete(artifact) if measured else artifact
-                by_project.setdefault(artifact.project, []).append(complete)
+                by_file.setdefault(path_of(artifact), []).append(complete)
         return [
             sign_approval(
                 Approval(
@@ -161,7 +161,7 @@ class Admitting:
                 ),
                 signer,
             )
-            for artifacts in by_project.values()
+            for artifacts in by_file.values()
         ]
 
     def left(self) -> list[Entry]:

@@ -6,7 +6,7 @@ the record holds.
 
 from collections.abc import Iterable, Sequence
 
-from sekisho.allowlist import Allowlist, RefusedEntry, project_path
+from sekisho.allowlist import Allowlist, RefusedEntry, path_of
 from sekisho.policy import Policy
 from sekisho.signing import Signature, Trust
 from sekisho.vex import SignedVex, vex_path
@@ -18,7 +18,7 @@ def approvals_of_enough(found: Allowlist, policy: Policy, trust: Trust) -> Allow
     for signed in found.approvals:
         if where := _alone(signed.approval.scope, signed.signature, policy, trust):
             first = signed.approval.artifacts[0]
-            path = f"{project_path(first.kind, first.project)}, approval {signed.approval.id}"
+            path = f"{path_of(first)}, approval {signed.approval.id}"
             refused.append(RefusedEntry(where=path, why=_why(where)))
         else:
             kept.append(signed)

@@ -77,8 +77,7 @@ class Judging:
         known = replace(known, excuses=known.excuses.of_others(standing.request.requester))
         facts, past = standing.facts(), ended(snapshot, workspace, now, but=POLICY)
         judgement = judge(closure, facts, snapshot.policy, approved=approved, ended=past, known=known, now=now)
-        asked = frozenset((standing.request.kind, project) for project in standing.request.asked())
-        foresight = foresee(snapshot.policy, replace(known, direct=asked), now)
+        foresight = foresee(snapshot.policy, replace(known, direct=standing.request.asked()), now)
         avoidable = tuple(
             verdict.sha256
             for artifact, verdict in zip(closure.files, judgement.verdicts, strict=True)
@@ -112,8 +111,7 @@ class Judging:
         snapshot = self._means.snapshots.current()
         door = Door(_whole(snapshot), request.workspace)
         known = _with_newest(self.knowledge(request.workspace, artifacts), newest)
-        asked = frozenset((request.kind, project) for project in request.asked())
-        known = replace(known, direct=asked, excuses=known.excuses.of_others(request.requester))
+        known = replace(known, direct=request.asked(), excuses=known.excuses.of_others(request.requester))
         foresight = foresee(snapshot.policy, known, now)
         facts = self._sightings.facts(artifact.sha256 for artifact in artifacts)
         approved = frozenset(row.sha256 for row in artifacts if door.has(row, now))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.model import Alternative, Closure, Facts, Newest, normalize_project
+from sekisho.model import Alternative, Closure, Facts, Newest, node_of, normalize_project
 from sekisho_portal.standing import Standing
 from sekisho_portal.wheels_built import check_builds, check_built, check_exchange
 
@@ -99,14 +99,15 @@ def _check_answers(closure: Closure, standing: Standing) -> None:
     request, where = standing.request, f"request {standing.id}"
     if closure.request != request.digest():
         raise BadInputError("the closure answers another request", where=where)
-    asked = (request.target, request.resolve_before, request.requirements)
-    if (closure.target, closure.resolve_before, closure.direct) != asked:
+    asked = (request.target, request.resolve_before, request.requirements, request.conda)
+    if (closure.target, closure.resolve_before, closure.direct, closure.conda) != asked:
         raise BadInputError("the closure has another target, cut-off or requirements than the request", where=where)
-    projects = {artifact.project for artifact in closure.artifacts}
+    projects = {(artifact.kind, artifact.project) for artifact in closure.artifacts}
     if len(projects) != len(closure.artifacts):
         raise BadInputError("the closure has more than one file of a project", where=where)
     if missing := request.asked() - projects:
-        raise BadInputError(f"the closure lacks {', '.join(sorted(missing))}, which was asked for", where=where)
+        names = ", ".join(sorted(node_of(*project) for project in missing))
+        raise BadInputError(f"the closure lacks {names}, which was asked for", where=where)
     if wrong := request.objection(closure.artifacts):
         raise BadInputError(wrong, where=where)
 

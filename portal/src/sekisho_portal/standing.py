@@ -162,7 +162,7 @@ class Standing:
                     "filename": file.filename,
                 }
                 about |= {"source": file.source, "facts": measured(file, facts.get(file.sha256))}
-                found.append({**verdict.plain(), **about, "needed_by": list(closure.why(file.project))})
+                found.append({**verdict.plain(), **about, "needed_by": list(closure.why(file.node))})
         return found
 
     def plain(self, link: str, *, verdicts: bool = False) -> dict[str, Any]:

@@ -52,9 +52,14 @@ def test_why_answers_for_a_chain_as_long_as_the_closure():
 
 
 def test_what_was_asked_for_is_spelled_as_its_kind_spells_it():
-    model = closure(artifact("Org/Model", kind="huggingface", filename="model.safetensors"), direct=("Org/Model",))
-    channel = closure(
-        artifact("_libgcc_mutex", kind="conda", filename="_libgcc_mutex-0.1-main.conda"), direct=("_libgcc_mutex=0.1",)
-    )
-    assert [one.asked() for one in (model, channel)] == [{"Org/Model"}, {"_libgcc_mutex"}]
-    assert model.why("Org/Model") == ("Org/Model",)
+    mutex = artifact("_libgcc_mutex", kind="conda", filename="_libgcc_mutex-0.1-main.conda")
+    found = closure(mutex, artifact("foo-bar"), direct=("Foo_Bar>=1",), conda=("forge::_libgcc_mutex=0.1",))
+    assert found.asked() == {("conda", "_libgcc_mutex"), ("pypi", "foo-bar")}
+    assert found.why("conda:_libgcc_mutex") == ("conda:_libgcc_mutex",)
+
+
+def test_one_name_may_be_of_an_index_and_of_a_channel():
+    wheel, package = artifact("numpy"), artifact("numpy", kind="conda", filename="numpy-2.1.0-0.conda")
+    found = closure(wheel, package, edges=(("conda:pandas", "conda:numpy"),), direct=("numpy",), conda=("pandas",))
+    assert (found.why(wheel.node), found.why(package.node)) == (("numpy",), ("conda:pandas", "conda:numpy"))
+    assert (found.of("conda"), found.of("pypi")) == ((package,), (wheel,))

@@ -105,7 +105,7 @@ def test_an_approval_does_not_count_in_another_projects_file():
 def test_an_approval_does_not_count_for_another_kind():
     entry = signed(artifact("numpy"))
     row = {**entry.approval.plain(), "signature": entry.signature.plain()}
-    found = parse_tree({"conda/numpy.yaml": dump_yaml({"project": "numpy", "approvals": [row]})}, trust=TRUST)
+    found = parse_tree({"conda/pypi/numpy.yaml": dump_yaml({"project": "numpy", "approvals": [row]})}, trust=TRUST)
     assert found.approvals == ()
 
 

@@ -1,8 +1,9 @@
 import pytest
+from pydantic import ValidationError
 
 from sekisho.errors import BadInputError
-from sekisho.model import Request
-from tests.records import artifact, request, sha
+from sekisho.model import Request, parse_spec
+from tests.records import NOW, TARGET, artifact, request, sha
 
 
 def _parse(**more):
@@ -84,3 +85,49 @@ NEW = artifact("six", "1.17.0")
 )
 def test_constraints_and_hashes_bind_the_answer(more, said):
     assert _parse(requirements=["six"], **more).objection([NEW]) == said
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("numpy", "numpy"),
+        ("NumPy=2.1", "numpy"),
+        ("numpy >=2,<3", "numpy"),
+        ("numpy 2.1.* py311*", "numpy"),
+        ("forge::_libgcc_mutex==0.1=main", "_libgcc_mutex"),
+        ("python[version='>=3.11', build=*cpython]", "python"),
+    ],
+)
+def test_a_match_spec_names_a_package(spec, name):
+    assert parse_spec(spec) == name
+    assert request(conda=(spec,)).asked() == {("pypi", "numpy"), ("conda", name)}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        "-x",
+        "https://elsewhere.invalid/noarch/x-1-0.conda",
+        "https://elsewhere.invalid::numpy",
+        "/tmp/x-1-0.conda",
+        "a/b::numpy",
+        "numpy[url=https://elsewhere.invalid/x]",
+        "numpy[channel=elsewhere]",
+        "numpy[subdir=osx-64]",
+        "numpy\n",
+        "numpy;python_version<'3'",
+        "numpy" + "x" * 500,
+    ],
+)
+def test_what_is_no_match_spec_of_a_declared_channel_is_refused(spec):
+    with pytest.raises(ValueError, match=r"match spec|brackets"):
+        parse_spec(spec)
+    with pytest.raises(ValidationError):
+        request(conda=(spec,))
+
+
+def test_a_request_asks_for_something():
+    with pytest.raises(ValidationError, match="asks for anything"):
+        Request(requester="rita", requirements=(), target=TARGET, at=NOW)
+    assert Request(requester="rita", conda=("numpy",), target=TARGET, at=NOW).asked() == {("conda", "numpy")}

@@ -7,7 +7,8 @@ from sekisho.model.alternative import Alternative, Change
 from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
 from sekisho.model.built import Built
-from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest
+from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_of, spec_name
+from sekisho.model.conda import PackageName, clean_record, conda_artifact, conda_record, is_subdir
 from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
 from sekisho.model.identity import (
@@ -22,7 +23,7 @@ from sekisho.model.identity import (
 )
 from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
 from sekisho.model.nearest import nearest
-from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement
+from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement, parse_spec
 from sekisho.model.target import Target
 from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 
@@ -58,6 +59,7 @@ __all__ = [
     "Newest",
     "NormalName",
     "Outcome",
+    "PackageName",
     "ProjectName",
     "Reason",
     "Record",
@@ -68,10 +70,17 @@ __all__ = [
     "Target",
     "Verdict",
     "canonical_json",
+    "clean_record",
+    "conda_artifact",
+    "conda_record",
+    "is_subdir",
     "nearest",
+    "node_of",
     "normalize_project",
     "normalize_release",
     "parse_requirement",
+    "parse_spec",
     "purl",
     "sha256_hex",
+    "spec_name",
 ]

@@ -15,6 +15,21 @@ UpstreamPath = Annotated[str, StringConstraints(pattern=r"^[^\s\\?#\x00-\x1f/][^
 """Where a source keeps a file, below its file host and without it, so that records name no host."""
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9._/-]+")
+_SPEC_NAME = re.compile(r"(?:[^:\s]+::)?([A-Za-z0-9_.-]+)")
+
+
+def node_of(kind: Kind, project: str) -> str:
+    """Return what edges call a project: its name if it is of an index, ``kind:name`` if not.
+
+    So a closure may hold the same name as a wheel and as a conda package.
+    """
+    return project if kind == "pypi" else f"{kind}:{project}"
+
+
+def spec_name(spec: str) -> str:
+    """Return the name that a conda match spec (CEP 29) begins with, after its channel if it has one; "" without."""
+    found = _SPEC_NAME.match(spec.strip())
+    return found[1].lower() if found else ""
 
 
 class Artifact(Record):
@@ -46,6 +61,11 @@ class Artifact(Record):
         return purl(self.kind, self.project, self.release, self.filename)
 
     @property
+    def node(self) -> str:
+        """Return what edges call this artifact's project, see ``node_of``."""
+        return node_of(self.kind, self.project)
+
+    @property
     def name(self) -> str:
         """Return ``project release``, for people."""
         return f"{self.project} {self.release}"
@@ -59,7 +79,7 @@ class Newest(Record):
 
 
 class Edge(Record):
-    """``project`` requires ``needs``; both are in the closure."""
+    """``project`` requires ``needs``; both are nodes of the closure, see ``node_of``."""
 
     project: ProjectName
     needs: ProjectName
@@ -80,13 +100,15 @@ class Build(Record):
 class Closure(Record):
     """The resolved answer to one request on one target.
 
-    ``resolve_before`` is the cut-off that makes the answer repeatable; ``resolver`` names tool and version. ``builds``
-    has one row for each artifact that is ``build_only``.
+    ``direct`` are the requirements that were asked for, ``conda`` the match specs. ``resolve_before`` is the cut-off
+    that makes the answer repeatable; ``resolver`` names tool and version. ``builds`` has one row for each artifact that
+    is ``build_only``.
     """
 
     request: Sha256
     target: Target
     direct: tuple[str, ...]
+    conda: tuple[str, ...] = ()
     resolver: str
     resolve_before: Moment | None = None
     artifacts: tuple[Artifact, ...]
@@ -99,20 +121,19 @@ class Closure(Record):
         found = {artifact.sha256: artifact for build in self.builds for artifact in build.artifacts}
         return (*self.artifacts, *(found[name] for name in sorted(found.keys() - {a.sha256 for a in self.artifacts})))
 
-    @property
-    def kind(self) -> Kind:
-        """Return the kind of source that the direct requirements are of."""
-        return self.artifacts[0].kind if self.artifacts else "pypi"
+    def of(self, kind: Kind) -> tuple[Artifact, ...]:
+        """Return the artifacts of one kind of source."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind == kind)
 
-    def asked(self) -> frozenset[str]:
-        """Return the projects that were asked for by name."""
-        return frozenset(
-            normalize_project(self.kind, found[0]) for text in self.direct if (found := _LEADING_NAME.match(text))
-        )
+    def asked(self) -> frozenset[tuple[Kind, str]]:
+        """Return the kind and name of the projects that were asked for by name."""
+        found: set[tuple[Kind, str]] = {("conda", name) for spec in self.conda if (name := spec_name(spec))}
+        names = (match[0] for text in self.direct if (match := _LEADING_NAME.match(text)))
+        return frozenset(found | {("pypi", normalize_project("pypi", name)) for name in names})
 
     def why(self, project: str) -> tuple[str, ...]:
-        """Return one shortest chain of projects from a direct requirement to ``project``, or nothing."""
-        asked = self.asked()
+        """Return one shortest chain of nodes from a direct requirement to the node ``project``, or nothing."""
+        asked = {node_of(kind, name) for kind, name in self.asked()}
         needed_by: dict[str, list[str]] = {}
         for edge in self.edges:
             needed_by.setdefault(edge.needs, []).append(edge.project)

@@ -1,20 +1,29 @@
 """What a requester asks."""
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, Self
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sekisho.errors import BadInputError
 from sekisho.model.base import Moment, Record, Sha256
-from sekisho.model.closure import Artifact
+from sekisho.model.closure import Artifact, spec_name
 from sekisho.model.identity import EVERYONE, Kind, ProjectName, Slug, normalize_project
 from sekisho.model.target import Target
 
 MOST_REQUIREMENTS = 5000
 MOST_CONSTRAINTS = 10_000
+_LONGEST_SPEC = 500
+_SPEC = re.compile(
+    r"(?:(?P<channel>[A-Za-z0-9._-]+)::)?(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)"
+    r"(?P<version>(?:\s*[=<>!~,|*\s][A-Za-z0-9_.!+*=<>~,|\s-]*)?)(?:\[(?P<brackets>[^\[\]]*)\])?",
+    re.ASCII,
+)
+_SPEC_KEYS = frozenset({"version", "build", "build_number", "sha256", "md5"})
+_KEYS = ", ".join(sorted(_SPEC_KEYS))
 _LONGEST = 50_000
 """Characters of a requirement: a marker of a lock may name hundreds of environments."""
 
@@ -45,8 +54,28 @@ def parse_requirement(text: str) -> Requirement:
     return wanted
 
 
+def parse_spec(text: str) -> str:
+    """Return the name in a match spec (CEP 29) of a package of a channel; raise ``ValueError`` for anything else.
+
+    Refused are an address, a file, and in brackets what names another place than a declared channel.
+    """
+    if not text.isprintable() or len(text) > _LONGEST_SPEC:
+        raise ValueError(f"{text[:80]!r} is no match spec that can be read")
+    found = _SPEC.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is no match spec: write NAME, NAME=VERSION, or CHANNEL::NAME with either")
+    keys = {row.partition("=")[0].strip() for row in (found["brackets"] or "").split(",") if row.strip()}
+    if others := keys - _SPEC_KEYS:
+        raise ValueError(f"{text[:80]!r} names {', '.join(sorted(others))}; in brackets stand {_KEYS}")
+    return found["name"].lower()
+
+
 class Request(Record):
     """A person's words: these requirements, on this target, for this workspace.
+
+    ``requirements`` are of an index (PEP 508), ``conda`` are match specs (CEP 29); there is at least one. ``channels``
+    are the sources that match specs are looked for at, the first one first: all of kind ``conda`` where none is named.
+    A spec may name its own (``CHANNEL::name``).
 
     ``image`` names the image definition that the closure is meant for, if any; ``beside`` the image that the requester
     works in and wants the packages beside. ``constraints`` are requirements that hold for a project if it is needed, as
@@ -56,7 +85,9 @@ class Request(Record):
     requester: Annotated[str, Field(min_length=1, max_length=200)]
     workspace: Slug = EVERYONE
     kind: Kind = "pypi"
-    requirements: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_REQUIREMENTS)]
+    requirements: Annotated[tuple[str, ...], Field(max_length=MOST_REQUIREMENTS)] = ()
+    conda: Annotated[tuple[str, ...], Field(max_length=MOST_REQUIREMENTS)] = ()
+    channels: Annotated[tuple[Slug, ...], Field(max_length=20)] = ()
     constraints: Annotated[tuple[str, ...], Field(max_length=MOST_CONSTRAINTS)] = ()
     hashes: Annotated[Mapping[ProjectName, tuple[Sha256, ...]], Field(max_length=MOST_CONSTRAINTS)] = {}
     target: Target
@@ -72,6 +103,19 @@ class Request(Record):
         for text in requirements:
             parse_requirement(text)
         return requirements
+
+    @field_validator("conda")
+    @classmethod
+    def _match_packages(cls, conda: tuple[str, ...]) -> tuple[str, ...]:
+        for text in conda:
+            parse_spec(text)
+        return conda
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.requirements and not self.conda:
+            raise ValueError("neither `requirements` nor `conda` asks for anything")
+        return self
 
     @field_validator("constraints")
     @classmethod
@@ -108,7 +152,8 @@ class Request(Record):
                 return f"{artifact.filename} has none of the {len(allowed)} hashes that were asked for"
         return None
 
-    def asked(self) -> frozenset[str]:
+    def asked(self) -> frozenset[tuple[Kind, str]]:
         """Return the projects that every answer has to hold: those whose marker, if any, fits the target."""
         wanted = map(Requirement, self.requirements)
-        return frozenset(normalize_project(self.kind, row.name) for row in wanted if self.target.fits(row.marker))
+        found = {(self.kind, normalize_project(self.kind, row.name)) for row in wanted if self.target.fits(row.marker)}
+        return frozenset(found | {("conda", spec_name(spec)) for spec in self.conda})

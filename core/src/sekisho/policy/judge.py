@@ -110,8 +110,7 @@ def judge(
     sha256 that already have a valid approval for the request's workspace, ``ended`` those whose approval by a person
     has ended and since when: these are not for the rules alone to admit again.
     """
-    direct = frozenset((closure.kind, project) for project in closure.asked())
-    bench = prepare(policy, replace(known, direct=known.direct | direct), now)
+    bench = prepare(policy, replace(known, direct=known.direct | closure.asked()), now)
     verdicts = tuple(
         weigh(bench, artifact, facts.get(artifact.sha256), approved=approved, ended=ended or {})
         for artifact in closure.files
