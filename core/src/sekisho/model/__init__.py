@@ -9,6 +9,7 @@ from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_he
 from sekisho.model.built import Built
 from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_of, spec_name
 from sekisho.model.conda import PackageName, clean_record, conda_artifact, conda_record, is_subdir
+from sekisho.model.conda_version import CondaVersion, VersionSpec, conda_version, glob_matches
 from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
 from sekisho.model.identity import (
@@ -22,6 +23,7 @@ from sekisho.model.identity import (
     purl,
 )
 from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
+from sekisho.model.match_spec import MatchSpec, build_of, match_spec, needs_of
 from sekisho.model.nearest import nearest
 from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement, parse_spec
 from sekisho.model.target import Target
@@ -43,6 +45,7 @@ __all__ = [
     "Built",
     "Change",
     "Closure",
+    "CondaVersion",
     "DemandBatch",
     "DemandRow",
     "Edge",
@@ -55,6 +58,7 @@ __all__ = [
     "ImageReference",
     "Judgement",
     "Kind",
+    "MatchSpec",
     "Moment",
     "Newest",
     "NormalName",
@@ -69,12 +73,18 @@ __all__ = [
     "Slug",
     "Target",
     "Verdict",
+    "VersionSpec",
+    "build_of",
     "canonical_json",
     "clean_record",
     "conda_artifact",
     "conda_record",
+    "conda_version",
+    "glob_matches",
     "is_subdir",
+    "match_spec",
     "nearest",
+    "needs_of",
     "node_of",
     "normalize_project",
     "normalize_release",
