@@ -161,7 +161,10 @@ def test_a_container_has_no_network_no_rights_and_read_only_mounts(engine, built
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out").chmod(0o777)
-    script = "ls /sys/class/net; grep -E 'CapEff|NoNewPrivs' /proc/self/status; touch /in/x; touch /out/y && id -u; touch /tmp/z"
+    script = (
+        "exec 2>&1; ls /sys/class/net; grep -E 'CapEff|NoNewPrivs' /proc/self/status; "
+        "touch /in/x; touch /out/y && id -u; touch /tmp/z"
+    )
     mounts = (
         Mount(outside=str(tmp_path / "in"), inside="/in"),
         Mount(outside=str(tmp_path / "out"), inside="/out", writable=True),
