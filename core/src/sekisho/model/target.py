@@ -32,6 +32,11 @@ class Target(Record):
         major, minor = self.glibc.split(".")
         return int(major), int(minor)
 
+    @property
+    def subdir(self) -> str:
+        """Return what channels call the platform (CEP 26)."""
+        return "linux-64" if self.arch == "x86_64" else f"{self.os}-{self.arch}"
+
     def markers(self) -> dict[str, str]:
         """Return what environment markers (PEP 508) see on this target."""
         return {

@@ -1,0 +1,36 @@
+"""A lock: an approved closure as one record, and a writer for each format of a file.
+
+The requirements file is what pip and uv install with ``--require-hashes``: one hash per project, the approved one.
+"""
+
+from sekisho.lock.addresses import DoorAddress
+from sekisho.lock.conda_lock import UNIFIED_FILE, LockedRow, read_conda_lock, to_conda_lock
+from sekisho.lock.explicit import to_explicit
+from sekisho.lock.formats import FORMATS, Format, write_lock
+from sekisho.lock.hash_pins import HashPin, hash_pins
+from sekisho.lock.pixi import to_pixi
+from sekisho.lock.pylock import to_pylock
+from sekisho.lock.requirements import LOCK_FILE, pins, to_requirements
+from sekisho.lock.value import Lock, lock_digest, make_lock
+
+__all__ = [
+    "FORMATS",
+    "LOCK_FILE",
+    "UNIFIED_FILE",
+    "DoorAddress",
+    "Format",
+    "HashPin",
+    "Lock",
+    "LockedRow",
+    "hash_pins",
+    "lock_digest",
+    "make_lock",
+    "pins",
+    "read_conda_lock",
+    "to_conda_lock",
+    "to_explicit",
+    "to_pixi",
+    "to_pylock",
+    "to_requirements",
+    "write_lock",
+]

@@ -1,0 +1,48 @@
+"""Where a door has what a lock holds. Files that are made for clients carry these addresses, and no others."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urlsplit
+
+from sekisho.errors import BadInputError
+from sekisho.model import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAddress:
+    """The door of ``workspace`` at ``origin`` (scheme, host and port), as it was at ``frozen`` if that is given."""
+
+    origin: str
+    workspace: str
+    frozen: str | None = None
+
+    def checked(self) -> "DoorAddress":
+        """Return it without a trailing slash; raise ``BadInputError`` for an origin that is none, or has a login."""
+        parts = urlsplit(self.origin)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc or parts.query:
+            raise BadInputError(
+                f"{self.origin[:120]!r} is no address of a proxy",
+                where="SEKISHO_PROXY_URL",
+                todo="write it as https://packages.example, without a login",
+            )
+        return replace(self, origin=self.origin.rstrip("/"))
+
+    @property
+    def _base(self) -> str:
+        frozen = f"/@{self.frozen}" if self.frozen else ""
+        return f"{self.origin}/w/{self.workspace}{frozen}"
+
+    @property
+    def index(self) -> str:
+        """Return the address of its index (PEP 503)."""
+        return f"{self._base}/pypi/simple/"
+
+    def channel(self, source: str) -> str:
+        """Return the address of one of its channels."""
+        return f"{self._base}/conda/{source}"
+
+    def file(self, artifact: Artifact) -> str:
+        """Return the address of one file."""
+        path = quote(artifact.path, safe="/!+~")
+        return (
+            f"{self.channel(artifact.source)}/{path}" if artifact.kind == "conda" else f"{self._base}/pypi/files/{path}"
+        )
