@@ -91,6 +91,10 @@ class CorruptError(SekishoError):
     http_status = 502
 
 
+class ConfusingError(CorruptError):
+    """An archive that contradicts itself, or does what no package does."""
+
+
 class UpstreamError(SekishoError):
     """A source, registry or service outside this process failed or does not answer."""
 

@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from sekisho_proxy.inspect import layout
+from sekisho.errors import ConfusingError
+from sekisho.zip_layout import Member, check_layout
 from sekisho_proxy.inspect.contents import check_bomb
-from sekisho_proxy.inspect.layout import ConfusingError, Member
 from sekisho_proxy.inspect.modules import importable
 from sekisho_proxy.inspect.wheel import Job, inspect_file
 from tests.wheels import make_wheel, metadata_text, pack, record_of, wheel_files
@@ -251,4 +251,4 @@ def test_every_cut_of_a_wheel_is_refused(inspect):
 
 def test_record_of_is_what_the_inspector_expects():
     assert record_of({"a": b""}, "x-1.0.dist-info").endswith(b"x-1.0.dist-info/RECORD,,\n")
-    assert layout.check_layout(io.BytesIO(make_wheel("x").data))
+    assert check_layout(io.BytesIO(make_wheel("x").data))

@@ -9,8 +9,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
+from sekisho.errors import ConfusingError
 from sekisho.inflate import InflateError, crc32, inflated
-from sekisho_proxy.inspect.layout import ConfusingError, Member
+from sekisho.zip_layout import Member
 
 _CHUNK = 1 << 18
 _LARGEST = 20 << 30

@@ -14,10 +14,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 from packaging.version import InvalidVersion, Version
 
-from sekisho.errors import CorruptError
+from sekisho.errors import ConfusingError, CorruptError
 from sekisho.model import BuildSystem, Facts, Finding
 from sekisho_proxy.inspect.contents import is_native
-from sekisho_proxy.inspect.layout import ConfusingError
 from sekisho_proxy.inspect.metadata import stated
 
 LEGACY = "setuptools.build_meta:__legacy__"

@@ -7,10 +7,10 @@ from typing import Any, BinaryIO
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from sekisho.errors import CorruptError
+from sekisho.errors import ConfusingError, CorruptError
 from sekisho.model import Facts, Finding, Record
+from sekisho.zip_layout import check_layout
 from sekisho_proxy.inspect.contents import check_bomb, check_record, read_contents
-from sekisho_proxy.inspect.layout import ConfusingError, check_layout
 from sekisho_proxy.inspect.metadata import dist_info, stated, wheel_identity
 from sekisho_proxy.inspect.modules import importable
 from sekisho_proxy.inspect.sdist import inspect_sdist

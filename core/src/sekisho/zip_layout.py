@@ -1,6 +1,6 @@
 """A zip's own account of itself, checked byte by byte (APPNOTE 6.3.10).
 
-Installers, scanners and unpackers disagree about zips that contradict themselves. So a wheel must be one unbroken
+Installers, scanners and unpackers disagree about zips that contradict themselves. So a package must be one unbroken
 run of members from its first byte, one directory that tells the same as the members' own headers, and one end record.
 """
 
@@ -8,6 +8,8 @@ import os
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
+
+from sekisho.errors import ConfusingError
 
 _END = b"PK\x05\x06"
 _END_64 = b"PK\x06\x06"
@@ -21,10 +23,6 @@ _SYMLINK = 0o120000
 _FILE_TYPE = 0o170000
 _ENCRYPTED, _STREAMED = 0x1, 0x8
 _STORED, _DEFLATED = 0, 8
-
-
-class ConfusingError(Exception):
-    """The archive contradicts itself, or does what no wheel does."""
 
 
 class Member(NamedTuple):

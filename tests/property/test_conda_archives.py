@@ -1,0 +1,138 @@
+"""Whatever is put into a conda package comes out, and whatever else its bytes are, reading ends in members or in one error."""
+
+import bz2
+import io
+import tarfile
+import unicodedata
+from contextlib import suppress
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sekisho.conda_archive import read_info, read_members
+from sekisho.conda_archive.names import check_target
+from sekisho.errors import ConfusingError
+from tests.conda_archives import BZ2, CONDA, STEM, conda, described, hard, link, member, package, tar
+
+PARTS = st.text(
+    st.characters(codec="utf-8", categories=["L", "N", "P", "S"], exclude_characters="/\\:"), min_size=1, max_size=40
+).filter(lambda part: part.isprintable() and unicodedata.normalize("NFC", part) == part)
+PATHS = st.lists(PARTS.filter(lambda part: part not in {".", ".."}), min_size=1, max_size=5).map("/".join)
+TREES = st.dictionaries(PATHS, st.one_of(st.binary(max_size=2000), st.integers(0, 30_000).map(bytes)), max_size=6)
+FORMS = st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+ENDINGS = st.sampled_from([".conda", ".tar.bz2"])
+
+
+def read(data, filename):
+    return [(one.path, one.kind, one.target, b"".join(one.chunks)) for one in read_members(io.BytesIO(data), filename)]
+
+
+@given(TREES, FORMS, ENDINGS)
+def test_every_tree_of_files_comes_back(tree, form, ending):
+    assume(not any(other.startswith(f"{path}/") for path in tree for other in tree))
+    assume(not any(path.partition("/")[0] == "info" for path in tree))
+    data = package([member(path, content) for path, content in tree.items()], ending=ending, form=form)
+    found = read(data, STEM + ending)
+    assert {path: content for path, _, _, content in found if not path.startswith("info/")} == tree
+
+
+MEMBERS = st.lists(
+    st.one_of(
+        st.builds(
+            member,
+            st.sampled_from(["a", "a/b", "../a", "/a", "a/../b", "./a", "a//b", "info/x", "c"]),
+            st.binary(max_size=9),
+        ),
+        st.builds(
+            link,
+            st.sampled_from(["a", "b", "a/c", "d/e/f"]),
+            st.sampled_from(["b", "../b", "../../b", "/", ".", "x/../.."]),
+        ),
+        st.builds(hard, st.sampled_from(["h", "a/h"]), st.sampled_from(["a", "b", "h", "../a", "./a"])),
+    ),
+    max_size=6,
+)
+
+
+@given(MEMBERS, ENDINGS)
+def test_whatever_comes_out_lies_within_the_prefix(tmp_path_factory, members, ending):
+    """What the reader lets through is written out for real, links followed: nothing appears outside."""
+    data = conda(tar(members), tar(described([]))) if ending == ".conda" else bz2.compress(tar(members))
+    try:
+        found = read(data, STEM + ending)
+    except ConfusingError:
+        return
+    root = tmp_path_factory.mktemp("root").resolve()
+    prefix = root / "deep" / "prefix"
+    prefix.mkdir(parents=True)
+    for path, kind, target, content in found:
+        place = prefix / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "file":
+            place.write_bytes(content)
+        elif kind == "softlink":
+            place.symlink_to(target)
+        else:
+            place.hardlink_to(prefix / target)
+    for path, *_ in found:
+        try:
+            real = (prefix / path).resolve()
+        except (OSError, RuntimeError):  # a link to itself
+            continue
+        assert real.is_relative_to(prefix)
+
+
+@given(st.lists(st.sampled_from(["..", ".", "", "a", "b"]), max_size=6).map("/".join), st.integers(0, 3))
+def test_a_link_that_is_let_through_stays_inside_by_its_words_too(target, depth):
+    path = "/".join([*"abc"[:depth], "link"])
+    try:
+        check_target(path, target)
+    except ConfusingError:
+        return
+    at = depth
+    for part in target.split("/"):
+        at += -1 if part == ".." else part not in {"", "."}
+        assert at >= 0
+
+
+GOOD = {
+    CONDA: package([member("a/b", b"some bytes " * 50), link("a/c", "b")]),
+    BZ2: package([member("a", b"x" * 999)], ending=".tar.bz2"),
+}
+
+
+@pytest.mark.parametrize("filename", [CONDA, BZ2])
+@given(st.data())
+def test_bytes_that_were_changed_end_in_an_error_or_in_members(filename, data):
+    whole = bytearray(GOOD[filename])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(whole) - 1))
+        whole[at] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.one_of(st.none(), st.integers(0, len(whole))))
+    for reader in (read, lambda content, name: read_info(io.BytesIO(content), name)):
+        with suppress(ConfusingError):
+            reader(bytes(whole[:cut]), filename)
+
+
+TAR = tar([member("a/b", b"some bytes"), link("a/c", "b"), member("caf\u00e9" * 30, b"x")])
+
+
+@given(st.lists(st.tuples(st.integers(0, len(TAR) - 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4))
+def test_a_tar_that_was_changed_ends_in_an_error_or_in_what_python_reads_too(changes):
+    whole = bytearray(TAR)
+    for at, new in changes:
+        whole[at : at + len(new)] = new[: len(whole) - at]
+    try:
+        found = read(bz2.compress(bytes(whole)), BZ2)
+    except ConfusingError:
+        return
+    with tarfile.open(fileobj=io.BytesIO(bytes(whole))) as archive:
+        theirs = [(one.name.removeprefix("./").rstrip("/"), one.size) for one in archive if one.name.strip("./")]
+    assert [(path, len(content)) for path, _, _, content in found] == theirs
+
+
+@given(st.binary(max_size=3000), st.sampled_from([CONDA, BZ2]))
+def test_bytes_of_no_package_end_in_an_error(data, filename):
+    with pytest.raises(ConfusingError):
+        read(data, filename)
