@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sekisho.allowlist import SignedApproval, sign_approval
-from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Request, Target
+from sekisho.model import Approval, Artifact, Closure, Edge, Facts, Request, Target, conda_artifact
 from sekisho.policy import Policy, Snapshot
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
@@ -38,6 +38,14 @@ def artifact(project: str = "numpy", release: str = "2.1.0", **more: Any) -> Art
         "uploaded": datetime(2026, 1, 1, tzinfo=UTC),
     }
     return Artifact(**(values | more))
+
+
+def package(project: str = "numpy", release: str = "2.1.0", build: str = "0", **more: Any) -> Artifact:
+    """Return a package of a channel, ``depends`` and other parts of its record among ``more``."""
+    filename = f"{project}-{release}-{build}.conda"
+    source, subdir = more.pop("source", "forge"), more.pop("subdir", "linux-64")
+    record = {"name": project, "version": release, "build": build, "size": 1000, "sha256": sha(filename)} | more
+    return conda_artifact(source, filename, record, subdir=subdir, seen=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def facts(of: Artifact, **more: Any) -> Facts:

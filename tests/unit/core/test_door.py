@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from sekisho.policy import Door
-from tests.records import NOW, artifact, signed, snapshot
+from sekisho.policy.snapshot import InForce
+from tests.records import NOW, artifact, package, signed, snapshot
 
 NUMPY, SIX = artifact(), artifact("six", "1.17.0")
 SOON = NOW + timedelta(hours=1)
@@ -118,3 +119,46 @@ def test_the_newest_approval_says_what_is_known_of_a_file_and_the_first_since_wh
     assert (row.artifact, row.first, row.newest) == (whole, NOW, SOON)
     [row] = _door(entries[0], entries[2]).admitted("pypi", "numpy", SOON)
     assert (row.first, row.newest) == (SOON, SOON)
+
+
+def test_each_channel_is_shown_by_itself():
+    here, there = package("tool"), package("tool", source="other", sha256="b" * 64)
+    door = _door(signed(here), signed(package("data", source="other"), there, id="a2", at=NOW - timedelta(days=1)))
+    assert here.path == there.path
+    assert door.artifacts("conda", "tool", NOW, source="forge") == (here,)
+    assert door.artifacts("conda", "tool", NOW, source="other") == (there,)
+    assert door.artifacts("conda", "tool", NOW) == (here, there)
+    assert door.projects("conda", NOW, source="forge") == ("tool",)
+    assert door.projects("conda", NOW, source="other") == ("data", "tool")
+    assert door.at_path("forge", "tool", here.path, NOW) == here
+    assert door.at_path("other", "tool", here.path, NOW) == there
+    assert door.at_path("third", "tool", here.path, NOW) is None
+    assert door.at_path("forge", "tool", here.path.replace("linux-64", "noarch"), NOW) is None
+    assert door.why_not("conda", "data", NOW, source="forge")[0] == "not-approved"
+    assert door.why_not("conda", "data", NOW, source="forge")[1] == "data is not approved for workspace everyone"
+
+
+def test_the_same_bytes_in_two_channels_are_shown_in_both():
+    here, there = package("tool"), package("tool", source="other")
+    door = _door(signed(here, there))
+    assert here.sha256 == there.sha256
+    assert [row.artifact for row in door.admitted("conda", "tool", NOW)] == [here, there]
+    assert door.artifacts("conda", "tool", NOW, source="other") == (there,)
+
+
+def test_of_two_files_for_one_path_the_one_that_was_approved_last_is_shown_and_had():
+    old, new = package("tool"), package("tool", sha256="b" * 64)
+    door = _door(signed(old), signed(new, id="a2", at=NOW + timedelta(days=1)))
+    later = NOW + timedelta(days=2)
+    assert door.artifacts("conda", "tool", later, source="forge") == (new,)
+    assert door.at_path("forge", "tool", old.path, later) == new
+
+
+def test_what_a_channel_had_then_is_told_of_it_alone():
+    index = snapshot(
+        signed(package("tool")), signed(package("tool", source="other", sha256="b" * 64), id="a2"),
+        sequence=3, since=((2,), (3,)), history=(InForce("1" * 40, 1, NOW - timedelta(days=3)), InForce("2" * 40, 2, NOW - timedelta(days=2))),
+    )  # fmt: skip
+    door = Door(index, "everyone").at(2)
+    assert [row.source for row in door.artifacts("conda", "tool", NOW)] == ["forge"]
+    assert (door.settled("conda", "tool", source="forge"), door.settled("conda", "tool", source="other")) == (None, 0)

@@ -23,17 +23,20 @@ EVERYONE: Slug = "everyone"
 
 _PYPI_NAME = re.compile(r"^([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$", re.IGNORECASE | re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
+_CONDA_NAME = re.compile(r"^(?=.{1,64}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$", re.ASCII)
 _OTHER_NAME = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?$", re.ASCII)
 
 
 def normalize_project(kind: Kind, name: str) -> str:
-    """Return the one spelling of a project name (PEP 503 for an index).
+    """Return the one spelling of a project name (PEP 503 for an index, CEP 26 for a channel).
 
     Raises ``BadInputError`` for a name that its kind does not allow.
     """
-    pattern = _PYPI_NAME if kind == "pypi" else _OTHER_NAME
+    pattern = {"pypi": _PYPI_NAME, "conda": _CONDA_NAME}.get(kind, _OTHER_NAME)
     if len(name) > 200 or not pattern.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise BadInputError(f"{name[:80]!r} is not a valid {kind} project name", todo="check the spelling")
+    if kind == "conda":
+        return name.lower()
     return canonicalize_name(name) if kind == "pypi" else name
 
 

@@ -19,6 +19,9 @@ class Door:
     snapshot lists as denied. A door that is
     frozen ``as_of`` a sequence admits of that what one approval has admitted without a break since then or earlier:
     never more than the present door, and less and less. ``scopes`` are the snapshot's own, if somebody has them.
+
+    Indexes are shown as one, so a project of theirs is asked for by its name. Each channel is shown by itself: who asks
+    for a project of one names it as ``source``, and sees nothing of another channel that has the same names and paths.
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class Door:
         self.as_of = as_of
         self._by_hash: dict[str, list[_Entry]] = {}
         self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
-        self._changes: dict[tuple[Kind, str], tuple[int, ...]] = {}
+        self._changes: dict[tuple[Kind, str, Slug | None], tuple[int, ...]] = {}
         self._scopes = scopes or snapshot.scopes()
         self._denied = denied = dict[str, Denial]()
         for one in snapshot.denied:
@@ -78,66 +81,86 @@ class Door:
             or (denial.reason if denial and denial.hard else None)
         )
 
-    def artifacts(self, kind: Kind, project: str, now: datetime) -> tuple[Artifact, ...]:
-        """Return the files of ``project`` that the workspace may have now, each once, sorted by file name."""
-        return tuple(row.artifact for row in self.admitted(kind, project, now))
+    def at_path(self, source: Slug, project: str, path: str, now: datetime) -> Artifact | None:
+        """Return the file of a channel that stands at ``path``, if the workspace may have it now.
 
-    def admitted(self, kind: Kind, project: str, now: datetime) -> tuple["Admitted", ...]:
+        Where approvals name several files for one path, it is the one that is shown, of several the newest.
+        """
+        held = [
+            (self._shows(entry, now), entry.approval.at, entry.artifact)
+            for entry in self._entries("conda", project, source)
+            if entry.artifact.path == path and self._holds(entry, now)
+        ]
+        return max(held, key=lambda row: row[:2])[2] if held else None
+
+    def artifacts(self, kind: Kind, project: str, now: datetime, *, source: Slug | None = None) -> tuple[Artifact, ...]:
+        """Return the files of ``project`` that the workspace may have now, each once, sorted by file name."""
+        return tuple(row.artifact for row in self.admitted(kind, project, now, source=source))
+
+    def admitted(
+        self, kind: Kind, project: str, now: datetime, *, source: Slug | None = None
+    ) -> tuple["Admitted", ...]:
         """Return the files of ``project`` that are shown to the workspace now, each once, sorted by file name.
 
         That is what it may have and can install: of what has lapsed only the bytes are had. Where several approvals
         hold for a file, the newest says what is known of it.
         """
-        found: dict[str, Admitted] = {}
-        for entry in self._by_project.get((kind, project), ()):
+        found: dict[tuple[str, ...], Admitted] = {}
+        for entry in self._entries(kind, project, source):
             if self._shows(entry, now):
-                at, known = entry.approval.at, found.get(entry.artifact.sha256)
+                at, handle = entry.approval.at, _handle(entry.artifact)
+                known = found.get(handle)
                 if known is None:
-                    found[entry.artifact.sha256] = Admitted(entry.artifact, at, at)
+                    found[handle] = Admitted(entry.artifact, at, at)
                 else:
                     artifact = entry.artifact if at >= known.newest else known.artifact
-                    found[artifact.sha256] = Admitted(artifact, min(at, known.first), max(at, known.newest))
-        return tuple(sorted(found.values(), key=lambda row: row.artifact.filename))
+                    found[handle] = Admitted(artifact, min(at, known.first), max(at, known.newest))
+        return tuple(sorted(found.values(), key=lambda row: (row.artifact.filename, row.artifact.path)))
 
-    def projects(self, kind: Kind, now: datetime) -> tuple[str, ...]:
+    def projects(self, kind: Kind, now: datetime, *, source: Slug | None = None) -> tuple[str, ...]:
         """Return the names of which the workspace is shown at least one file now."""
         found = (
             name
-            for (of, name), entries in self._by_project.items()
-            if of == kind and any(self._shows(entry, now) for entry in entries)
+            for (of, name) in self._by_project
+            if of == kind and any(self._shows(entry, now) for entry in self._entries(kind, name, source))
         )
         return tuple(sorted(found))
+
+    def _entries(self, kind: Kind, project: str, source: Slug | None) -> "list[_Entry]":
+        """Return all that approvals name of a project, of one source if any is named."""
+        found = self._by_project.get((kind, project), [])
+        return found if source is None else [entry for entry in found if entry.artifact.source == source]
 
     def hashes(self, now: datetime) -> frozenset[str]:
         """Return every sha256 that the workspace may have now."""
         return frozenset(sha256 for sha256 in self._by_hash if self.admits(sha256, now))
 
-    def next_expiry(self, kind: Kind, project: str, now: datetime) -> datetime | None:
+    def next_expiry(self, kind: Kind, project: str, now: datetime, *, source: Slug | None = None) -> datetime | None:
         """Return when the answer for ``project`` changes by itself, if it does."""
-        entries = self._by_project.get((kind, project), ())
+        entries = self._entries(kind, project, source)
         ends = [entry.approval.expires for entry in entries if entry.approval.expires]
         ends += [entry.lapse.at for entry in entries if entry.lapse]
         return min((end for end in ends if end > now), default=None)
 
-    def settled(self, kind: Kind, project: str) -> int | None:
+    def settled(self, kind: Kind, project: str, *, source: Slug | None = None) -> int | None:
         """Return the oldest sequence whose frozen door has the same of ``project``: 0 if nothing was there yet.
 
         ``None`` if nothing came later, so that the present door has the same. So a thousand dates share a few pages.
         """
         if self.as_of is None:
             return None
-        key = kind, project
+        key = kind, project, source
         changes = self._changes.get(key)
-        if changes is None and key in self._by_project:
-            changes = self._changes[key] = tuple(sorted({entry.since for entry in self._by_project[key]} - {0}))
+        if changes is None and (entries := self._entries(*key)):
+            changes = self._changes[key] = tuple(sorted({entry.since for entry in entries} - {0}))
         if not changes or changes[-1] <= self.as_of:
             return None
         before = bisect_right(changes, self.as_of)
         return changes[before - 1] if before else 0
 
-    def why_not(self, kind: Kind, project: str, now: datetime) -> tuple[str, str]:
+    def why_not(self, kind: Kind, project: str, now: datetime, *, source: Slug | None = None) -> tuple[str, str]:
         """Return (rule id, sentence) for a project that has nothing to offer."""
-        entries = self._by_project.get((kind, project), ())
+        entries = self._entries(kind, project, source)
         if self.as_of is not None and any(self._holds_now(entry, now) for entry in entries):
             return self.not_then(project)
         denied = self.snapshot.policy.denial(kind, project)
@@ -152,19 +175,19 @@ class Door:
                 return "expired", f"the approval of {artifact.name} expired"
             if entry.lapse and entry.lapse.at <= now:
                 return entry.lapse.reason.rule, entry.lapse.reason.evidence
-        return self._not_approved(project, elsewhere=bool(self._scopes.releases(kind, project)))
+        return self._not_approved(project, elsewhere=bool(self._scopes.releases(kind, project, source)))
 
     def why_not_releases(
-        self, kind: Kind, project: str, releases: Iterable[str], now: datetime
+        self, kind: Kind, project: str, releases: Iterable[str], now: datetime, *, source: Slug | None = None
     ) -> dict[str, tuple[str, str]]:
         """Return (rule id, sentence) for each of ``releases``, of which there is nothing to offer.
 
         No sentence names its release, so that a thousand releases share a few.
         """
         entries: dict[str, list[_Entry]] = {}
-        for entry in self._by_project.get((kind, project), ()):
+        for entry in self._entries(kind, project, source):
             entries.setdefault(entry.artifact.release, []).append(entry)
-        anywhere = self._scopes.releases(kind, project)
+        anywhere = self._scopes.releases(kind, project, source)
         found = {}
         for release in releases:
             here = entries.get(release, [])
@@ -204,6 +227,11 @@ class Door:
     def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
         denial = entry.objection or self.snapshot.policy.hard_denial(entry.artifact, now)
         return denial is None and entry.approval.admits(self.workspace, now)
+
+
+def _handle(artifact: Artifact) -> tuple[str, ...]:
+    """Return what is shown once: bytes on an index, a path of a channel."""
+    return (artifact.source, artifact.path) if artifact.kind == "conda" else (artifact.sha256,)
 
 
 def _denial(approval: Approval, found: Denial | None) -> Reason | None:

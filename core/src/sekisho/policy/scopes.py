@@ -27,14 +27,16 @@ class Scopes:
         """Return a workspace's approvals; one that nobody knows has none."""
         return self._rows.get(workspace, [])
 
-    def releases(self, kind: Kind, project: str) -> frozenset[str]:
-        """Return the releases of which anybody has a file."""
-        return self._releases.get((kind, project), frozenset())
+    def releases(self, kind: Kind, project: str, source: Slug | None = None) -> frozenset[str]:
+        """Return the releases of which anybody has a file, of one source if any is named."""
+        found = self._releases.get((kind, project), {})
+        return frozenset(release for release, sources in found.items() if source is None or source in sources)
 
     @cached_property
-    def _releases(self) -> Mapping[tuple[Kind, str], frozenset[str]]:
-        found: dict[tuple[Kind, str], set[str]] = {}
+    def _releases(self) -> Mapping[tuple[Kind, str], Mapping[str, set[Slug]]]:
+        found: dict[tuple[Kind, str], dict[str, set[Slug]]] = {}
         for signed in self._approvals:
             for artifact in signed.approval.artifacts:
-                found.setdefault((artifact.kind, artifact.project), set()).add(artifact.release)
-        return {name: frozenset(releases) for name, releases in found.items()}
+                releases = found.setdefault((artifact.kind, artifact.project), {})
+                releases.setdefault(artifact.release, set()).add(artifact.source)
+        return found

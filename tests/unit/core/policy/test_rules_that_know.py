@@ -14,7 +14,7 @@ from tests.advisories import CRITICAL, MEDIUM, index, osv
 from tests.records import NOW, artifact, facts, policy, statement
 
 NUMPY = artifact()
-CONDA = artifact(kind="conda", project="conda-forge/numpy", filename="numpy-2.1.0-py311.conda")
+CONDA = artifact(kind="conda", project="numpy", filename="numpy-2.1.0-py311_0.conda")
 MODEL = artifact(kind="huggingface", project="org/model", release="main", filename="model.safetensors")
 DENY, REVIEW, ALLOW = Outcome.DENY, Outcome.REVIEW, Outcome.ALLOW
 SUBJECT = ("pypi", "numpy")
