@@ -15,9 +15,11 @@ from sekisho.settings import Settings
 from sekisho.store import sweep_halves
 from sekisho_proxy.asgi import App, Handler
 from sekisho_proxy.attesting import Attesting
+from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.demand.keeper import Keeper, to_portal
 from sekisho_proxy.demand.tally import Tally
 from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.doors.candidate_channels import ChannelCandidates
 from sekisho_proxy.doors.candidates import CandidateMount
 from sekisho_proxy.doors.counted import Counted
 from sekisho_proxy.doors.demand import DemandDoor
@@ -120,8 +122,10 @@ async def open_app(
         handlers["/metrics"] = observer
         tally = Tally(clock)
         handlers["/openapi.json"] = Described()
-        sidecars = unapproved = None
+        sidecars = unapproved = channels = None
         if store.upstreams is not None:
+            channels = Channels(store.upstreams, data_folder(settings), lambda: clock().timestamp())
+            stack.push_async_callback(channels.close)
             disk = DiskCache(data_folder(settings) / "candidates", memory=METADATA_IN_MEMORY)
             sidecars = Sidecars(store.upstreams, store.holdings, disk)
             stack.push_async_callback(sidecars.close)
@@ -131,10 +135,10 @@ async def open_app(
         handlers["/w/"] = Counted(door, tally)
         token = service_token.read_or_create(settings.service_token_file)
         send = None
-        if store.upstreams is None or sidecars is None:
+        if store.upstreams is None or sidecars is None or channels is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))
         else:
-            handlers |= _open_side_doors(settings, store, store.upstreams, sidecars, token, stack)
+            handlers |= _open_side_doors(settings, store, store.upstreams, sidecars, channels, token, stack)
             portal = make_portal_client(settings.portal, transport, ca=settings.trusted_ca)
             client = await stack.enter_async_context(portal)
             follower = PortalFollower(store.held, client, settings.portal, token, clock)
@@ -148,7 +152,13 @@ async def open_app(
 
 
 def _open_side_doors(
-    settings: Settings, store: Store, upstreams: Upstreams, sidecars: Sidecars, token: str, stack: AsyncExitStack
+    settings: Settings,
+    store: Store,
+    upstreams: Upstreams,
+    sidecars: Sidecars,
+    channels: Channels,
+    token: str,
+    stack: AsyncExitStack,
 ) -> dict[str, Handler]:
     """Build what only the builder may enter; a replica has neither."""
     folder = data_folder(settings)
@@ -159,7 +169,9 @@ def _open_side_doors(
     facts = DiskCache(folder / "facts")
     quarantine = Quarantine(store.holdings, inspectors, facts, token, attesting=attesting, scanning=scanning)
     stack.push_async_callback(quarantine.close)
-    candidates = CandidateMount(store.held, upstreams, sidecars, token, store.held.now, quarantine.learn)
+    now, salt = store.held.now, token.encode()
+    of_channels = ChannelCandidates(store.held, channels, now, salt)
+    candidates = CandidateMount(store.held, upstreams, sidecars, token, now, quarantine.learn, of_channels)
     return {"/candidates/": candidates, "/quarantine": quarantine, "/quarantine/": quarantine}
 
 

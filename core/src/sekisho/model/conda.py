@@ -59,6 +59,11 @@ class PackageName(NamedTuple):
         return f"{self.name}-{self.version}-{self.build}{self.ending}"
 
 
+def is_name(text: str) -> bool:
+    """Tell whether ``text`` can name a package (CEP 26)."""
+    return bool(_NAME.fullmatch(text))
+
+
 def is_subdir(text: str) -> bool:
     """Tell whether ``text`` can name a platform's part of a channel: ``noarch``, or ``os-arch`` (CEP 26)."""
     return bool(_SUBDIR.fullmatch(text))

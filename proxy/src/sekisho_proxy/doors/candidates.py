@@ -1,6 +1,6 @@
 """The candidate mount: pages and metadata of what is not denied, for the builder's resolver. Never files.
 
-One index over all sources: each project comes from its owner, or from the first source that has it.
+All indexes are one: each project comes from its owner, or from the first that has it. Channels are each by itself.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from sekisho.errors import BadInputError, CorruptError, NotFoundError, RefusedEr
 from sekisho.model import Artifact, Facts, Target, normalize_project, normalize_release
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
+from sekisho_proxy.doors.candidate_channels import ChannelCandidates
 from sekisho_proxy.doors.pip import redirect
 from sekisho_proxy.doors.service_only import require_service
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply, not_allowed
@@ -36,7 +37,14 @@ class CandidateMount:
     """Serves ``/candidates/…`` to whoever has the service token."""
 
     def __init__(
-        self, held: Held, upstreams: Upstreams, sidecars: Sidecars, token: str, clock: Clock, learn: Learn
+        self,
+        held: Held,
+        upstreams: Upstreams,
+        sidecars: Sidecars,
+        token: str,
+        clock: Clock,
+        learn: Learn,
+        channels: ChannelCandidates,
     ) -> None:
         self._held = held
         self._upstreams = upstreams
@@ -44,6 +52,7 @@ class CandidateMount:
         self._token = token
         self._clock = clock
         self._learn = learn
+        self._channels = channels
         self._built: dict[str, tuple[Page, int, BuiltPage]] = {}
 
     async def __call__(self, request: Request) -> Reply:
@@ -52,6 +61,8 @@ class CandidateMount:
         if request.method not in {"GET", "HEAD"}:
             return not_allowed(b"GET, HEAD")
         part, _, tail = request.path.removeprefix("/candidates/").partition("/")
+        if part == "conda" and tail:
+            return await self._channels(request, tail)
         snapshot = self._held.present()
         if part == "simple" and tail.strip("/"):
             return await self._page(request, snapshot, tail)

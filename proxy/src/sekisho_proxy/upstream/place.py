@@ -65,10 +65,11 @@ def locate(source: Source) -> Place:
     parts = _split(index)
     file_hosts = tuple(name for name in (host, *source.file_hosts) if name)
     own = _host(parts)
+    below = parts.path.strip("/") + "/" if source.kind == "conda" else ""  # of a channel a file's path is below its own
     return Place(
         id=source.id,
         index=index.rstrip("/") + "/",
-        files=tuple(f"{parts.scheme}://{name}/" for name in (*file_hosts, parts.netloc)),
+        files=tuple(f"{parts.scheme}://{name}/{below}".rstrip("/") + "/" for name in (*file_hosts, parts.netloc)),
         hosts=frozenset({own, *(name.lower() for name in file_hosts)}),
         private=source.private,
     )

@@ -41,7 +41,9 @@ class Pages(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
+class Kept:
+    """An answer as it is kept: where it came from, its ETag and type, and since when it is known to be true."""
+
     url: str
     etag: str
     content_type: str
@@ -49,11 +51,13 @@ class _Raw:
     body: bytes
 
     def dump(self) -> bytes:
+        """Return the form that is kept on the disk."""
         head = [self.url, self.etag, self.content_type, self.checked]
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
-    def load(cls, data: bytes) -> "_Raw":
+    def load(cls, data: bytes) -> "Kept":
+        """Read that form."""
         head, _, body = data.partition(b"\n")
         url, etag, content_type, checked = json.loads(head)
         return cls(url, etag, content_type, checked, body)
@@ -86,7 +90,7 @@ class CachedPages:
 
     async def _refresh(self, project: str) -> Page:
         data = await asyncio.to_thread(self._disk.get, self._key(project))
-        known = _Raw.load(data) if data else None
+        known = Kept.load(data) if data else None
         try:
             if known and self._clock() - known.checked < self._fresh:
                 return self._remember(project, await self._parse(project, known))
@@ -99,23 +103,23 @@ class CachedPages:
         self._disk.put(self._key(project), fresh.dump())
         return self._remember(project, page)
 
-    async def _ask(self, project: str, known: _Raw | None) -> _Raw:
+    async def _ask(self, project: str, known: Kept | None) -> Kept:
         url = f"{self._fetcher.place.index}{project}/"
         headers = {"accept": _ACCEPT}
         if known and known.etag:
             headers["if-none-match"] = known.etag
         response = await self._fetcher.get(url, limit=_PAGE_LIMIT, headers=headers)
         if response.status_code == 304 and known:
-            return _Raw(known.url, known.etag, known.content_type, self._clock(), known.body)
+            return Kept(known.url, known.etag, known.content_type, self._clock(), known.body)
         self._fetcher.require(response, url, 200)
         kind = response.headers.get("content-type", "")
         if not is_json(kind) and len(response.content) > _HTML_LIMIT:
             raise UpstreamError(
                 f"source {self._fetcher.place.id!r} sent HTML of more than {_HTML_LIMIT} bytes", where=url, todo=LATER
             )
-        return _Raw(response.url, response.headers.get("etag", ""), kind, self._clock(), response.content)
+        return Kept(response.url, response.headers.get("etag", ""), kind, self._clock(), response.content)
 
-    async def _parse(self, project: str, raw: _Raw, *, stale: bool = False) -> Page:
+    async def _parse(self, project: str, raw: Kept, *, stale: bool = False) -> Page:
         place = self._fetcher.place.id
         listing = await asyncio.to_thread(parse_listing, place, project, raw.url, raw.content_type, raw.body)
         return Page(listing, raw.checked, stale)

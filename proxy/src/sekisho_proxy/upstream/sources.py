@@ -57,8 +57,9 @@ class Upstreams:
             self._built[source] = fetcher, CachedPages(fetcher, self._disk, clock=self._clock, near=bool(source.owns))
         return self._built[source]
 
-    def _owners(self, snapshot: Snapshot) -> Ownership:
-        if self._ownership.sources is not snapshot.sources:
+    def owners(self, snapshot: Snapshot) -> Ownership:
+        """Return who may be asked for a name: the same object as long as the sources are the same."""
+        if self._ownership.sources != snapshot.sources:
             self._ownership = Ownership(snapshot.sources)
         return self._ownership
 
@@ -70,7 +71,7 @@ class Upstreams:
         """
         if not any(row.id == source for row in snapshot.sources):
             raise NotFoundError(f"{source[:80]!r} is not one of the sources", todo="sources.yaml lists them")
-        for row in self._owners(snapshot).asked(kind, project):
+        for row in self.owners(snapshot).asked(kind, project):
             if row.id == source:
                 return self._build(row)[0]
         raise RefusedError(
@@ -79,9 +80,16 @@ class Upstreams:
             todo="see `owns` and `serves` in sources.yaml",
         )
 
+    def channel(self, snapshot: Snapshot, source: str) -> tuple[Source, Fetcher]:
+        """Return a channel and what fetches its index; raise ``NotFoundError`` for a source that is none."""
+        for row in snapshot.sources:
+            if row.id == source and row.kind == "conda":
+                return row, self._build(row)[0]
+        raise NotFoundError(f"{source[:80]!r} is not one of the channels", todo="sources.yaml lists them")
+
     def pages(self, snapshot: Snapshot, kind: Kind = "pypi") -> Pages:
         """Return the pages of all sources as they are: of each project those of the one source that provides it."""
-        owners = self._owners(snapshot)
+        owners = self.owners(snapshot)
         return OrderedPages(lambda project: [self._build(source)[1] for source in owners.asked(kind, project)])
 
     def undenied(self, snapshot: Snapshot, now: Callable[[], datetime]) -> Pages:

@@ -1,0 +1,86 @@
+"""The channels of the snapshot in force: what each lists, of names that it may provide."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sekisho.errors import NotFoundError
+from sekisho.model.conda import is_subdir
+from sekisho.policy import Snapshot
+from sekisho.sources import Ownership, Source
+from sekisho_proxy.conda.channel import Names, Subdir
+from sekisho_proxy.conda.seen import FILE, FirstSeen
+from sekisho_proxy.conda.value import Listed
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.upstream.sources import Upstreams
+
+_MOST_SUBDIRS = 64
+"""Subdirs that are known at a time: their names come from whoever asks."""
+
+
+class Channels:
+    """What channels list. Nothing is decided here but whose a name is."""
+
+    def __init__(self, upstreams: Upstreams, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._upstreams = upstreams
+        self._disk = DiskCache(folder / "channels")
+        self._seen = FirstSeen(folder / FILE)
+        self._clock = clock
+        self._subdirs: dict[tuple[Source, str], Subdir] = {}
+        self._provided: dict[tuple[str, str], tuple[Ownership, Mapping[str, bytes], Names]] = {}
+
+    async def close(self) -> None:
+        """Stop what is being asked."""
+        for subdir in self._subdirs.values():
+            await subdir.close()
+        await asyncio.to_thread(self._seen.close)
+
+    async def names(self, snapshot: Snapshot, source: str, subdir: str) -> Names:
+        """Return the names of a subdir that its channel may provide, each with a digest of what it lists.
+
+        Raises ``NotFoundError`` where there is no such channel or subdir.
+        """
+        found = await self._subdir(snapshot, source, subdir).names()
+        ownership = self._upstreams.owners(snapshot)
+        of, digests, names = self._provided.get((source, subdir), (None, None, found))
+        if of is not ownership or digests is not found.digests:
+            names = found._replace(digests=_provided(ownership, source, found.digests))
+            self._provided[source, subdir] = ownership, found.digests, names
+        return found._replace(digests=names.digests)
+
+    async def listed(self, snapshot: Snapshot, source: str, subdir: str, name: str) -> Listed:
+        """Return what a channel lists of a name; raise ``NotFoundError`` for one that it does not provide."""
+        if name not in (await self.names(snapshot, source, subdir)).digests:
+            raise NotFoundError(
+                f"source {source!r} provides no {name[:80]} in {subdir[:40]}",
+                where=f"{source}/{subdir}",
+                todo="check the spelling, and `owns` in sources.yaml",
+            )
+        return await self._subdir(snapshot, source, subdir).listed(name)
+
+    def _subdir(self, snapshot: Snapshot, source_id: str, subdir: str) -> Subdir:
+        source, fetcher = self._upstreams.channel(snapshot, source_id)
+        if not is_subdir(subdir):
+            raise NotFoundError(f"{subdir[:40]!r} is no subdir of a channel", todo="as in noarch or linux-64")
+        found = self._subdirs.pop((source, subdir), None)
+        if found is None:
+            found = Subdir(source, subdir, fetcher, self._disk, self._seen, self._clock)
+        while len(self._subdirs) >= _MOST_SUBDIRS:
+            self._subdirs.pop(next(iter(self._subdirs)))
+        self._subdirs[source, subdir] = found
+        return found
+
+
+def _provided(ownership: Ownership, source: str, digests: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return the names that ``source`` may be asked for: its own, and those of nobody if it serves any."""
+    rows = [row for row in ownership.sources if row.kind == "conda"]
+    serves_any = any(row.id == source and row.serves_any for row in rows)
+    if serves_any and not any(row.owns for row in rows):
+        return digests
+    owners = {name: ownership.owner("conda", name) for name in digests}
+    return {
+        name: digest
+        for name, digest in digests.items()
+        if (owner.id == source if (owner := owners[name]) else serves_any)
+    }

@@ -1,0 +1,96 @@
+"""Sharded repodata of a channel (CEP 16): the index of names, and one shard for each name."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urljoin
+
+import msgspec
+
+from sekisho.errors import CorruptError
+from sekisho.model.conda import is_name
+from sekisho_proxy.conda.packed import read_msgpack, unpack
+from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.upstream.advice import TAMPERED
+
+INDEX = "repodata_shards.msgpack.zst"
+INDEX_LIMIT, SHARD_LIMIT = 32 << 20, 16 << 20
+"""Bytes as they come; what is unpacked may be eight times that."""
+
+_TIMES = 8
+_MOST_RECORDS = 100_000
+_KEYS = frozenset({"info", "shards"})
+_SECTIONS = ("packages", "packages.conda")
+_SHARD_KEYS = frozenset({*_SECTIONS, "removed"})
+_INFO = re.compile(r"[ -~]{0,500}")
+
+
+class ShardIndex(NamedTuple):
+    """The sha256 of each name's shard; ``base`` is where shards are."""
+
+    base: str
+    names: Mapping[str, bytes]
+    refused: tuple[Refused, ...]
+
+
+def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
+    """Read the index of shards that came from ``url``; raise ``CorruptError`` for what is none."""
+    top = read_msgpack(unpack(data, limit=_TIMES * INDEX_LIMIT, where=url), dict[str, msgspec.Raw], where=url)
+    if not top.keys() >= _KEYS:
+        raise CorruptError("it is no index of shards (CEP 16)", where=url, todo=TAMPERED)
+    info = read_msgpack(top["info"], dict[str, Any], where=url)
+    shards = read_msgpack(top["shards"], dict[str, bytes], where=url)
+    if info.get("subdir", subdir) != subdir:
+        raise CorruptError(f"it is of subdir {str(info['subdir'])[:40]!r}, not {subdir}", where=url, todo=TAMPERED)
+    base = info.get("shards_base_url") or ""
+    if not isinstance(base, str) or not _INFO.fullmatch(base):
+        raise CorruptError("it does not say where its shards are", where=url, todo=TAMPERED)
+    refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _KEYS)]
+    names = {name: sha256 for name, sha256 in shards.items() if len(sha256) == hashlib.sha256().digest_size}
+    refused += [Refused(name[:80], "its shard has no sha256") for name in shards.keys() - names.keys()]
+    odd = [name for name in names if not is_name(name)]
+    refused += [Refused(name[:80], "it is no name of a conda package") for name in odd]
+    for name in odd:
+        del names[name]
+    refused += foreign(info)
+    return ShardIndex(urljoin(url, base.rstrip("/") + "/" if base else "./"), names, tuple(refused))
+
+
+def foreign(info: Mapping[str, Any]) -> Iterator[Refused]:
+    """Yield what of an index' ``info`` would lead a client elsewhere; none of it is passed on."""
+    for key in ("base_url", "channel_relations", "signatures"):
+        value = info.get(key)
+        if value and value not in {".", "./"}:
+            yield Refused(f"info.{key}", f"{str(value)[:200]} is not passed on")
+
+
+def read_shard(data: bytes, sha256: bytes, *, where: str) -> tuple[list[tuple[str, object]], list[Refused]]:
+    """Return the records of a shard, with hashes as text, and what of the shard is dropped.
+
+    Raises ``CorruptError`` for bytes of another sha256, and for what is no shard.
+    """
+    if hashlib.sha256(data).digest() != sha256:
+        raise CorruptError(
+            f"the shard hashes to sha256:{hashlib.sha256(data).hexdigest()}, not to what the index says",
+            where=where,
+            todo=TAMPERED,
+        )
+    top = read_msgpack(unpack(data, limit=_TIMES * SHARD_LIMIT, where=where), dict[str, msgspec.Raw], where=where)
+    refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _SHARD_KEYS)]
+    records: list[tuple[str, object]] = []
+    for section in _SECTIONS:
+        if section in top:
+            records += read_msgpack(top[section], dict[str, object], where=where).items()
+    if len(records) > _MOST_RECORDS:
+        raise CorruptError(f"it has more than {_MOST_RECORDS} records", where=where, todo=TAMPERED)
+    return [(filename, _as_text(record)) for filename, record in records], refused
+
+
+def _as_text(record: object) -> object:
+    """Write the hashes of a record as JSON has them: in a shard they are bytes."""
+    if isinstance(record, dict):
+        for key in ("sha256", "md5"):
+            if isinstance(value := record.get(key), bytes):
+                record[key] = value.hex()
+    return record

@@ -1,0 +1,70 @@
+"""What a channel lists of one name in one subdir, cleaned, and what of it was refused and why."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sekisho.errors import BadInputError
+from sekisho.model import Artifact
+from sekisho.model.conda import clean_record, conda_artifact
+
+Raw = Mapping[str, Any]
+"""A record as its channel states it: nothing is known of it but that it is an object."""
+
+MOST_REASONS = 100
+"""Reasons that are kept of one name: a channel may be wrong in a million ways."""
+
+
+class Refused(NamedTuple):
+    """Something that a channel lists and that is not passed on, and why."""
+
+    what: str
+    why: str
+
+
+class Row(NamedTuple):
+    """One file: its cleaned record, and since when it is known here, in seconds of the epoch."""
+
+    filename: str
+    record: Mapping[str, Any]
+    seen: int
+
+
+class Listed(NamedTuple):
+    """Everything that ``source`` lists of ``name`` in ``subdir``."""
+
+    source: str
+    subdir: str
+    name: str
+    rows: tuple[Row, ...]
+    refused: tuple[Refused, ...] = ()
+
+    def artifact(self, row: Row) -> Artifact:
+        """Return one of the files as an artifact."""
+        seen = datetime.fromtimestamp(row.seen, UTC)
+        return conda_artifact(self.source, row.filename, row.record, subdir=self.subdir, seen=seen)
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Return all files as artifacts."""
+        return tuple(map(self.artifact, self.rows))
+
+
+def cleaned(
+    name: str, subdir: str, records: Iterable[tuple[str, object]]
+) -> tuple[list[tuple[str, dict[str, Any]]], list[Refused]]:
+    """Return what counts of the records of ``name``, and what does not; two records of one file count both as none."""
+    kept: dict[str, dict[str, Any]] = {}
+    refused: list[Refused] = []
+    for filename, record in records:
+        try:
+            clean = clean_record(filename, record, subdir=subdir)  # type: ignore[arg-type]  # it looks for itself
+        except BadInputError as error:
+            refused.append(Refused(filename[:200], error.what))
+            continue
+        if clean["name"] != name:
+            refused.append(Refused(filename, f"it is listed under {name}"))
+        elif filename in kept:
+            refused.append(Refused(filename, "it is listed twice"))
+        else:
+            kept[filename] = clean
+    return sorted(kept.items()), refused[:MOST_REASONS]

@@ -1,0 +1,103 @@
+"""The candidate mount's channels, ``/candidates/conda/<channel>/<subdir>/…``: what is not denied, and never files."""
+
+import asyncio
+from collections.abc import Mapping
+
+from sekisho.errors import NotFoundError, RefusedError
+from sekisho.model import sha256_hex
+from sekisho.model.conda import ENDINGS
+from sekisho.policy import Snapshot
+from sekisho.ports import Clock
+from sekisho_proxy.conda.candidate import Denials, Index, shard
+from sekisho_proxy.conda.channel import Names
+from sekisho_proxy.conda.channels import Channels
+from sekisho_proxy.conda.shards import INDEX
+from sekisho_proxy.exchange import Headers, Reply, Request, json_reply
+from sekisho_proxy.follow import Held
+from sekisho_proxy.negotiate import matches
+
+_SHARD = ".msgpack.zst"
+_ASK_AGAIN: Headers = ((b"cache-control", b"no-cache"), (b"content-type", b"application/octet-stream"))
+_KEEP: Headers = (
+    (b"cache-control", b"private, max-age=31536000, immutable"),
+    (b"content-type", b"application/octet-stream"),
+)
+
+
+class ChannelCandidates:
+    """Answers what is below ``/candidates/conda/``. Whoever calls it has looked at the token."""
+
+    def __init__(self, held: Held, channels: Channels, clock: Clock, salt: bytes) -> None:
+        self._held = held
+        self._channels = channels
+        self._clock = clock
+        self._salt = salt
+        self._turn = -1
+        self._denials: Denials | None = None
+        self._indexes: dict[tuple[str, str], tuple[Mapping[str, bytes], Denials, Index]] = {}
+
+    async def __call__(self, request: Request, tail: str) -> Reply:
+        """Answer for ``<channel>/<subdir>/…``."""
+        source, _, rest = tail.partition("/")
+        subdir, _, rest = rest.partition("/")
+        snapshot = self._held.present()
+        names = await self._channels.names(snapshot, source, subdir)
+        denials = self._denied(snapshot)
+        if rest == INDEX:
+            index = await self._index(source, subdir, names, denials)
+            return _whole(request, index.data, (*_ASK_AGAIN, *_stale(names)))
+        if rest.endswith(_SHARD):
+            return await self._shard(request, snapshot, source, subdir, names, rest.removesuffix(_SHARD))
+        part, _, name = rest.partition("/")
+        if part in {"artifacts", "refused"} and name:
+            listed = await self._channels.listed(snapshot, source, subdir, name)
+            if part == "refused":
+                return json_reply([row._asdict() for row in listed.refused])
+            now = self._clock()
+
+            def rows() -> Reply:
+                left = denials.left(listed, now)
+                return json_reply([(artifact or listed.artifact(row)).plain() for row, artifact in left])
+
+            return await asyncio.to_thread(rows)
+        if rest == "refused":
+            return json_reply([row._asdict() for row in names.refused])
+        if rest.endswith(ENDINGS):
+            raise RefusedError(
+                "the candidate mount has no files",
+                where=request.path,
+                todo="install from /w/<workspace>/conda/<channel> once the file is approved",
+            )
+        raise NotFoundError("there is nothing at this address", where=request.path, todo="read its shards (CEP 16)")
+
+    def _denied(self, snapshot: Snapshot) -> Denials:
+        if self._denials is None or self._turn != self._held.turn:
+            self._turn, self._denials = self._held.turn, Denials(snapshot.policy)
+        return self._denials
+
+    async def _index(self, source: str, subdir: str, names: Names, denials: Denials) -> Index:
+        digests, of, index = self._indexes.get((source, subdir), (None, None, None))
+        if index is None or digests is not names.digests or of is not denials:
+            index = await asyncio.to_thread(Index, subdir, names.digests, denials, self._salt)
+            self._indexes[source, subdir] = names.digests, denials, index
+        return index
+
+    async def _shard(
+        self, request: Request, snapshot: Snapshot, source: str, subdir: str, names: Names, key: str
+    ) -> Reply:
+        denials = self._denied(snapshot)
+        name = (await self._index(source, subdir, names, denials)).names.get(key)
+        if name is None:
+            raise NotFoundError("there is no such shard", where=request.path, todo="read the index of shards again")
+        listed = await self._channels.listed(snapshot, source, subdir, name)
+        return _whole(request, await asyncio.to_thread(shard, listed, denials, self._clock()), _KEEP)
+
+
+def _stale(names: Names) -> Headers:
+    return ((b"warning", b'110 - "Response is Stale"'),) if names.stale else ()
+
+
+def _whole(request: Request, data: bytes, headers: Headers) -> Reply:
+    etag = f'"{sha256_hex(data)}"'
+    headers = (*headers, (b"etag", etag.encode()))
+    return Reply(304, headers) if matches(request.header(b"if-none-match"), etag) else Reply(200, headers, data)
