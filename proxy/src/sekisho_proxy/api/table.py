@@ -143,6 +143,36 @@ ROUTES: tuple[Route, ...] = (
         "a room of Sekisho",
     ),
     Route(
+        "/candidates/conda/{source}/{subdir}/{name}.msgpack.zst",
+        "A channel's names that no rule denies (`repodata_shards`, CEP 16), or the records of one of them.",
+        {200: (BYTES,), 304: (), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/conda/{source}/{subdir}/artifacts/{project}",
+        "The files of a channel's package as records.",
+        {200: (JSON,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/conda/{source}/{subdir}/refused",
+        "What a channel says besides, and is passed on to nobody, each with the reason.",
+        {200: (JSON,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/conda/{source}/{subdir}/refused/{project}",
+        "The same of one package: records that cannot be read, keys that nobody knows.",
+        {200: (JSON,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
+        "/candidates/conda/{source}/{path}",
+        "Always a refusal: the mount has no files.",
+        {403: (PROBLEM,), **_SOURCE, **_SERVICE},
+        "a room of Sekisho",
+    ),
+    Route(
         "/quarantine",
         "Fetch and inspect candidates: a line of JSON for each, as it is done. A replica has no such thing.",
         {200: ("application/x-ndjson",), 404: (PROBLEM,), **_ALWAYS, **_SERVICE},

@@ -21,6 +21,7 @@ INDEX_LIMIT, SHARD_LIMIT = 32 << 20, 16 << 20
 _TIMES = 8
 _MOST_RECORDS = 100_000
 _KEYS = frozenset({"info", "shards"})
+_KNOWN = _KEYS | {"version"}
 _SECTIONS = ("packages", "packages.conda")
 _SHARD_KEYS = frozenset({*_SECTIONS, "removed"})
 _INFO = re.compile(r"[ -~]{0,500}")
@@ -46,7 +47,7 @@ def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
     base = info.get("shards_base_url") or ""
     if not isinstance(base, str) or not _INFO.fullmatch(base):
         raise CorruptError("it does not say where its shards are", where=url, todo=TAMPERED)
-    refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _KEYS)]
+    refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _KNOWN)]
     names = {name: sha256 for name, sha256 in shards.items() if len(sha256) == hashlib.sha256().digest_size}
     refused += [Refused(name[:80], "its shard has no sha256") for name in shards.keys() - names.keys()]
     odd = [name for name in names if not is_name(name)]
