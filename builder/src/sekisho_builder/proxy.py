@@ -171,7 +171,8 @@ class Proxy:
         return len(wanted)
 
     def _bring(self, artifact: Artifact, workspace: str, store: BlobStore) -> Path:
-        path = f"/w/{workspace}/pypi/files/{quote(artifact.path, safe='/')}"
+        door = f"conda/{artifact.source}" if artifact.kind == "conda" else "pypi/files"
+        path = f"/w/{workspace}/{door}/{quote(artifact.path, safe='/')}"
         try:
             with self._http.stream("GET", path, headers={"Accept-Encoding": "identity"}) as response:
                 if response.is_error:

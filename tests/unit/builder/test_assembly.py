@@ -12,6 +12,11 @@ from tests.records import artifact
 from tests.unit.builder.room import House, definition, lock_of
 from tests.wheels import make_wheel
 
+
+def conda(name, size=1):
+    return artifact(name, size=size).model_copy(update={"kind": "conda", "filename": f"{name}-1-0.conda"})
+
+
 SOURCE = "https://git.example/images"
 NAMES = [f"package-{number}" for number in range(100)]
 
@@ -34,6 +39,22 @@ def test_never_more_layers_than_allowed(layers):
     plan = plan_layers([artifact(name, size=10_000) for name in NAMES], layers=layers, large=1)
     assert len(plan) <= layers
     assert sum(map(len, plan)) == len(NAMES)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 20, 60])
+def test_no_layer_holds_wheels_and_conda_packages(layers):
+    many = [conda(name, size=size) for name, size in (("numpy", 9000), ("zlib", 1), *((n, 1) for n in NAMES))]
+    many += [artifact(name, size=9000) for name in ("numpy", *NAMES)]
+    plan = plan_layers(many, layers=layers, large=9000)
+    kinds = [{one.kind for one in layer} for layer in plan]
+    assert all(len(found) == 1 for found in kinds)
+    assert kinds == sorted(kinds, key=min)
+    assert len(plan) <= layers
+    assert sum(map(len, plan)) == len(many)
+
+
+def test_a_kind_has_a_layer_at_least():
+    assert len(plan_layers([conda("zlib"), artifact("numpy")], layers=1, large=1)) == 2
 
 
 def test_one_changed_or_added_package_changes_one_layer():

@@ -87,8 +87,8 @@ class Outside:
             raise ConflictError(f"request {request_id} has no lock yet")
         lock = Lock.parse(found, where=f"lock of {request_id}")
         definition = read_definition(self._settings.images, lock.name)
-        wanted = (definition.requirements, definition.target, definition.resolve_before)
-        if (lock.direct, lock.target, lock.resolve_before) != wanted:
+        wanted = (definition.requirements, definition.conda, definition.target, definition.resolve_before)
+        if (lock.direct, lock.conda, lock.target, lock.resolve_before) != wanted:
             raise ConflictError(
                 f"the definition of {lock.name} changed after request {request_id} was made",
                 where=str(self._settings.images / lock.name / "image.yaml"),

@@ -30,6 +30,8 @@ def from_definition(settings: Settings, image: str) -> Asked:
         "target": definition.target.plain(),
         "requirements": list(definition.requirements),
     }
+    if definition.conda:
+        body |= {"conda": list(definition.conda), "channels": list(definition.channels)}
     if definition.resolve_before:
         body["resolve_before"] = definition.resolve_before.isoformat()
     return Asked(body, [f"image: {image}", f"target: {definition.target} (its definition)"])

@@ -50,10 +50,10 @@ def _newest(definition: ImageDefinition, rows: Sequence[dict[str, Any]]) -> tupl
             f"no request for image {image} has been approved and locked yet",
             todo=f"ask with `sekisho request --image {image}`, have it approved, and run this again",
         )
-    wanted = (definition.requirements, definition.target, definition.resolve_before)
+    wanted = (definition.requirements, definition.conda, definition.target, definition.resolve_before)
     for row in locked:
         found = Lock.parse(row["lock"], where=f"lock of request {row['id']}")
-        if (found.direct, found.target, found.resolve_before) == wanted:
+        if (found.direct, found.conda, found.target, found.resolve_before) == wanted:
             return found, str(row["request"]["requester"])
     raise ConflictError(
         f"images/{image}/image.yaml has changed since request {locked[0]['id']} was made",

@@ -1,12 +1,13 @@
 """Image definitions, gate reports, and references by digest."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from sekisho.model.base import Moment, Record, Sha256
 from sekisho.model.identity import Slug
+from sekisho.model.request import parse_spec
 from sekisho.model.target import Target
 
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$")]
@@ -52,6 +53,13 @@ class MayReach(Record):
     """
 
     destination: Annotated[str, StringConstraints(pattern=r"^\S+$")]
+    reason: Annotated[str, Field(min_length=8)]
+
+
+class UnrunScripts(Record):
+    """A conda package whose link scripts are not run, as none ever is, and why the image does without them."""
+
+    package: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,63}$")]
     reason: Annotated[str, Field(min_length=8)]
 
 
@@ -103,12 +111,23 @@ class ImageDefinition(Record):
     ] = None
     target: Annotated[Target, _told("`python` (full version), `glibc`, `arch`: what the base has")]
     requirements: Annotated[
-        tuple[str, ...], Field(min_length=1), _told("the direct requirements; `requirements.lock` has all")
-    ]
+        tuple[str, ...], _told("the direct requirements of indexes; `requirements.lock` has all")
+    ] = ()
+    conda: Annotated[
+        tuple[str, ...],
+        _told("match specs of packages of channels, Python among them; `prefix` is then a conda environment"),
+    ] = ()
+    channels: Annotated[
+        tuple[Slug, ...], _told("the channels that `conda` is looked for at, the first one first; without it, all")
+    ] = ()
+    unrun_scripts: Annotated[
+        tuple[UnrunScripts, ...],
+        _told("conda packages that have link scripts and do without them: `package`, `reason`", "unrun-scripts"),
+    ] = ()
     resolve_before: Annotated[
         Moment | None, _told("no release that was uploaded later; also the image's date", "resolve-before")
     ] = None
-    prefix: Annotated[AbsolutePath, _told("where the virtual environment is")] = "/opt/venv"
+    prefix: Annotated[AbsolutePath, _told("where the environment is, virtual or conda")] = "/opt/venv"
     environment: Annotated[Mapping[str, str], _told("variables, over those of the base")] = {}
     user: Annotated[
         str,
@@ -170,6 +189,21 @@ class ImageDefinition(Record):
     ] = ()
 
     model_config = Record.model_config | {"populate_by_name": True}
+
+    @field_validator("conda")
+    @classmethod
+    def _match_packages(cls, conda: tuple[str, ...]) -> tuple[str, ...]:
+        for text in conda:
+            parse_spec(text)
+        return conda
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.requirements and not self.conda:
+            raise ValueError("neither `requirements` nor `conda` asks for anything")
+        if not self.conda and (self.channels or self.unrun_scripts):
+            raise ValueError("`channels` and `unrun-scripts` are for what `conda` asks for")
+        return self
 
 
 class GateResult(Record):
