@@ -10,6 +10,7 @@ from pydantic import Field
 
 from sekisho.errors import BadInputError, CorruptError, SekishoError
 from sekisho.model import Artifact, Facts, Finding, Record, canonical_json, sha256_hex
+from sekisho.model.conda import RECORD
 from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.service_only import require_service
@@ -125,6 +126,7 @@ class Quarantine:
                 filename=artifact.filename,
                 sha256=artifact.sha256,
                 core_metadata=artifact.index.get("core-metadata") or None,
+                record=_record(artifact),
             )
             try:
                 facts = await self._inspectors.inspect(job, owner)
@@ -148,4 +150,10 @@ def _suspect(path: Path, artifact: Artifact, error: NotInspectedError) -> Facts:
 def _key(artifact: Artifact) -> str:
     """Return what facts depend on: bytes, name, what the index stated, and the inspector."""
     parts = [artifact.sha256, artifact.filename, artifact.index.get("core-metadata"), INSPECTOR_VERSION]
-    return sha256_hex(canonical_json(parts))
+    record = _record(artifact)
+    return sha256_hex(canonical_json(parts if record is None else [*parts, artifact.path, record]))
+
+
+def _record(artifact: Artifact) -> str | None:
+    """Return what a channel says of a conda package, "" if that is missing; ``None`` of other files."""
+    return artifact.index.get(RECORD, "") if artifact.kind == "conda" else None

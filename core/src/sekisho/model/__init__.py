@@ -11,7 +11,7 @@ from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_o
 from sekisho.model.conda import PackageName, clean_record, conda_artifact, conda_record, is_subdir
 from sekisho.model.conda_version import CondaVersion, VersionSpec, conda_version, glob_matches
 from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
-from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
+from sekisho.model.facts import Attestation, BuildSystem, Contained, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
     Kind,
@@ -46,6 +46,7 @@ __all__ = [
     "Change",
     "Closure",
     "CondaVersion",
+    "Contained",
     "DemandBatch",
     "DemandRow",
     "Edge",

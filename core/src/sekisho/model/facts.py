@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sekisho.model.base import Record, Sha256
 from sekisho.model.closure import Artifact
+from sekisho.model.identity import NormalName
 
 UNVERIFIED = "unverified_provenance"
 """The code of a finding: an attestation is stated, and it does not hold, or nobody could tell."""
@@ -55,12 +56,20 @@ class BuildSystem(Record):
     legacy: bool = False
 
 
+class Contained(Record):
+    """A release of a Python project that a conda package holds, by the METADATA in it."""
+
+    project: NormalName
+    release: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Facts(Record):
     """The facts of one file, keyed by its sha256. An unknown fact is ``None`` or empty, never guessed.
 
     ``license_expression`` is an SPDX expression (PEP 639); ``license_hint`` is free text or a classifier that
     maps to one; ``license_classifiers`` are the licences that all classifiers name. ``files`` counts members,
-    ``unpacked`` is their size in bytes. ``attestations`` holds only what was verified. ``build`` is of source only.
+    ``unpacked`` is their size in bytes. ``attestations`` holds only what was verified. ``build`` is of source only,
+    ``contains`` of conda packages only.
     """
 
     sha256: Sha256
@@ -79,6 +88,7 @@ class Facts(Record):
     attestations: tuple[Attestation, ...] = ()
     scans: tuple[Scan, ...] = ()
     build: BuildSystem | None = None
+    contains: Annotated[tuple[Contained, ...], Field(max_length=500)] = ()
 
     def complete(self, artifact: Artifact) -> Artifact:
         """Return ``artifact`` with what was measured where the index said something else, or nothing.

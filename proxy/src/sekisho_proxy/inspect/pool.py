@@ -38,7 +38,7 @@ class Inspectors:
 
         Those who wait take turns by ``owner``.
         """
-        seconds = patience(_size(job), self._patience)
+        seconds = patience(job.filename, _size(job), self._patience)
         async with self._turns.take(owner):
             process = self._idle.pop() if self._idle else await self._start()
             try:

@@ -15,8 +15,9 @@ from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist
 from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import ConfusingError, CorruptError
-from sekisho.model import BuildSystem, Facts, Finding
+from sekisho.model import BuildSystem, Facts
 from sekisho_proxy.inspect.contents import is_native
+from sekisho_proxy.inspect.findings import finding
 from sekisho_proxy.inspect.metadata import stated
 
 LEGACY = "setuptools.build_meta:__legacy__"
@@ -81,7 +82,7 @@ def inspect_sdist(file: BinaryIO, filename: str, sha256: str, size: int) -> Fact
         metadata_sha256=hashlib.sha256(info).hexdigest() if info else None,
         native=source.native,
         requires=said["requires"] or tuple(_egg_requires(source)),
-        findings=tuple(_finding("metadata_mismatch", text) for text in wrong[:5]),
+        findings=tuple(finding("metadata_mismatch", text) for text in wrong[:5]),
         build=system,
         **{key: said[key] for key in known},
     )
@@ -218,10 +219,6 @@ def _egg_requires(source: _Source) -> Iterator[str]:
             conditions += [f'extra == "{canonicalize_name(extra)}"'] if extra else []
             wanted.marker = None
             yield f"{wanted}; {' and '.join(conditions)}" if conditions else str(wanted)
-
-
-def _finding(code: str, detail: str) -> Finding:
-    return Finding(code=code, detail=detail[:500].encode("utf-8", "replace").decode())
 
 
 def _show(name: str) -> str:

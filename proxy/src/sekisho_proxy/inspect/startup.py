@@ -12,6 +12,7 @@ _FOLDERS = {"data": (), "scripts": ("bin",), "headers": ("include",)}
 _SITE_FOLDER = re.compile(r"(?:site|dist)-packages$")
 _CUSTOMIZE = re.compile(r"(?:sitecustomize|usercustomize)(?:\..*)?")
 _INTERPRETER = re.compile(r"(?:bin|scripts)/(?:python|pypy)[\w.-]*|pyvenv\.cfg|[^/]*\._pth")
+_IN_SITE = re.compile(r"(?:lib[^/]*/(?:(?:python|pypy)[^/]*/)?)?(?:site|dist)-packages/(.+)", re.IGNORECASE)
 _OF_THE_INTERPRETER = re.compile(r"(?:^|/)lib[^/]*/(?:python|pypy)")
 
 
@@ -48,3 +49,25 @@ def _starts_in_prefix(path: str) -> bool:
 
 def _below_site(path: str) -> bool:
     return bool(_SITE_FOLDER.search(path.rpartition("/")[0]))
+
+
+def in_site(path: str) -> str:
+    """Return where a file of a conda package lies below its ``site-packages``, or "" for one elsewhere.
+
+    That of a ``noarch: python`` package is on top, and goes to the interpreter's when it is installed.
+    """
+    found = _IN_SITE.fullmatch(path)
+    return found[1] if found else ""
+
+
+def starts_in_environment(path: str, *, interpreter: bool) -> bool:
+    """Tell whether a file of a conda package runs with every start of Python, or replaces what runs.
+
+    What lies beside the ``site-packages`` is the interpreter's own, and right in a package that is the ``interpreter``.
+    """
+    below = in_site(path)
+    if below:
+        return _starts_in_site(below.lower())
+    folded = path.lower()
+    folded = folded.replace("python-scripts/", "bin/", 1) if folded.startswith("python-scripts/") else folded
+    return not interpreter and _starts_in_prefix(folded)

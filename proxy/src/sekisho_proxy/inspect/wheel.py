@@ -8,9 +8,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import ConfusingError, CorruptError
-from sekisho.model import Facts, Finding, Record
+from sekisho.model import Facts, Record
 from sekisho.zip_layout import check_layout
+from sekisho_proxy.inspect.conda import inspect_conda
 from sekisho_proxy.inspect.contents import check_bomb, check_record, read_contents
+from sekisho_proxy.inspect.findings import finding, findings
 from sekisho_proxy.inspect.metadata import dist_info, stated, wheel_identity
 from sekisho_proxy.inspect.modules import importable
 from sekisho_proxy.inspect.sdist import inspect_sdist
@@ -19,13 +21,15 @@ from sekisho_proxy.inspect.startup import startup_files
 INSPECTOR_VERSION = "3"
 """Part of the key under which facts are remembered; a change here inspects everything again."""
 
-_MOST_DETAILS = 5
 PATIENCE = 60.0
 _BYTES_PER_SECOND = 10 << 20
+_BYTES_PER_SECOND_BZ2 = 1 << 20
 
 
 class Job(Record):
     """One file to inspect. ``core_metadata`` is the METADATA's sha256 if the index stated one.
+
+    ``record`` is what a channel says of a conda package, ``None`` of any other file.
 
     With ``provenance``, a file, not the wheel at ``path`` is opened: that provenance is verified by ``trust_root``.
     """
@@ -34,28 +38,31 @@ class Job(Record):
     filename: str
     sha256: str
     core_metadata: str | None = None
+    record: str | None = None
     provenance: str = ""
     trust_root: str = ""
 
 
-def patience(size: int, base: float = PATIENCE) -> float:
+def patience(filename: str, size: int, base: float = PATIENCE) -> float:
     """Return how many seconds the inspection of a file of ``size`` bytes may take."""
-    return base + size / _BYTES_PER_SECOND
+    return base + size / (_BYTES_PER_SECOND_BZ2 if filename.endswith(".bz2") else _BYTES_PER_SECOND)
 
 
 def inspect_file(job: Job) -> Facts:
-    """Inspect a verified file: a wheel, or source in a ``.tar.gz``. Of anything else only the size is known."""
+    """Inspect a verified file: a wheel, source in a ``.tar.gz``, a conda package. Of others only the size is known."""
     path = Path(job.path)
     size = path.stat().st_size
-    if not job.filename.endswith((".whl", ".tar.gz")):
+    if job.record is None and not job.filename.endswith((".whl", ".tar.gz")):
         return Facts(sha256=job.sha256, size=size)
     with path.open("rb") as file:
         try:
+            if job.record is not None:
+                return inspect_conda(file, job.filename, job.record, sha256=job.sha256, size=size)
             if job.filename.endswith(".tar.gz"):
                 return inspect_sdist(file, job.filename, job.sha256, size)
             return _inspect_wheel(file, job, size)
         except ConfusingError as error:
-            return Facts(sha256=job.sha256, size=size, findings=(_finding("archive_confusion", str(error)),))
+            return Facts(sha256=job.sha256, size=size, findings=(finding("archive_confusion", str(error)),))
 
 
 def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
@@ -65,7 +72,7 @@ def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
     try:
         folder = dist_info(names, job.filename)
     except CorruptError as error:
-        return Facts(sha256=job.sha256, size=size, findings=(_finding("metadata_mismatch", error.what),))
+        return Facts(sha256=job.sha256, size=size, findings=(finding("metadata_mismatch", error.what),))
     keep = frozenset({f"{folder}/METADATA", f"{folder}/RECORD"})
     contents = read_contents(file, members, keep)
     metadata = contents.kept.get(f"{folder}/METADATA", b"")
@@ -73,10 +80,10 @@ def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
         said = stated(metadata)
     except CorruptError as error:
         raise ConfusingError(error.what) from error
-    findings = [
-        *_details("record_mismatch", check_record(contents, folder)),
-        *_details("metadata_mismatch", _compare(said, metadata, job)),
-        *_details("top_level_pth", startup_files(contents.sizes)),
+    noticed = [
+        *findings("record_mismatch", check_record(contents, folder)),
+        *findings("metadata_mismatch", _compare(said, metadata, job)),
+        *findings("top_level_pth", startup_files(contents.sizes)),
     ]
     known = ("license_expression", "license_hint", "license_classifiers", "requires_python", "requires")
     return Facts(
@@ -87,7 +94,7 @@ def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
         metadata_sha256=hashlib.sha256(metadata).hexdigest() if metadata else None,
         native=contents.native,
         top_level=importable(contents.sizes),
-        findings=tuple(findings),
+        findings=tuple(noticed),
         **{key: said[key] for key in known},
     )
 
@@ -108,12 +115,3 @@ def _compare(said: dict[str, Any], metadata: bytes, job: Job) -> list[str]:
     if job.core_metadata and hashlib.sha256(metadata).hexdigest() != job.core_metadata:
         wrong.append("METADATA is not the one that the index offers")
     return wrong
-
-
-def _details(code: str, details: list[str]) -> list[Finding]:
-    more = [f"and {len(details) - _MOST_DETAILS} more"] if len(details) > _MOST_DETAILS else []
-    return [_finding(code, detail) for detail in (*details[:_MOST_DETAILS], *more)]
-
-
-def _finding(code: str, detail: str) -> Finding:
-    return Finding(code=code, detail=detail[:500].encode("utf-8", "replace").decode())

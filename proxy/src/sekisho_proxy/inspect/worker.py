@@ -25,7 +25,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while line := sys.stdin.buffer.readline(_LONGEST_LINE):
         job = Job.parse_json(line, where="inspector")
-        _bound_cpu(int(patience(Path(job.path).stat().st_size)) + 1)
+        _bound_cpu(int(patience(job.filename, Path(job.path).stat().st_size)) + 1)
         answer = {"facts": _facts(job).plain()}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

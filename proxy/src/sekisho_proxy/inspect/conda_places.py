@@ -1,0 +1,42 @@
+"""Members of a conda package that do something by where they lie (CEP 34): scripts that clients run, and settings."""
+
+import re
+from collections.abc import Mapping
+
+from sekisho_proxy.inspect.conda_paths import Paths
+
+_LINK_SCRIPT = re.compile(r"(?:bin|scripts|python-scripts)/\.[^/]+-(?:pre|post)-(?:un)?link\.(?:sh|bat)")
+_ACTIVATION = re.compile(r"etc/conda/(?:(?:de)?activate|env_vars)\.d/.+")
+_MENU = re.compile(r"menu/[^/]+\.json")
+_SETTINGS = re.compile(r"\.?condarc(?:\.d/.+|\.ya?ml)?|(?:etc/)?pip\.(?:conf|ini)|\.mambarc|\.pixi/.+")
+_RESERVED = re.compile(r"conda-meta/.+")
+_PRIVILEGED = 0o6000
+
+
+def noticed_places(paths: Paths, info: frozenset[str]) -> Mapping[str, list[str]]:
+    """Return what was noticed, by the code of its finding.
+
+    ``link_script``: clients run it when they install or remove the package (``python-scripts`` becomes ``bin``);
+    ``activation_script``: shells run it with the environment; ``menu``: it makes shortcuts; ``client_settings``: conda
+    or pip read it, and may be led to another channel or index; ``privileged_mode``: it runs as another user.
+    """
+    found: dict[str, list[str]] = {}
+    for path, kind in paths.kinds.items():
+        folded = path.lower()
+        for code, pattern in _BY_CODE.items():
+            if pattern.fullmatch(folded):
+                found.setdefault(code, []).append(path)
+        if kind != "softlink" and paths.modes[path] & _PRIVILEGED:
+            found.setdefault("privileged_mode", []).append(f"{path} has mode {paths.modes[path]:04o}")
+    if "info/repodata_record.json" in info:
+        found.setdefault("archive_confusion", []).append("info/repodata_record.json is the client's to write")
+    return found
+
+
+_BY_CODE = {
+    "link_script": _LINK_SCRIPT,
+    "activation_script": _ACTIVATION,
+    "menu": _MENU,
+    "client_settings": _SETTINGS,
+    "archive_confusion": _RESERVED,
+}
