@@ -25,7 +25,7 @@ from sekisho.lock import Lock, hash_pins
 from sekisho.model import EVERYONE, Artifact, ImageDefinition, Request, Target, sha256_hex
 from sekisho.model.tags import wheel_tags
 from sekisho.store import file_sha256
-from sekisho_builder.assemble.assembly import Wheels
+from sekisho_builder.assemble.planning import Wheels
 from sekisho_builder.best_wheel import best_wheel
 from sekisho_builder.solver import Pin
 

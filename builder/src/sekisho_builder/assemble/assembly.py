@@ -1,4 +1,4 @@
-"""Lock and base → image. The only compressor is the one that packed the wheels."""
+"""Lock and base → image. Wheels stay as their own compressor packed them; what conda packages hold is packed anew."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
@@ -8,34 +8,28 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Record, Sha256
 from sekisho_builder.assemble.checks import check
 from sekisho_builder.assemble.debian_layers import Debs, build_debian, plan_debs
 from sekisho_builder.assemble.files import SourceFile, build_files, read_files
-from sekisho_builder.assemble.image_config import annotations, image_config
-from sekisho_builder.assemble.layer import BuiltLayer, Owned, Package, build_layers, refuse_clash, refuse_covered
+from sekisho_builder.assemble.image_config import annotations, created, image_config
+from sekisho_builder.assemble.layer import BuiltLayer, Owned, refuse_clash, refuse_covered
 from sekisho_builder.assemble.layer_cache import LayerCache, layer_key
 from sekisho_builder.assemble.layer_plan import plan_layers
 from sekisho_builder.assemble.layer_series import LayerForm
+from sekisho_builder.assemble.planning import Job, Planning, Wheels
 from sekisho_builder.assemble.skeleton import build_skeleton
-from sekisho_builder.assemble.wheel import Environment
 from sekisho_builder.base.debian_choice import refuse_held
 from sekisho_builder.base.debian_lock import DebianLock, LockedDeb, read_debian_lock
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, Layout, oci_type, write_layout
 
-Wheels = Callable[[Artifact], Path]
-"""Returns where an artifact's file is on this machine."""
-
 Progress = Callable[[int, int], None]
-"""Told (bytes of wheels done, bytes of wheels in all)."""
+"""Told (bytes of packages done, bytes of packages in all)."""
 
 _ALONE = 4_000_000
-"""Below so many bytes of wheels, starting processes costs more than it saves."""
+"""Below so many bytes of packages, starting processes costs more than it saves."""
 
 _MOST_LAYERS = 127
 """What containerd and Docker's overlay driver can stack."""
@@ -146,18 +140,16 @@ def _packages_layers(
     definition: ImageDefinition, lock: Lock, wheels: Wheels, kept: LayerCache, progress: Progress
 ) -> list[_Had]:
     """Return the packages' layers, those that the cache lacks built."""
-    form = LayerForm.of(definition)
-    environment = Environment(definition.prefix.strip("/"), ".".join(map(str, definition.target.python_minor)))
-    direct = {str(canonicalize_name(Requirement(text).name)) for text in lock.direct}
+    planning = Planning.of(definition, lock)
     planned = plan_layers(lock.artifacts, layers=definition.layers, large=definition.large_package)
-    steps = [_Step(_key(definition, artifacts, direct), artifacts) for artifacts in planned]
+    steps = [_Step(planning.key(artifacts), artifacts) for artifacts in planned]
     have = {step.key: layers for step in steps if (layers := kept.get(step.key))}
     missing = [step for step in steps if step.key not in have]
     total = _bytes(steps)
     done = total - _bytes(missing)
     progress(done, total)
     made: dict[str, list[BuiltLayer]] = {}
-    for step, layers in _build(missing, partial(_packages, direct, wheels), environment, form, kept):
+    for step, layers in _build(missing, lambda step: planning.job(step.artifacts, wheels, kept.path(step.key))):
         kept.keep(step.key, layers)
         made[step.key] = layers
         done += _bytes([step])
@@ -167,15 +159,10 @@ def _packages_layers(
     return [_Had(s.key, found[s.key], ", ".join(named[s.key]), named[s.key], s.key in have) for s in steps]
 
 
-def _key(definition: ImageDefinition, artifacts: list[Artifact], direct: set[str]) -> str:
-    """Return the cache's name for a layer: everything that its bytes depend on."""
-    rows = [[a.project, a.release, a.sha256, a.project in direct] for a in artifacts]
-    return layer_key(definition.prefix.strip("/"), definition.target.plain(), LayerForm.of(definition), rows)
-
-
 def _skeleton_key(definition: ImageDefinition) -> str:
     told = (definition.prefix, definition.target.plain(), definition.user, definition.workdir)
-    return layer_key("skeleton", *told, LayerForm.of(definition))
+    conda = (definition.conda, created(definition)) if definition.conda else ()
+    return layer_key("skeleton", *told, LayerForm.of(definition), *conda)
 
 
 def _files_key(definition: ImageDefinition, files: list[SourceFile]) -> str:
@@ -207,25 +194,19 @@ def _made_here(kept: LayerCache, key: str, comment: str, build: Callable[[Path],
     yield _Had(key, layers, comment, (), found is not None)
 
 
-def _build(
-    steps: list[_Step],
-    packages_of: Callable[[list[Artifact]], list[Package]],
-    environment: Environment,
-    form: LayerForm,
-    kept: LayerCache,
-) -> Iterator[tuple[_Step, list[BuiltLayer]]]:
+def _build(steps: list[_Step], job_of: Callable[[_Step], Job]) -> Iterator[tuple[_Step, list[BuiltLayer]]]:
     """Yield layers as they are ready, the heaviest begun first."""
     heavy = sorted(steps, key=lambda step: -_bytes([step]))
-    jobs = ((step, (packages_of(step.artifacts), environment, form, kept.path(step.key))) for step in heavy)
+    jobs = ((step, job_of(step)) for step in heavy)
     if len(steps) < _PROCESSES or _bytes(steps) < _ALONE:
         for step, job in jobs:
-            yield step, build_layers(*job)
+            yield step, job()
         return
     with ProcessPoolExecutor(_PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
         running: dict[Future[list[BuiltLayer]], _Step] = {}
         try:
             for step, job in jobs:
-                running[pool.submit(build_layers, *job)] = step
+                running[pool.submit(job)] = step
             for future in as_completed(running):
                 yield running[future], future.result()
         except BrokenProcessPool as error:
@@ -239,10 +220,6 @@ def _build(
 
 def _bytes(steps: Iterable[_Step]) -> int:
     return sum(artifact.size for step in steps for artifact in step.artifacts)
-
-
-def _packages(direct: set[str], wheels: Wheels, artifacts: list[Artifact]) -> list[Package]:
-    return [Package(a.project, a.release, a.filename, a.sha256, a.project in direct, wheels(a)) for a in artifacts]
 
 
 def _base_layers(base: Layout) -> list[Layer]:

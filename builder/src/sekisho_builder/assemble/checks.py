@@ -7,7 +7,9 @@ from packaging.utils import canonicalize_name
 
 from sekisho.errors import BadInputError
 from sekisho.lock import Lock
-from sekisho.model import ImageDefinition
+from sekisho.model import ImageDefinition, MatchSpec
+from sekisho.model.conda import NOARCH
+from sekisho_builder.assemble.environment import locked_python
 from sekisho_builder.oci.layout import ARCHITECTURES, Layout
 
 _PREFIX = 127 - len("#!/bin/python")
@@ -82,9 +84,9 @@ def _check_lock(definition: ImageDefinition, lock: Lock, where: str) -> None:
             where=where,
             todo=f"ask for it anew with `sekisho request --image {definition.name}`",
         )
-    foreign = [artifact.name for artifact in lock.artifacts if not artifact.filename.endswith(".whl")]
-    if foreign:
-        raise BadInputError(f"{foreign[0]} is no wheel", where=where, todo="lock wheels only")
+    for artifact in lock.artifacts:
+        if artifact.kind != "conda" and not artifact.filename.endswith(".whl"):
+            raise BadInputError(f"{artifact.name} is no wheel", where=where, todo="lock wheels and conda packages only")
 
 
 def _differences(definition: ImageDefinition, lock: Lock) -> Iterator[str]:
@@ -96,13 +98,39 @@ def _differences(definition: ImageDefinition, lock: Lock) -> Iterator[str]:
         yield f"`resolve-before` is {lock.resolve_before or 'not given'} in the lock"
     for text in sorted(set(definition.requirements) ^ set(lock.direct)):
         yield f"{text!r} is asked for by {'the lock' if text in lock.direct else 'the definition'} alone"
-    known = {artifact.project: artifact.release for artifact in lock.artifacts}
+    yield from _conda_differences(definition, lock)
+    known = {artifact.project: artifact.release for artifact in lock.of("pypi")}
     for asked in map(Requirement, definition.requirements):
         release = known.get(str(canonicalize_name(asked.name)))
         if release is None and definition.target.fits(asked.marker):
             yield f"{asked.name} is not locked"
         if release is not None and not asked.specifier.contains(release, prereleases=True):
             yield f"{asked.name} is locked as {release}, and {asked} is asked for"
+
+
+def _conda_differences(definition: ImageDefinition, lock: Lock) -> Iterator[str]:
+    packages = lock.of("conda")
+    for text in sorted(set(definition.conda) ^ set(lock.conda)):
+        yield f"{text!r} is asked for by {'the lock' if text in lock.conda else 'the definition'} alone"
+    for spec in map(MatchSpec.parse, definition.conda):
+        if not any(spec.matches(package) for package in packages):
+            yield f"no locked conda package is what {spec.name} is asked for as"
+    for package in packages:
+        subdir = package.path.partition("/")[0]
+        if subdir not in {NOARCH, definition.target.subdir}:
+            yield f"{package.name} is for {subdir}"
+        if definition.channels and package.source not in definition.channels:
+            yield f"{package.name} is of the channel {package.source}"
+    if definition.conda:
+        python = locked_python(lock)
+        if python is None:
+            yield "no Python is among the conda packages; name `python` under `conda`"
+        elif python.release != definition.target.python:
+            yield f"Python is locked as {python.release}, and the target is {definition.target.python}"
+    names = {package.project for package in packages}
+    for entry in definition.unrun_scripts:
+        if entry.package not in names:
+            yield f"`unrun-scripts` names {entry.package}, which is not locked"
 
 
 def _check_base(definition: ImageDefinition, base: Layout) -> None:

@@ -27,7 +27,7 @@ def image_config(definition: ImageDefinition, told_of: Mapping[str, str], base: 
     told = base.config.get("config") or {}
     environment = dict(row.partition("=")[::2] for row in told.get("Env") or ())
     environment["PATH"] = f"{definition.prefix.rstrip('/')}/bin:{environment.get('PATH') or _PATH}"
-    environment["VIRTUAL_ENV"] = definition.prefix.rstrip("/")
+    environment["CONDA_PREFIX" if definition.conda else "VIRTUAL_ENV"] = definition.prefix.rstrip("/")
     environment |= {**definition.environment, "SEKISHO_IMAGE": definition.name}  # a process sees no label
     inner: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],

@@ -9,10 +9,11 @@ from zipfile import ZIP_DEFLATED
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.store import file_sha256
+from sekisho_builder.assemble.environment import Environment
 from sekisho_builder.assemble.in_order import SMALL, InOrder
 from sekisho_builder.assemble.layer_file import LayerFile
 from sekisho_builder.assemble.layer_series import LayerForm, LayerSeries
-from sekisho_builder.assemble.wheel import Environment, Listed, Placed, Wheel, folders, place, read_wheel, unpadded
+from sekisho_builder.assemble.wheel import Listed, Placed, Wheel, folders, place, read_wheel, unpadded
 from sekisho_builder.assemble.wheel_archive import Member, WheelArchive
 
 

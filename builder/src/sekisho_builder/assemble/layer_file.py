@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import BinaryIO
 
+from deflate import deflate_compress
+
 from sekisho_builder.assemble.deflate import pack
 from sekisho_builder.assemble.in_order import Gathered, InOrder
 
@@ -19,6 +21,8 @@ _BLOCK = 512
 _SHORT = 100
 _SMALL = 8**11
 _LEVEL = 6
+_FAST = 3
+"""libdeflate's level: 2 % larger than at its sixth, in two thirds of the time."""
 
 
 class LayerFile:
@@ -147,7 +151,10 @@ class LayerFile:
             held = bytes(self._held)
             self._held.clear()
             self._tar.add(held)
-            self._write(_GZIP + pack(held) + _trailer(zlib.crc32(held), len(held)))
+            self._write(_GZIP + self._pack(held) + _trailer(zlib.crc32(held), len(held)))
+
+    def _pack(self, data: bytes) -> bytes:
+        return pack(data)
 
     def _write(self, data: bytes) -> None:
         self._packed.add(data)
@@ -156,6 +163,16 @@ class LayerFile:
     def _put(self, data: bytes) -> None:
         self._file.write(data)
         self.aside.later(self._outer.update, data)
+
+
+class DeflatedLayerFile(LayerFile):
+    """Writes the same tar, each quarter of a megabyte compressed by libdeflate: for what comes without deflate streams.
+
+    libdeflate is built into one pinned library, is the same under each Python, and compresses alike on each processor.
+    """
+
+    def _pack(self, data: bytes) -> bytes:
+        return bytes(deflate_compress(data, _FAST))
 
 
 class PlainLayerFile(LayerFile):

@@ -11,14 +11,21 @@ from sekisho.disk import disk_errors
 from sekisho.errors import BadInputError
 from sekisho.model import ImageDefinition
 from sekisho_builder.assemble.in_order import InOrder
-from sekisho_builder.assemble.layer_file import LayerFile, PlainLayerFile
+from sekisho_builder.assemble.layer_file import DeflatedLayerFile, LayerFile, PlainLayerFile
+
+_KINDS = {"spliced": LayerFile, "plain": PlainLayerFile, "deflated": DeflatedLayerFile}
 
 
 class LayerForm(NamedTuple):
     """How layers are written: ``most`` bounds each, in bytes of its gzip."""
 
-    gzip: Literal["spliced", "plain"]
+    gzip: Literal["spliced", "plain", "deflated"]
     most: int
+
+    @property
+    def packing(self) -> "LayerForm":
+        """Return the form for packages that bring no deflate streams."""
+        return self._replace(gzip="deflated") if self.gzip == "spliced" else self
 
     @classmethod
     def of(cls, definition: ImageDefinition) -> "LayerForm":
@@ -90,7 +97,7 @@ def part_path(target: Path, number: int) -> Path:
 def new_layer(target: Path, form: LayerForm) -> Iterator[LayerFile]:
     """Yield a layer to fill; afterwards it is at ``target``, whole and on the disk, or nothing is."""
     half = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    kind = LayerFile if form.gzip == "spliced" else PlainLayerFile
+    kind = _KINDS[form.gzip]
     try:
         with disk_errors(target), half.open("wb", buffering=1 << 20) as file, InOrder() as aside:
             layer = kind(file, aside)

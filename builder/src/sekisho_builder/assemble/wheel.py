@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from packaging.utils import InvalidName, canonicalize_name, canonicalize_version
 
+from sekisho_builder.assemble.environment import Environment
 from sekisho_builder.assemble.scripts import console_scripts, with_interpreter
 from sekisho_builder.assemble.wheel_archive import Member, WheelArchive, check_name
 
@@ -25,18 +26,6 @@ _SIZE = r"[0-9]{1,18}"
 _ENVIRONMENTS_OWN = re.compile(r"python[\d.tw]*|sh|env|[Aa]ctivate(\.\w+)?|activate_this\.py|deactivate")
 _SPEAKS = (".dist-info", ".egg-info")
 _HASHES = {"sha256", "sha384", "sha512"}
-
-
-class Environment(NamedTuple):
-    """Where packages go. ``prefix`` is the virtual environment without its leading slash, as tar wants it."""
-
-    prefix: str
-    python: str
-
-    @property
-    def site(self) -> str:
-        """Return the site-packages folder."""
-        return f"{self.prefix}/lib/python{self.python}/site-packages"
 
 
 class Listed(NamedTuple):
@@ -203,10 +192,10 @@ def _script(wheel: Wheel, member: Member, path: str, environment: Environment) -
     """Place a script, its ``#!python`` replaced by the environment's interpreter. Programs may be large: peek first."""
     listed = Listed(wheel.record[member.name].digest, member.size)
     head = next(wheel.archive.pieces(member), (b"", b""))[1]
-    if with_interpreter(head, environment.prefix) is head:
+    if with_interpreter(head, environment.home) is head:
         return Placed(path, 0o755, listed, member)
     content = wheel.archive.read(member.name)
-    changed = with_interpreter(content, environment.prefix)
+    changed = with_interpreter(content, environment.home)
     verify(wheel, member.name, content)
     return Placed(path, 0o755, listing(changed), data=changed)
 
@@ -227,7 +216,7 @@ def _made(wheel: Wheel, environment: Environment, *, requested: bool) -> Iterato
     if name in wheel.archive.members:
         content = wheel.archive.read(name)
         verify(wheel, name, content)
-        for script, source in console_scripts(content, environment.prefix, wheel.archive, name):
+        for script, source in console_scripts(content, environment.home, wheel.archive, name):
             check_name(script, wheel.archive)
             yield _bytes(f"{environment.prefix}/bin/{script}", source, mode=0o755)
 

@@ -8,7 +8,7 @@ from sekisho.containers import DockerContainers
 from sekisho.lock import Lock
 from sekisho.model import Build, Closure, ImageDefinition
 from sekisho_builder.assemble import assemble
-from sekisho_builder.assemble.assembly import Wheels
+from sekisho_builder.assemble.planning import Wheels
 from sekisho_builder.oci import Layout, to_docker_archive
 
 NAME = "build"

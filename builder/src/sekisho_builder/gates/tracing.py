@@ -14,9 +14,10 @@ from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, sha256_hex
 from sekisho.store import file_sha256
 from sekisho_builder.assemble.debian_layers import Debs, build_debian
+from sekisho_builder.assemble.environment import Environment
 from sekisho_builder.assemble.files import read_files
 from sekisho_builder.assemble.skeleton import build_skeleton
-from sekisho_builder.assemble.wheel import Environment, Placed, Wheel, parents, place, read_wheel
+from sekisho_builder.assemble.wheel import Placed, Wheel, parents, place, read_wheel
 from sekisho_builder.assemble.wheel_archive import WheelArchive
 from sekisho_builder.base.debian_lock import read_debian_lock
 from sekisho_builder.reading.entries import Entry
