@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from sekisho.errors import SekishoError, UpstreamError
 from sekisho_proxy.exchange import Reply, Request, Slice, crash_reply, problem_reply
 from sekisho_proxy.observe import Observer
+from sekisho_proxy.path_token import without_token
 
 Handler = Callable[[Request], Awaitable[Reply]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -36,9 +37,8 @@ class App:
             return
         began = time.perf_counter()
         query = scope.get("query_string", b"").decode("latin-1")
-        request = Request(
-            scope["method"], scope["path"], dict(scope["headers"]), receive, query, scope.get("scheme", "http")
-        )
+        path, headers = without_token(scope["path"], dict(scope["headers"]))
+        request = Request(scope["method"], path, headers, receive, query, scope.get("scheme", "http"))
         name = self._observer.name(request)
         try:
             reply = _ambiguous(request, scope["headers"]) or await self._handle(request)
@@ -57,7 +57,7 @@ def _ambiguous(request: Request, sent: Sequence[tuple[bytes, bytes]]) -> Reply |
     """Return the answer to a request that two readers could understand in two ways."""
     if request.headers.keys() >= _LENGTHS:
         return _TWO_LENGTHS
-    if len(sent) != len(request.headers) and sum(name == b"host" for name, _ in sent) > 1:
+    if sum(name == b"host" for name, _ in sent) > 1:
         return _TWO_HOSTS
     return None
 

@@ -15,17 +15,20 @@ from sekisho.settings import Settings
 from sekisho.store import sweep_halves
 from sekisho_proxy.asgi import App, Handler
 from sekisho_proxy.attesting import Attesting
+from sekisho_proxy.conda.book import ChannelBook
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.demand.keeper import Keeper, to_portal
 from sekisho_proxy.demand.tally import Tally
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.doors.candidate_channels import ChannelCandidates
 from sekisho_proxy.doors.candidates import CandidateMount
+from sekisho_proxy.doors.conda import CondaDoor
 from sekisho_proxy.doors.counted import Counted
 from sekisho_proxy.doors.demand import DemandDoor
 from sekisho_proxy.doors.described import Described
 from sekisho_proxy.doors.pip import PipDoor
 from sekisho_proxy.doors.status import Status
+from sekisho_proxy.doors.workspace import Part, WorkspaceDoor
 from sekisho_proxy.follow import DiskFollower, Held, PortalFollower, make_portal_client
 from sekisho_proxy.gate import Gate
 from sekisho_proxy.holdings import METADATA_IN_MEMORY, Holdings
@@ -132,7 +135,10 @@ async def open_app(
             unapproved = Unapproved(store.held, gate, store.upstreams, store.holdings, sidecars)
         door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy), unapproved)
         stack.push_async_callback(door.close)
-        handlers["/w/"] = Counted(door, tally)
+        channel_book = ChannelBook(store.held, gate, store.holdings, reach)
+        of_channels = CondaDoor(store.held, gate, channel_book, store.holdings, reach, store.held.now)
+        parts: dict[str, Part] = {"pypi": door, "denied": door, "conda": of_channels}
+        handlers["/w/"] = Counted(WorkspaceDoor(gate, parts), tally)
         token = service_token.read_or_create(settings.service_token_file)
         send = None
         if store.upstreams is None or sidecars is None or channels is None:

@@ -5,7 +5,7 @@ strict it is, the mode of the workspace, is part of the answer, and comes from t
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -100,23 +100,28 @@ class Gate:
         return (self._held.present().policy.ask or self._ask).rstrip("/")
 
     def pass_through(
-        self, view: View, kind: Kind, path: str, now: datetime, *, listed: Artifact | None = None
+        self, view: View, kind: Kind, path: str, now: datetime, *, listed: Artifact | None = None, source: str = ""
     ) -> Passed:
         """Return the artifact at ``path`` (percent-decoded) if the view has it now.
 
-        ``listed`` is what a source lists at this path: where the workspace does not enforce, that is had as well,
-        unless something bars it in every mode. Raises ``NotAdmittedError`` naming the rule and where to ask.
+        Of a channel, ``source``, it is a path of that alone. ``listed`` is what a source lists at this path: where the
+        workspace does not enforce, that is had as well, unless something bars it in every mode. Raises
+        ``NotAdmittedError`` naming the rule and where to ask.
         """
         door = self.door(view)
-        known = self._held.index().paths.get((kind, path), ())
-        for artifact in known:
-            if door.has(artifact, now):
-                return Passed(artifact)
+        known: Sequence[Artifact] = self._held.index().paths.get((kind, path), ())
+        if source:
+            known = [artifact for artifact in known if artifact.source == source]
+            found = door.at_path(source, known[0].project, path, now) if known else None
+        else:
+            found = next((artifact for artifact in known if door.has(artifact, now)), None)
+        if found is not None:
+            return Passed(found)
         if listed is not None and self.mode(view) != "enforce":
             return self._pass_unapproved(view, listed, now, path)
-        project = known[0].project if known else _project_of(path)
+        project = known[0].project if known else _project_of(kind, path)
         release = known[0].release if known else ""
-        raise self.refusal(view, kind, project, now, where=path, release=release, of=known)
+        raise self.refusal(view, kind, project, now, where=path, release=release, of=known, source=source)
 
     def _pass_unapproved(self, view: View, listed: Artifact, now: datetime, path: str) -> Passed:
         """Let through what nobody approved, with what is recorded of that; or say what bars it."""
@@ -125,11 +130,12 @@ class Gate:
             raise self._error(view, kind, project, path, release, barred.rule, barred.evidence)
         if self.mode(view) == "off":
             return Passed(listed)
-        error = self.refusal(view, kind, project, now, where=path, release=release, of=(listed,))
+        source = listed.source if kind == "conda" else ""
+        error = self.refusal(view, kind, project, now, where=path, release=release, of=(listed,), source=source)
         return Passed(listed, error.refusal._replace(served=True))
 
     def leads_to(self, view: View, artifact: Artifact, now: datetime) -> bool:
-        """Tell whether the path of a file that the view has is answered with it: another source may share the path."""
+        """Tell whether the path of a file that the view has is answered with it: another index may share the path."""
         known = self._held.index().paths[artifact.kind, unquote(artifact.path)]
         if all(one.sha256 == artifact.sha256 for one in known):
             return True
@@ -146,19 +152,20 @@ class Gate:
         where: str = "",
         release: str = "",
         of: Iterable[Artifact] = (),
+        source: str = "",
     ) -> NotAdmittedError:
         """Return why ``view`` does not have a file of ``project``, and what to do about it.
 
-        ``release`` and ``of``, the artifacts that were meant, are given where they are known.
+        ``release`` and ``of``, the artifacts that were meant, are given where they are known; ``source`` for a channel.
         """
-        door = self.door(view)
-        release = release or (release_of(where.rpartition("/")[2]) if kind == "pypi" else "")
-        rule, sentence = door.why_not(kind, project, now)
-        offered = {artifact.release for artifact in door.artifacts(kind, project, now)}
+        door, only = self.door(view), source or None
+        release = release or release_of(where.rpartition("/")[2], kind)
+        rule, sentence = door.why_not(kind, project, now, source=only)
+        offered = {artifact.release for artifact in door.artifacts(kind, project, now, source=only)}
         if any(self._held.index().door(view.workspace).has(artifact, now) for artifact in of):
             rule, sentence = door.not_then(f"this file of {project}")
         elif release and (offered or door.snapshot.policy.denial(kind, project, release)) and release not in offered:
-            rule, sentence = door.why_not_releases(kind, project, [release], now)[release]
+            rule, sentence = door.why_not_releases(kind, project, [release], now, source=only)[release]
         elif offered:
             rule, sentence = "not-approved", f"this file of {project} is not approved for workspace {view.workspace}"
         return self._error(view, kind, project, where, release, rule, sentence)
@@ -170,16 +177,18 @@ class Gate:
             f"Sekisho refused {project}: {sentence} (rule {rule})",
             refusal_of(view.workspace, kind, project, rule, path=where, release=release),
             where=where or f"{kind}/{project}",
-            todo=f"ask at {request_link(self.ask(), project)}",
+            todo=f"ask at {request_link(self.ask(), project, kind)}",
         )
 
 
-def request_link(ask: str, project: str) -> str:
+def request_link(ask: str, project: str, kind: Kind = "pypi") -> str:
     """Return the address of a new request for ``project``."""
-    return f"{ask}/requests/new?project={quote(project, safe='')}"
+    return f"{ask}/requests/new?{'project' if kind == 'pypi' else kind}={quote(project, safe='')}"
 
 
-def _project_of(path: str) -> str:
+def _project_of(kind: Kind, path: str) -> str:
     """Guess the project from a file's name, for the sentence only: nothing is decided by it."""
-    name = path.rpartition("/")[2].partition("-")[0]
-    return canonicalize_name(name)[:200] or "this file"
+    name = path.rpartition("/")[2]
+    if kind == "conda":
+        return name.rsplit("-", 2)[0][:64] or "this file"
+    return canonicalize_name(name.partition("-")[0])[:200] or "this file"

@@ -10,6 +10,7 @@ from sekisho.policy import Door, Snapshot
 class Index:
     """A snapshot's doors, and its approved artifacts by kind and percent-decoded path; two sources may share a path.
 
+    ``channels`` are the ids of those that are sources, and of those that something was approved from.
     The doors of ``workspaces`` are made at once, others when they are asked for.
     """
 
@@ -21,6 +22,9 @@ class Index:
         for signed in sorted(snapshot.approvals, key=lambda signed: signed.approval.at, reverse=True):  # as pages do
             for artifact in signed.approval.artifacts:
                 self.paths.setdefault((artifact.kind, unquote(artifact.path)), []).append(artifact)
+        listed = {source.id for source in snapshot.sources if source.kind == "conda"}
+        approved = {one.source for (kind, _), there in self.paths.items() if kind == "conda" for one in there}
+        self.channels = frozenset(listed | approved)
         self._doors: dict[str, Door] = {}
         for workspace in workspaces:
             self.door(workspace)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from sekisho.logs import request_id
+from sekisho.model.conda import ENDINGS
 from sekisho_proxy.exchange import Reply, Request, not_allowed
 from sekisho_proxy.follow import Held
 
@@ -101,5 +102,15 @@ def route_of(path: str) -> str:
             return "page"
         if "/pypi/files/" in rest:
             return next((beside for beside in ("metadata", "provenance") if rest.endswith(f".{beside}")), "file")
+        if "/conda/" in rest:
+            return _channel_route(rest.rpartition("/")[2])
         return "denied" if "/denied/" in rest else "other"
     return first if first in _OTHERS else "other"
+
+
+def _channel_route(name: str) -> str:
+    if name.endswith(ENDINGS):
+        return "package"
+    if name.endswith(".msgpack.zst"):
+        return "shards" if name.startswith("repodata_shards") else "shard"
+    return "channel"

@@ -7,6 +7,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 
 from sekisho.errors import BadInputError, RefusedError
 from sekisho.model import OTHERS, RELEASE_TEXT, Kind, normalize_project
+from sekisho.model.conda import PackageName
 
 _LONGEST_NAME = 300
 _LONGEST_RELEASE = 64
@@ -45,14 +46,16 @@ def refusal_of(workspace: str, kind: Kind, project: str, rule: str, *, path: str
         name = normalize_project(kind, project)
     except BadInputError:
         return Refusal(workspace, kind, OTHERS, "", rule)
-    found = release or (release_of(path.rpartition("/")[2]) if kind == "pypi" else "")
+    found = release or release_of(path.rpartition("/")[2], kind)
     return Refusal(workspace, kind, name, found if re.fullmatch(RELEASE_TEXT, found) else "", rule)
 
 
-def release_of(filename: str) -> str:
+def release_of(filename: str, kind: Kind = "pypi") -> str:
     """Return the release that a file's name states, or nothing. A note's is no release."""
-    if len(filename) > _LONGEST_NAME:
+    if len(filename) > _LONGEST_NAME or kind == "huggingface":
         return ""
+    if kind == "conda":
+        return _conda_release_of(filename)
     try:
         wheel = filename.endswith(".whl")
         version = parse_wheel_filename(filename)[1] if wheel else parse_sdist_filename(filename)[1]
@@ -60,3 +63,10 @@ def release_of(filename: str) -> str:
         return ""
     found = str(version)
     return "" if version.epoch == NOTE_EPOCH or len(found) > _LONGEST_RELEASE else found
+
+
+def _conda_release_of(filename: str) -> str:
+    try:
+        return PackageName.parse(filename).version
+    except BadInputError:
+        return ""

@@ -20,6 +20,8 @@ from schemathesis.checks import CHECKS as REGISTERED
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 
+from sekisho.sources import Source
+from tests.channels import Channel, FakeChannels, make_package
 from tests.fake_upstream import FakeUpstream, run_asgi
 from tests.integration.proxy.house import House
 from tests.unit.portal.house import BOTH, NUMPY, RITA, SERVICE, Web
@@ -52,7 +54,13 @@ def proxy(caller: str) -> Iterator[Place]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         house = House(folder, upstream=stack.enter_context(run_asgi(FakeUpstream(wheels=wheels))))
-        house.settle(house.approval(*(wheel.artifact() for wheel in wheels[:1])))
+        packages = [make_package("alpha"), make_package("beta", ending=".tar.bz2")]
+        channel = stack.enter_context(run_asgi(FakeChannels(channels={"chan": Channel(tuple(packages))})))
+        house.inside = (Source(id="chan", kind="conda", url=f"{channel}/chan"),)
+        house.settle(
+            house.approval(*(wheel.artifact() for wheel in wheels[:1])),
+            house.approval(packages[0].artifact(source="chan")),
+        )
         client = stack.enter_context(house.open())
         made = client.get("/api/policy").json()["made"].replace("+00:00", "Z")
         known = {
@@ -60,8 +68,11 @@ def proxy(caller: str) -> Iterator[Place]:
             "address": [made, "2020-01-01", "0123456"],
             "project": ["alpha", "beta", "evil", "Alpha", "al.pha"],
             "release": ["1.2", "2.0"],
-            "source": [house.source.id],
-            "path": [wheel.path for wheel in wheels],
+            "source": [house.source.id, "chan"],
+            "path": [row.path for row in (*wheels, *packages)],
+            "token": ["skp_wrong", "t"],
+            "subdir": ["noarch", "linux-64"],
+            "name": ["repodata_shards"],
         }
         token = {"service": house.token, "stranger": "skp_wrong"}.get(caller)
         yield Place(str(client.base_url), {"Authorization": f"Bearer {token}"} if token else {}, known)

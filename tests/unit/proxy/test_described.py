@@ -19,6 +19,7 @@ def _handlers(folder, *, replica):
 
 
 def _key(path):
+    path = path.removeprefix("/t/{token}")  # which is taken out before anybody looks
     first = path.split("/")[1]
     below = first in {"w", "candidates"} or path.startswith("/quarantine/")
     return f"/{first}/" if below else path
@@ -54,6 +55,10 @@ def test_the_document_has_every_row_and_every_parameter():
             ["/w/{workspace}/pypi/files/{path}", "/w/{workspace}/pypi/files/{path}.metadata"],
         ),
         ("/w/a/pypi/simple/b/c", []),
+        (
+            "/w/a/conda/c/noarch/repodata.json",
+            ["/w/{workspace}/conda/{source}/{subdir}/{index}.json", "/w/{workspace}/conda/{source}/{path}"],
+        ),
         ("/healthz/", []),
         ("/quarantine", ["/quarantine"]),
     ],

@@ -21,6 +21,9 @@ RECORD = "record"
 ENDINGS = (".conda", ".tar.bz2")
 """Of packages: the newer format, and the older."""
 
+EXPORTS = "run_exports"
+"""The key of a record under which its run_exports are (CEP 21); absent where nobody said."""
+
 NOARCH = "noarch"
 
 _NAME = re.compile(r"(?=.{1,64}$)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
@@ -33,6 +36,7 @@ _MOST_TEXTS = 2000
 
 _TEXTS = ("license", "license_family", "features", "arch", "platform", "python_site_packages_path")
 _LISTS = ("depends", "constrains")
+_EXPORTS = frozenset({"noarch", "strong", "strong_constrains", "weak", "weak_constrains"})
 
 
 class PackageName(NamedTuple):
@@ -108,6 +112,8 @@ def _counted(filename: str, record: Mapping[str, Any]) -> Iterator[tuple[str, An
         yield "noarch", noarch
     if record.get("timestamp") is not None:
         yield "timestamp", _number(record["timestamp"], "timestamp", filename)
+    if record.get(EXPORTS) is not None:
+        yield EXPORTS, _exports(record[EXPORTS], filename)
 
 
 def conda_artifact(
@@ -149,6 +155,13 @@ def conda_record(artifact: Artifact) -> dict[str, Any]:
     if artifact.uploaded:
         record["indexed_timestamp"] = int(artifact.uploaded.astimezone(UTC).timestamp() * 1000)
     return record
+
+
+def _exports(value: object, filename: str) -> dict[str, list[str]]:
+    """Return what a build against the package needs at run time (CEP 12); of what kind, CEP 12 says."""
+    if not isinstance(value, Mapping) or not value.keys() <= _EXPORTS:
+        raise BadInputError(f"the record of {filename} has {EXPORTS} that cannot be read")
+    return {kind: _texts(specs, EXPORTS, filename) for kind, specs in value.items() if specs}
 
 
 def _hash(value: object, key: str, filename: str) -> str:

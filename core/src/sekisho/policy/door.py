@@ -126,6 +126,10 @@ class Door:
         )
         return tuple(sorted(found))
 
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """Return every name of which anything was approved here, whether it may be had now or not."""
+        return tuple(name for of, name in self._by_project if of == kind)
+
     def _entries(self, kind: Kind, project: str, source: Slug | None) -> "list[_Entry]":
         """Return all that approvals name of a project, of one source if any is named."""
         found = self._by_project.get((kind, project), [])
@@ -153,10 +157,18 @@ class Door:
         changes = self._changes.get(key)
         if changes is None and (entries := self._entries(*key)):
             changes = self._changes[key] = tuple(sorted({entry.since for entry in entries} - {0}))
-        if not changes or changes[-1] <= self.as_of:
+        return _settled(changes, self.as_of)
+
+    def settled_channel(self, source: Slug) -> int | None:
+        """Return the same of everything that a channel gives."""
+        if self.as_of is None:
             return None
-        before = bisect_right(changes, self.as_of)
-        return changes[before - 1] if before else 0
+        key: tuple[Kind, str, Slug | None] = "conda", "", source
+        changes = self._changes.get(key)
+        if changes is None:
+            entries = (self._entries(of, name, source) for of, name in self._by_project if of == "conda")
+            changes = self._changes[key] = tuple(sorted({entry.since for each in entries for entry in each} - {0}))
+        return _settled(changes, self.as_of)
 
     def why_not(self, kind: Kind, project: str, now: datetime, *, source: Slug | None = None) -> tuple[str, str]:
         """Return (rule id, sentence) for a project that has nothing to offer."""
@@ -227,6 +239,13 @@ class Door:
     def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
         denial = entry.objection or self.snapshot.policy.hard_denial(entry.artifact, now)
         return denial is None and entry.approval.admits(self.workspace, now)
+
+
+def _settled(changes: tuple[int, ...] | None, as_of: int) -> int | None:
+    if not changes or changes[-1] <= as_of:
+        return None
+    before = bisect_right(changes, as_of)
+    return changes[before - 1] if before else 0
 
 
 def _handle(artifact: Artifact) -> tuple[str, ...]:

@@ -9,6 +9,10 @@ from sekisho_proxy.quarantine import Intake
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "workspace": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$"},
     "address": {"type": "string", "minLength": 1, "description": "a policy revision, a day or a moment"},
+    "token": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "description": "as conda's clients send one"},
+    "subdir": {"type": "string", "minLength": 1, "description": "noarch, or a platform as in linux-64"},
+    "name": {"type": "string", "minLength": 1},
+    "index": {"type": "string", "enum": ["repodata", "current_repodata", "run_exports"]},
     "project": {"type": "string", "minLength": 1},
     "release": {"type": "string", "minLength": 1},
     "source": {"type": "string", "minLength": 1},

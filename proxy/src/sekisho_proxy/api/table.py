@@ -10,6 +10,7 @@ Who = Literal["anybody", "a room of Sekisho"]
 PROBLEM = "application/problem+json"
 JSON = "application/json"
 _TEXT = "text/plain"
+_ZSTD = "application/zstd"
 BYTES = "application/octet-stream"
 _PROVENANCE = "application/vnd.pypi.integrity.v1+json"
 _PAGE = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html", "text/html")
@@ -75,14 +76,41 @@ _DOOR_ROUTES = (
         for place in ("", "pypi/", "simple/pypi/")
         for release in ("", "/{release}")
     ),
+    Route(
+        "conda/{source}/{subdir}/{name}.msgpack.zst",
+        "A channel's names of which something may be had (`repodata_shards`), or the records of one (CEP 16).",
+        {200: (_ZSTD,), 304: (), **_DOOR},
+    ),
+    Route(
+        "conda/{source}/{subdir}/{index}.json",
+        "What may be had of a channel: `repodata` and `current_repodata` (CEP 36), `run_exports` (CEP 12).",
+        {200: (JSON,), **_CONDITIONAL, **_DOOR},
+    ),
+    Route(
+        "conda/{source}/{subdir}/{index}.json.zst",
+        "The same, packed.",
+        {200: (_ZSTD,), 304: (), **_DOOR},
+    ),
+    Route(
+        "conda/{source}/channeldata.json",
+        "What may be had of a channel, by name (CEP 38).",
+        {200: (JSON,), **_CONDITIONAL, **_DOOR},
+    ),
+    Route(
+        "conda/{source}/{path}",
+        "An approved package of a channel, or part of it. A refusal names the rule and where to ask.",
+        {200: (BYTES,), 206: (BYTES,), 304: (), 403: (PROBLEM,), 416: (), **_SOURCE},
+    ),
     Route("denied/{path}", "What a tombstone links to: the refusal, never a file.", {403: (PROBLEM,), **_DOOR}),
 )
 
 _NOW, _THEN = "/w/{workspace}/", "/w/{workspace}/@{address}/"
+_WITH_TOKEN = "/t/{token}/w/{workspace}/"  # noqa: S105 (a template)
 
 ROUTES: tuple[Route, ...] = (
     *(route._replace(path=_NOW + route.path) for route in _DOOR_ROUTES),
     *(route._replace(path=_THEN + route.path, answers={**route.answers, **_FROZEN}) for route in _DOOR_ROUTES),
+    *(route._replace(path=_WITH_TOKEN + route.path) for route in _DOOR_ROUTES if route.path.startswith("conda/")),
     Route("/healthz", "Whether the process is alive.", {200: (JSON,), **_ALWAYS}),
     Route("/readyz", "Whether there is a policy to serve by.", {200: (JSON,), **_POLICY}),
     Route("/metrics", "Counts and durations, for Prometheus.", {200: (_TEXT,), **_ALWAYS}),

@@ -1,17 +1,15 @@
-"""The pip door, ``/w/<workspace>/…``: pages, files, and the tombstones' addresses.
-
-``/w/<workspace>/@<revision, day or moment>/…`` is the same door, frozen as of then.
-"""
+"""The pip door: of a workspace's door ``pypi/…``, pages and files, and ``denied/…``, the tombstones' addresses."""
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import quote
 
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Artifact, normalize_project, normalize_release, sha256_hex
 from sekisho.ports import Clock
-from sekisho_proxy.exchange import Headers, Reply, Request, Slice, not_allowed
+from sekisho_proxy.doors.files import BYTES, KEEP, send_file
+from sekisho_proxy.doors.workspace import Asked
+from sekisho_proxy.exchange import Reply, Request
 from sekisho_proxy.gate import Gate, Passed, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.negotiate import matches
@@ -20,23 +18,18 @@ from sekisho_proxy.pages.book import Book
 from sekisho_proxy.pages.legacy import LegacyBook
 from sekisho_proxy.pages.relaxed import RelaxedBook
 from sekisho_proxy.provenance import MEDIA_TYPE
-from sekisho_proxy.ranges import UnsatisfiableError, wanted
 from sekisho_proxy.refusal import NotAdmittedError
 from sekisho_proxy.unapproved import Listed, Unapproved
 from sekisho_proxy.upstream.listing import Listing
 from sekisho_proxy.upstream.reach import Reach
 
-_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _LEGACY = re.compile(r"pypi/(?:simple/pypi/|pypi/|(?!simple/|files/|pypi/))([^/]{1,200})/(?:([^/]{1,200})/)?json/?")
-_KEEP = (b"cache-control", b"private, max-age=31536000, immutable")
 _ASK_AGAIN = (b"cache-control", b"no-cache")
-_BYTES = (b"content-type", b"application/octet-stream")
 _ATTESTED = (b"content-type", MEDIA_TYPE.encode())
-_CACHE = ((b"cache-status", b"sekisho; fwd=miss; stored"), (b"cache-status", b"sekisho; hit"))  # RFC 9211
 
 
 class PipDoor:
-    """Serves ``/w/<workspace>/pypi/…``, simple and legacy, and ``/w/<workspace>/denied/…``."""
+    """Serves ``pypi/…``, simple and legacy, and ``denied/…`` of every workspace."""
 
     def __init__(
         self,
@@ -62,17 +55,9 @@ class PipDoor:
         """Stop what is being built."""
         await self._relaxed.close()
 
-    async def __call__(self, request: Request) -> Reply:
-        """Answer what is below ``/w/``."""
-        if request.method not in {"GET", "HEAD"}:
-            return not_allowed(b"GET, HEAD")
-        workspace, _, rest = request.path.removeprefix("/w/").partition("/")
-        if not _SLUG.fullmatch(workspace):
-            raise NotFoundError("there is no such workspace", where=request.path[:200])
-        view, door = View(workspace), f"/w/{workspace}"
-        if rest.startswith("@"):
-            address, _, rest = rest[1:].partition("/")
-            view, door = self._gate.frozen(workspace, address), f"{door}/@{quote(address)}"
+    async def __call__(self, request: Request, asked: Asked) -> Reply:
+        """Answer what is below ``pypi/`` and ``denied/``."""
+        view, door, rest = asked
         if rest.startswith("pypi/") and (wanted := legacy_address(rest)):
             return await self._legacy_page(request, view, door, *wanted)
         if rest.startswith("pypi/simple/"):
@@ -134,7 +119,7 @@ class PipDoor:
             beside = self._metadata if path.endswith(".metadata") else self._provenance
             reply = await beside(request, passed.artifact, listed)
         else:
-            reply = await self._bytes(request, passed.artifact)
+            reply = await send_file(request, passed.artifact, self._holdings)
         again, _ = await self._pass(view, bare, listed)
         if again.artifact.sha256 != passed.artifact.sha256:  # fetching may have taken minutes
             return await self._file(request, view, path)
@@ -150,33 +135,12 @@ class PipDoor:
                 raise
         return self._gate.pass_through(view, "pypi", path, self._clock(), listed=found.artifact), found
 
-    async def _bytes(self, request: Request, artifact: Artifact) -> Reply:
-        etag = f'"{artifact.sha256}"'
-        shared: Headers = (_BYTES, _KEEP, (b"etag", etag.encode()), (b"accept-ranges", b"bytes"))
-        if matches(request.header(b"if-none-match"), etag):
-            return Reply(304, shared)
-        ranged = request.header(b"range") and request.method != "HEAD"
-        shared = (*shared, _CACHE[self._holdings.has(artifact.sha256)])
-        found = await (self._holdings.ensure(artifact) if ranged else self._holdings.open(artifact))
-        if not isinstance(found, Path):
-            return Reply(200, (*shared, (b"content-length", b"%d" % artifact.size)), found)
-        size = found.stat().st_size
-        try:
-            part = wanted(request.header(b"range"), request.header(b"if-range"), etag, size) if ranged else None
-        except UnsatisfiableError:
-            return Reply(416, (*shared[1:], (b"content-range", b"bytes */%d" % size)))
-        if part is None:
-            return Reply(200, shared, Slice(found, 0, size))
-        start, length = part
-        content_range = b"bytes %d-%d/%d" % (start, start + length - 1, size)
-        return Reply(206, (*shared, (b"content-range", content_range)), Slice(found, start, length))
-
     async def _metadata(self, request: Request, artifact: Artifact, listed: Listed | None) -> Reply:
         if not artifact.filename.endswith(".whl"):
             raise NotFoundError("only wheels have metadata", where=artifact.path)
         if listed and self._unapproved:
-            return _whole(request, await self._unapproved.metadata(listed), _BYTES, _KEEP)
-        return _whole(request, await self._holdings.metadata(artifact), _BYTES, _KEEP)
+            return _whole(request, await self._unapproved.metadata(listed), BYTES, KEEP)
+        return _whole(request, await self._holdings.metadata(artifact), BYTES, KEEP)
 
     async def _provenance(self, request: Request, artifact: Artifact, _listed: Listed | None) -> Reply:
         return _whole(request, await self._holdings.provenances.get(artifact), _ATTESTED, _ASK_AGAIN)

@@ -7,19 +7,22 @@ cannot be had is then a loud error, while a page that shrinks would quietly reso
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 
-from sekisho.errors import SekishoError
-from sekisho.model import Artifact
+from sekisho.errors import NotFoundError, SekishoError
+from sekisho.model import Artifact, Kind
 from sekisho.policy import Snapshot
 from sekisho.sources import Ownership
 from sekisho_proxy.follow import Held
 from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.sources import Upstreams
 
 _LOG = logging.getLogger("sekisho.proxy")
 _PATIENCE = 2.0
 _AGAIN = 10.0
 _PAGE_LIMIT = 64 << 20
+_FIRST_BYTE = 1 << 10
 
 
 class Reach:
@@ -70,27 +73,38 @@ class Reach:
 
     async def _ask(self, snapshot: Snapshot) -> frozenset[str]:
         wanted = dict(self._wanted(snapshot))
-        found = await asyncio.gather(*(self._answers(snapshot, *row) for row in wanted.items()))
+        found = await asyncio.gather(*(self._answers(snapshot, source, *row) for source, row in wanted.items()))
         return frozenset(source for source, answers in zip(wanted, found, strict=True) if not answers)
 
-    def _wanted(self, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-        """Yield (source, a project of it of which a file is missing here): nothing else would be fetched."""
+    def _wanted(self, snapshot: Snapshot) -> Iterator[tuple[str, tuple[Kind, str]]]:
+        """Yield (source, kind and project of a file of it that is missing here): nothing else would be fetched."""
         ownership = Ownership(snapshot.sources)
         for signed in snapshot.approvals:
             for artifact in signed.approval.artifacts:
                 missing = not artifact.built and not self._holdings.has(artifact.sha256)
                 if missing and ownership.objection(artifact) is None:
-                    yield artifact.source, artifact.project
+                    yield artifact.source, (artifact.kind, artifact.project)
 
-    async def _answers(self, snapshot: Snapshot, source: str, project: str) -> bool:
-        """Ask for a project's page: an address that every index has, and never its list of all projects."""
+    async def _answers(self, snapshot: Snapshot, source: str, kind: Kind, project: str) -> bool:
+        """Ask for a project's page: an address that every index has, and never its list of all projects.
+
+        Of a channel it is the first byte of the one file that each should have (CEP 36).
+        """
         try:
             async with asyncio.timeout(_PATIENCE):
-                fetcher = self._upstreams.fetcher(snapshot, source, project)
-                await fetcher.get(f"{fetcher.place.index}{project}/", limit=_PAGE_LIMIT)
+                fetcher = self._upstreams.fetcher(snapshot, source, project, kind)
+                if kind == "conda":
+                    await _greet(fetcher)
+                else:
+                    await fetcher.get(f"{fetcher.place.index}{project}/", limit=_PAGE_LIMIT)
         except TimeoutError:
             return False
         except SekishoError as error:  # a source that is not listed any more, or not asked for this, gives nothing
             _LOG.debug("source %s: %s", source, error)
             return False
         return True
+
+
+async def _greet(channel: Fetcher) -> None:
+    with suppress(NotFoundError):  # it may have shards alone
+        await channel.range(f"{channel.place.index}noarch/repodata.json", "bytes=0-0", limit=_FIRST_BYTE)

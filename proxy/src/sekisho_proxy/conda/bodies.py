@@ -1,0 +1,96 @@
+"""The bytes of a channel's representations: each is written once, when first asked for, and then only sent."""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from hashlib import sha256
+from typing import NamedTuple
+
+from sekisho_proxy.exchange import Headers, Reply, Request
+from sekisho_proxy.flights import Flights
+from sekisho_proxy.negotiate import coding, matches
+from sekisho_proxy.zstd import compress
+
+KEEP: Headers = ((b"cache-control", b"private, max-age=31536000, immutable"),)
+"""For what is named by its own hash."""
+
+ASK_AGAIN: Headers = ((b"cache-control", b"no-cache"),)
+JSON: Headers = ((b"content-type", b"application/json"),)
+ZSTD: Headers = ((b"content-type", b"application/zstd"),)
+_MUCH = 2000
+"""Rows from which on a body is made in a thread: some 2 ms of work."""
+
+
+class _Coded(NamedTuple):
+    etag: str
+    data: bytes
+
+
+class Body:
+    """What ``make`` writes, as it is and packed. ``rows`` is how much there is to write."""
+
+    def __init__(self, make: Callable[[], bytes], rows: int) -> None:
+        self._make = make
+        self._rows = rows
+        self._coded: dict[str, _Coded] = {}
+        self._flights = Flights()
+
+    async def coded(self, how: str) -> _Coded:
+        """Return the bytes in a content coding; ``""`` is as they are."""
+        found = self._coded.get(how)
+        if found is not None:
+            return found
+        if self._rows < _MUCH:
+            return self._build(how)
+        return await self._flights.once(how, lambda: self._build_aside(how))
+
+    async def _build_aside(self, how: str) -> _Coded:
+        if how:  # what is packed is written once, for all codings
+            await self.coded("")
+        return await asyncio.to_thread(self._build, how)
+
+    def _build(self, how: str) -> _Coded:
+        if "" not in self._coded:
+            self._keep("", self._make())
+        if how and how not in self._coded:
+            whole = self._coded[""].data
+            self._keep(how, gzip.compress(whole, 1, mtime=0) if how == "gzip" else compress(whole, 3))
+        return self._coded[how]
+
+    def _keep(self, how: str, data: bytes) -> None:
+        self._coded[how] = _Coded(f'"{sha256(how.encode() + data).hexdigest()[:40]}"', data)
+
+
+async def negotiated(request: Request, body: Body) -> Reply:
+    """Answer with JSON in the coding that the client likes best: 200, 304 or 406."""
+    vary: Headers = ((b"vary", b"Accept-Encoding"),)
+    how = coding(request.header(b"accept-encoding"))
+    if how is None:
+        text = b"this comes as it is, or packed by gzip or zstd\n"
+        return Reply(406, ((b"content-type", b"text/plain"), *vary), text)
+    packed: Headers = ((b"content-encoding", how.encode()),) if how else ()
+    return whole(request, await body.coded(how), (*JSON, *ASK_AGAIN, *vary, *packed))
+
+
+async def as_zstd(request: Request, body: Body) -> Reply:
+    """Answer with the packed file as a file: there is nothing to negotiate."""
+    return whole(request, await body.coded("zstd"), (*ZSTD, *ASK_AGAIN))
+
+
+async def as_it_is(request: Request, body: Body) -> Reply:
+    """Answer with what is packed already."""
+    return whole(request, await body.coded(""), (*ZSTD, *ASK_AGAIN))
+
+
+def whole(request: Request, coded: _Coded, headers: Headers) -> Reply:
+    """Answer with the bytes, or with 304 to whoever has them."""
+    headers = (*headers, (b"etag", coded.etag.encode()))
+    if matches(request.header(b"if-none-match"), coded.etag):
+        kept = tuple(pair for pair in headers if pair[0] not in {b"content-type", b"content-encoding"})
+        return Reply(304, kept)
+    return Reply(200, headers, coded.data)
+
+
+def shard_reply(request: Request, digest: bytes, data: bytes) -> Reply:
+    """Answer with a shard, whose name is its hash."""
+    return whole(request, _Coded(f'"{digest.hex()}"', data), (*ZSTD, *KEEP))
