@@ -84,6 +84,7 @@ class Offers:
         """Return what the policy would say of each pin; one without a file for the target counts as denied."""
         if self._rate is None:
             return dict.fromkeys(pins, Outcome.ALLOW)
+        pins = [pin for pin in pins if pin.release]  # what is installed is judged by itself
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             of = (
                 list(pool.map(self._of, *zip(*((pin.project, pin.release) for pin in pins), strict=True)))
@@ -104,6 +105,10 @@ class Offers:
         best = {release: self._best(project, release, files) for release, files in by_release.items()}
         self._learn(file for file in best.values() if file)
         return {release: self._outcomes[file.sha256] for release, file in best.items() if file}
+
+    def allowed(self, project: str) -> list[str]:
+        """Return the releases of a project that the target can have and the policy would allow."""
+        return [release for release, said in self.releases(project).items() if said is Outcome.ALLOW]
 
     def _learn(self, files: Iterable[Artifact]) -> None:
         unknown = [file for file in files if file.sha256 not in self._outcomes]

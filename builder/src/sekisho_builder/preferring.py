@@ -6,7 +6,7 @@ it cannot do without are let in again, reviews before denials. The first pass fo
 satisfied is.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from packaging.requirements import Requirement
@@ -52,19 +52,39 @@ class Answer(NamedTuple):
         return denied, len(self.exceptions) - denied
 
 
-def prefer(solve: Solve, outlook: Outlook, wish: Wish) -> list[Pin]:
-    """Return the pins; raise what the resolver raises when nothing satisfies the wish at all."""
-    return Preferring(solve, outlook, wish).best().pins
+def prefer(
+    solve: Solve,
+    outlook: Outlook,
+    wish: Wish,
+    *,
+    asked: frozenset[str] | None = None,
+    odd: Callable[[str], bool] | None = None,
+) -> list[Pin]:
+    """Return the pins; raise what the resolver raises when nothing satisfies the wish at all. See ``Preferring``."""
+    return Preferring(solve, outlook, wish, asked=asked, odd=odd).best().pins
 
 
 class Preferring:
-    """One wish on its way to an answer."""
+    """One wish on its way to an answer.
 
-    def __init__(self, solve: Solve, outlook: Outlook, wish: Wish) -> None:
+    ``asked`` are the projects that it names, and ``odd`` tells what release a resolver has to be given by name: those
+    of requirements and the pre-releases, if nothing else is said.
+    """
+
+    def __init__(
+        self,
+        solve: Solve,
+        outlook: Outlook,
+        wish: Wish,
+        *,
+        asked: frozenset[str] | None = None,
+        odd: Callable[[str], bool] | None = None,
+    ) -> None:
         self._solve = solve
         self._outlook = outlook
         self._wish = wish
-        self._asked = frozenset(canonicalize_name(Requirement(text).name) for text in wish.requirements)
+        self._asked = _named(wish.requirements) if asked is None else asked
+        self._odd = odd or _is_prerelease
         self._out: Releases = {}
         self._allowed: dict[str, list[str]] = {}
         self._spared: set[tuple[str, str]] = set()
@@ -97,7 +117,7 @@ class Preferring:
         """Take in what else policy would not allow of the projects with an exception."""
         for pin, outcome in found.exceptions.items():
             known = self._out.get(pin.project, {})
-            odd = _is_prerelease(pin.release)
+            odd = self._odd(pin.release)
             if pin.project in self._allowed and (pin.release in known or not odd):
                 continue
             every = {**self._outlook.releases(pin.project), pin.release: outcome}
@@ -108,7 +128,7 @@ class Preferring:
                 release: said
                 for release, said in every.items()
                 # uv takes a constraint that names a pre-release for the wish to have some
-                if said.gravity > least and (odd or not _is_prerelease(release))
+                if said.gravity > least and (odd or not self._odd(release))
             }
 
     def _hidden(self, least: Outcome = Outcome.REVIEW) -> dict[str, list[str]]:
@@ -157,6 +177,10 @@ class Preferring:
             else:
                 self._spared.add((pin.project, pin.release))
         return best
+
+
+def _named(requirements: Iterable[str]) -> frozenset[str]:
+    return frozenset(canonicalize_name(Requirement(text).name) for text in requirements)
 
 
 def _is_prerelease(release: str) -> bool:

@@ -80,6 +80,20 @@ class Proxy:
         where = f"sources/{target.python}/{target.glibc}/{target.arch}/simple" if target else "simple"
         return f"{parts.scheme}://__token__:{quote(self._token, safe='')}@{parts.netloc}/candidates/{where}/"
 
+    @property
+    def token(self) -> str:
+        """Return the service token, for a solver that reads channels itself."""
+        return self._token
+
+    def channel_url(self, channel: str) -> str:
+        """Return where the candidate mount has a channel, without the token."""
+        return f"{self.url.rstrip('/')}/candidates/conda/{channel}"
+
+    def channel_artifacts(self, channel: str, subdir: str, name: str) -> tuple[Artifact, ...]:
+        """Return every file of a name in a channel's subdir that the policy does not deny outright."""
+        rows = self._get(f"/candidates/conda/{channel}/{subdir}/artifacts/{quote(name, safe='')}").json()
+        return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {channel}::{name}") for row in rows)
+
     def _get(self, path: str) -> httpx2.Response:
         try:
             response = self._http.get(path)

@@ -3,11 +3,12 @@
 Of the answers that satisfy a request, the one that policy would allow is taken, see ``sekisho_builder.preferring``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from sekisho.errors import UpstreamError
 from sekisho.model import Artifact, Closure, Edge, Request
+from sekisho_builder.conda.provided import Provided
 from sekisho_builder.offers import Offers
 from sekisho_builder.preferring import prefer
 from sekisho_builder.programs import Programs, Run
@@ -23,18 +24,21 @@ def resolve(
     *,
     offers: Offers | None = None,
     sources: bool = False,
+    installed: Mapping[str, Provided] | None = None,
 ) -> Closure:
     """Resolve a request on its target; raise ``UnresolvableError`` with the resolver's chain when nothing fits.
 
     ``run`` runs uv. ``offers`` says what is approved and what the policy would say of a file; without it, nothing is
     preferred. With ``sources`` a project without a wheel for the target is in the answer as source, and so must be
-    ``offers``.
+    ``offers``. What conda packages have ``installed`` is no part of it, and is what edges lead to.
     """
     proxy.answers()
     offers = offers or Offers(request, proxy, sources=sources)
+    held = installed or {}
+    there = {project: found.release for project, found in held.items()}
     try:
-        with Solver(request, proxy, run or Programs().run, sources=sources) as solve:
-            pins = prefer(solve, offers, Wish(request.requirements, offers.approved()))
+        with Solver(request, proxy, run or Programs().run, sources=sources, installed=there) as solve:
+            found = prefer(solve, offers, Wish(request.requirements, offers.approved()))
     except UpstreamError:
         proxy.answers()  # or else its silence was the cause
         raise
@@ -42,6 +46,7 @@ def resolve(
     def choose(pin: Pin) -> Artifact:
         return proxy.with_metadata(offers.best(pin))
 
+    pins = [pin for pin in found if pin.release]
     artifacts: list[Artifact] = []
     with ThreadPoolExecutor(8) as pool:
         for done, artifact in enumerate(pool.map(choose, pins), 1):
@@ -54,5 +59,9 @@ def resolve(
         resolver=f"uv {uv_version()}",
         resolve_before=request.resolve_before,
         artifacts=tuple(artifacts),
-        edges=tuple(Edge(project=above, needs=pin.project) for pin in pins for above in pin.via),
+        edges=tuple(Edge(project=above, needs=_node(pin, held)) for pin in found for above in pin.via),
     )
+
+
+def _node(pin: Pin, held: Mapping[str, Provided]) -> str:
+    return pin.project if pin.release else held[pin.project].by.node

@@ -10,10 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 import uv
 from packaging.requirements import InvalidRequirement, Requirement
@@ -25,6 +26,7 @@ from sekisho_builder.programs import Run
 from sekisho_builder.proxy import Proxy
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+)(?:\s+#\s+via\s+(?P<via>.*))?$")
+_HELD = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])? @ file:\S+(?:\s+#\s+via\s+(?P<via>.*))?$")
 _SECRET = re.compile(r"//[^/@\s]*@")
 _REASON = re.compile(r"Server message: ([^;\n]*)")
 """How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
@@ -57,7 +59,10 @@ _RETRIES = "1"
 
 
 class Pin(NamedTuple):
-    """One line of the resolver's answer; ``via`` are the projects that need it, none for a direct requirement."""
+    """One line of the resolver's answer; ``via`` are the projects that need it, none for a direct requirement.
+
+    What is installed already has no ``release``: it is no part of the answer.
+    """
 
     project: str
     release: str
@@ -75,10 +80,19 @@ class Wish(NamedTuple):
 class Solver:
     """Asks uv about one request, as often as need be; what it read once is kept until the end.
 
-    With ``sources`` source stands in for wheels that are not there; uv builds nothing either way.
+    With ``sources`` source stands in for wheels that are not there; uv builds nothing either way. What is
+    ``installed``, releases by project, is not resolved: it is there as it is, and what it needs is, too.
     """
 
-    def __init__(self, request: Request, proxy: Proxy, run: Run, *, sources: bool = False) -> None:
+    def __init__(
+        self,
+        request: Request,
+        proxy: Proxy,
+        run: Run,
+        *,
+        sources: bool = False,
+        installed: Mapping[str, str] | None = None,
+    ) -> None:
         self._request = request
         self._index = proxy.index_url(request.target) if sources else proxy.index_url()
         self._ca = proxy.ca
@@ -87,6 +101,9 @@ class Solver:
         self._folder = Path(self._room.name)
         self._home = self._folder / "home"
         self._home.mkdir()
+        self._constraints = [asked([text]) for text in request.constraints]
+        for project, release in sorted((installed or {}).items()):
+            self._constraints.append(f"{project} @ {stand_in(project, release, self._folder).as_uri()}")
 
     def __enter__(self) -> Self:
         return self
@@ -135,9 +152,9 @@ class Solver:
             command += ["--exclude-newer", self._request.resolve_before.isoformat()]
         if wish.preferred:
             command += ["--output-file", str(self._write("preferred.txt", "==", wish.preferred))]
-        if self._request.constraints:
+        if self._constraints:
             path = self._folder / "constraints.txt"
-            path.write_text(asked(self._request.constraints))
+            path.write_text("\n".join(self._constraints))
             command += ["--constraint", str(path)]
         if wish.hidden:
             command += ["--constraint", str(self._write("hidden.txt", "!=", wish.hidden))]
@@ -178,6 +195,21 @@ def asked(requirements: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
+def stand_in(project: str, release: str, folder: Path) -> Path:
+    """Write a wheel that says that a release is there, and needs nothing; return where it is.
+
+    As a constraint it makes uv take this release, and hold every other requirement to it.
+    """
+    name = project.replace("-", "_")
+    info = f"{name}-{release}.dist-info"
+    path = folder / f"{name}-{release}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {release}\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
 def _few(names: Sequence[str]) -> str:
     """Name the first of many: a file may hold thousands."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -215,9 +247,11 @@ def parse_pins(text: str) -> list[Pin]:
         if not line.strip() or line.startswith("#"):
             continue
         match = _PIN.match(line.strip())
-        if match is None:
+        held = None if match else _HELD.match(line.strip())
+        if match is None and held is None:
             raise UpstreamError(f"the resolver answered something else than a pin: {line[:120]!r}")
-        pins.append(Pin(normalize_project("pypi", match["name"]), match["release"], tuple(_via(match["via"] or ""))))
+        found, release = (match, match["release"]) if match else (cast("re.Match[str]", held), "")
+        pins.append(Pin(normalize_project("pypi", found["name"]), release, tuple(_via(found["via"] or ""))))
     return pins
 
 

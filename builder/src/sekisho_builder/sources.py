@@ -1,11 +1,12 @@
 """Source in a closure: with what its wheel is to be built, resolved as a closure of its own, of wheels alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from sekisho.errors import UnresolvableError
+from sekisho.errors import BadInputError, UnresolvableError
 from sekisho.model import Artifact, Build, Closure, Outcome, Request
-from sekisho.policy import Policy
+from sekisho.policy import Policy, Snapshot
+from sekisho_builder.conda.provided import Provided
 from sekisho_builder.offers import Offers
 from sekisho_builder.programs import Run
 from sekisho_builder.proxy import Proxy
@@ -20,6 +21,13 @@ class OffersFor(Protocol):
         ...
 
 
+def check_sources(request: Request, snapshot: Snapshot) -> None:
+    """Raise ``BadInputError`` if no source is declared of a kind that a request asks for."""
+    declared = {source.kind for source in snapshot.sources}
+    for kind in sorted({kind for kind, _ in request.asked()} - declared):
+        raise BadInputError(f"no source of kind {kind} is declared", where="allowlists/sources.yaml")
+
+
 def builds_sources(policy: Policy) -> bool:
     """Tell whether a policy lets people decide on source: a rule ``sdist_only`` speaks of it, and none denies it all.
 
@@ -30,14 +38,20 @@ def builds_sources(policy: Policy) -> bool:
 
 
 def with_sources(
-    request: Request, proxy: Proxy, told: Callable[[int, int], None], run: Run, offers_for: OffersFor
+    request: Request,
+    proxy: Proxy,
+    told: Callable[[int, int], None],
+    run: Run,
+    offers_for: OffersFor,
+    installed: Mapping[str, Provided] | None = None,
 ) -> Closure | None:
     """Resolve with source in place of wheels that are not there; nothing if not even that satisfies the request.
 
     Raises ``UnresolvableError`` where nothing satisfies what a build system asks for.
     """
     try:
-        closure = resolve(request, proxy, told, run, offers=offers_for(request, sources=True), sources=True)
+        offers = offers_for(request, sources=True)
+        closure = resolve(request, proxy, told, run, offers=offers, sources=True, installed=installed)
     except UnresolvableError:
         return None
     return with_builds(request, closure, proxy, run, offers_for)

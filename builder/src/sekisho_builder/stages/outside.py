@@ -20,6 +20,7 @@ from sekisho_builder.base import Base, open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.debian_choice import fetch_deb
 from sekisho_builder.base.debian_lock import LockedDeb
+from sekisho_builder.conda import SolverProcess
 from sekisho_builder.programs import Programs
 from sekisho_builder.proxy import Proxy
 
@@ -41,6 +42,7 @@ class Outside:
         self._wheels = BlobStore(self._folder / "wheels")
         self._wheels.sweep()
         self._programs = Programs()
+        self._conda = SolverProcess()
         self._stopped = threading.Event()
         self._gating = threading.Lock()
         self._sweep()
@@ -55,6 +57,7 @@ class Outside:
         """Cut short what stages under way wait for; they fail, and are to be run again at the next start."""
         self._stopped.set()
         self._programs.end()
+        self._conda.end()
         self._proxy.cut()
 
     def _teller(self, request_id: str, stage: str) -> Callable[[int, int], None]:

@@ -1,63 +1,69 @@
 """From a request to a judged closure, and what to have instead."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
 from sekisho.client import PortalSilentError
-from sekisho.errors import BadInputError, SekishoError, UnresolvableError
-from sekisho.model import Artifact, Judgement, Newest, Outcome, Request
+from sekisho.errors import SekishoError, UnresolvableError
+from sekisho.model import Closure, Judgement, Newest, Request
+from sekisho.policy import Policy
+from sekisho_builder.conda.provided import beside, check_asked_once, provided
+from sekisho_builder.conda.resolve import Part, alone, together
 from sekisho_builder.denials import name_denials
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.proxy import ProxySilentError
 from sekisho_builder.resolve import resolve
 from sekisho_builder.solver import Solver
-from sekisho_builder.sources import builds_sources, with_sources
-from sekisho_builder.stages.outside import Outside
+from sekisho_builder.sources import builds_sources, check_sources, with_sources
+from sekisho_builder.stages.channels import FromChannels
 from sekisho_builder.suggesting import read_judged, suggest
 
 _LOG = logging.getLogger("sekisho.builder")
-_MOST_FORESEEN = 1000
-"""Files that are asked about at once."""
 
 
-class Proposing(Outside):
+class Proposing(FromChannels):
     """The stages before an approver is asked."""
 
     def resolve(self, request_id: str) -> None:
-        """Request → closure."""
+        """Request → closure: what comes from channels first, then the rest beside it."""
         request = Request.parse(self._portal.records(request_id)["request"], where=f"request {request_id}")
-        if not any(source.kind == request.kind for source in self._snapshot().sources):
-            raise BadInputError(f"no source of kind {request.kind} is declared", where="allowlists/sources.yaml")
-        offers = self._offers(request_id, request)
+        snapshot = self._snapshot()
+        check_sources(request, snapshot)
         told = self._teller(request_id, "resolve")
-        policy = self._snapshot().policy
+        part = self._of_channels(request_id, request, snapshot, told) if request.conda else Part()
+        if request.requirements:
+            closure, newest = self._of_indexes(request_id, request, snapshot.policy, part, told)
+        else:
+            closure, newest = alone(request, part), {}
+        rows = {project: found.plain() for project, found in newest.items()}
+        self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": rows})
+
+    def _of_indexes(
+        self, request_id: str, request: Request, policy: Policy, part: Part, told: Callable[[int, int], None]
+    ) -> tuple[Closure, Mapping[str, Newest]]:
+        """Return the closure with what requirements come to beside ``part``, and the newest releases there are."""
+        installed = provided(part.artifacts, {})
+        check_asked_once(request, installed)
+        rest = beside(request, part.artifacts)
+        offers = self._offers(request_id, rest)
         try:
-            closure = resolve(request, self._proxy, told, self._programs.run, offers=offers)
+            closure = resolve(rest, self._proxy, told, self._programs.run, offers=offers, installed=installed)
         except UnresolvableError as error:
             by = partial(self._offers, request_id)
-            found = with_sources(request, self._proxy, told, self._programs.run, by) if builds_sources(policy) else None
+            found = None
+            if builds_sources(policy):
+                found = with_sources(rest, self._proxy, told, self._programs.run, by, installed)
             if found is None:
-                raise name_denials(error, request, policy, offers) from error
+                raise name_denials(error, request, policy, offers.allowed) from error
             closure = found
-        newest = {project: found.plain() for project, found in offers.newest().items()}
-        self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": newest})
+        return together(request, part, closure), offers.newest()
 
     def _offers(self, request_id: str, request: Request, *, sources: bool = False) -> Offers:
         """Return what there is to choose from for a request, with what the policy would say of it."""
-
-        def rate(files: Sequence[Artifact], newest: Mapping[str, Newest]) -> dict[str, Outcome]:
-            known = {project: found.plain() for project, found in newest.items()}
-            found: dict[str, Outcome] = {}
-            for first in range(0, len(files), _MOST_FORESEEN):
-                some = [file.plain() for file in files[first : first + _MOST_FORESEEN]]
-                rows = self._portal.foresee(request_id, some, known)
-                found |= {row["sha256"]: Outcome(row["outcome"]) for row in rows}
-            return found
-
         known = approved(self._snapshot(), request.workspace, datetime.now(UTC))
-        return Offers(request, self._proxy, known, rate, sources=sources)
+        return Offers(request, self._proxy, known, self._rate(request_id), sources=sources)
 
     def inspect(self, request_id: str) -> None:
         """Closure → facts; the portal judges them at once."""

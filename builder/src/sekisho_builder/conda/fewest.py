@@ -1,0 +1,123 @@
+"""The fewest names that must be let in so that something fits. Pure over one question to a solver.
+
+The solver is only asked whether something fits with some names let in, and more names never make less fit. Each time
+it does not, a small set of names is found of which at least one has to be let in (a core); no answer is smaller than
+the smallest set that hits every core, and when that set fits, it is the answer (implicit hitting sets: Moreno-Centeno
+and Karp, 2013; cores shrunk as in QuickXplain: Junker, 2004).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+Names = frozenset[str]
+
+Fits = Callable[[Names], Names | None]
+"""Says with which of the names that are let in something fits, or nothing where nothing does."""
+
+PATIENCE = 3.0
+"""Seconds that may be spent on finding less."""
+
+
+class Fewest(NamedTuple):
+    """Names that suffice; ``proved`` tells that no smaller set does."""
+
+    names: Names
+    proved: bool
+
+
+class _Late(Exception):  # noqa: N818 (the time is used up; what was found counts)
+    pass
+
+
+def fewest(
+    fits: Fits, names: Iterable[str], *, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic
+) -> Fewest | None:
+    """Return the smallest set of ``names`` with which something fits; nothing if not even all of them do.
+
+    When ``patience`` is used up, the smallest set that was found is returned unproved.
+    """
+    every, end = frozenset(names), clock() + patience
+    best = fits(every)
+    if best is None:
+        return None
+    search = _Search(fits, every, best, lambda: clock() > end)
+    try:
+        search.run()
+    except _Late:
+        return Fewest(search.best, proved=False)
+    return Fewest(search.best, proved=True)
+
+
+class _Search:
+    def __init__(self, fits: Fits, every: Names, best: Names, late: Callable[[], bool]) -> None:
+        self._ask = fits
+        self._every = every
+        self._late = late
+        self._cores: list[Names] = []
+        self.best = best
+
+    def _fits(self, names: Names) -> bool:
+        if self._late():
+            raise _Late
+        used = self._ask(names)
+        if used is not None and len(used) < len(self.best):
+            self.best = used
+        return used is not None
+
+    def run(self) -> None:
+        if self._fits(frozenset()):
+            return
+        for name in sorted(self.best):  # most of it cannot be done without, which one question each tells
+            if name in self.best and not self._fits(self._every - {name}):
+                self._cores.append(frozenset({name}))
+        while True:
+            hitting = smallest_hitting(self._cores)
+            if len(hitting) >= len(self.best):
+                return
+            if self._fits(hitting):
+                return
+            rest = sorted(self._every - hitting, key=lambda name: (name in self.best, name))
+            self._cores.append(frozenset(self._core(rest)))
+
+    def _core(self, closed: Sequence[str]) -> list[str]:
+        """Return a least part of ``closed`` without which nothing fits, whatever else is let in."""
+
+        def shrink(background: Names, changed: bool, part: Sequence[str]) -> list[str]:  # noqa: FBT001
+            if changed and not self._fits(self._every - background):
+                return []
+            if len(part) == 1:
+                return list(part)
+            first, second = part[: len(part) // 2], part[len(part) // 2 :]
+            later = shrink(background | set(first), True, second)  # noqa: FBT003
+            earlier = shrink(background | set(later), bool(later), first)
+            return earlier + later
+
+        return shrink(frozenset(), False, closed)  # noqa: FBT003
+
+
+def smallest_hitting(sets: Sequence[Names]) -> Names:
+    """Return a smallest set that has a name of each of ``sets``."""
+    forced = frozenset().union(*(one for one in sets if len(one) == 1))
+    left = sorted((one for one in sets if not one & forced), key=len)
+    bound = frozenset(next(iter(sorted(one))) for one in left)
+    return forced | _hit(left, frozenset(), bound)
+
+
+def _hit(left: Sequence[Names], taken: Names, best: Names) -> Names:
+    if not left:
+        return min(best, taken, key=len)
+    if len(taken) + _disjoint(left) >= len(best):
+        return best
+    for name in sorted(left[0]):
+        best = _hit([one for one in left if name not in one], taken | {name}, best)
+    return best
+
+
+def _disjoint(sets: Sequence[Names]) -> int:
+    """Return how many of ``sets`` share no name, at least: so many names are needed."""
+    seen, count = frozenset[str](), 0
+    for one in sets:
+        if not one & seen:
+            seen, count = seen | one, count + 1
+    return count

@@ -1,0 +1,76 @@
+"""What there is to choose from of channels: each candidate as an artifact, what is approved, what policy would say.
+
+Where an index offers releases, a channel offers files: a ``Pin``'s release is a path, and each build is its own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from sekisho.model import Artifact, Outcome
+from sekisho_builder.conda.records import Channels
+from sekisho_builder.conda.solver import Chosen, CondaSolver
+from sekisho_builder.offers import Rate
+from sekisho_builder.solver import Pin
+
+_AT_ONCE = 8
+
+
+class CondaOffers:
+    """Reads artifacts from the candidate mount and asks ``rate`` for outcomes, each once.
+
+    ``known`` are the files that are approved.
+    """
+
+    def __init__(
+        self, solver: CondaSolver, channels: Channels, known: Iterable[Artifact] = (), rate: Rate | None = None
+    ) -> None:
+        self._solver = solver
+        self._channels = channels
+        self._known = [artifact for artifact in known if artifact.kind == "conda"]
+        self._rate = rate
+        self._outcomes: dict[str, Outcome] = {}
+
+    def approved(self) -> Mapping[str, tuple[str, ...]]:
+        """Return by name the paths that are approved of the channels that are asked."""
+        found: dict[str, set[str]] = {}
+        for artifact in self._known:
+            if artifact.source in self._solver.channels:
+                found.setdefault(artifact.project, set()).add(artifact.path)
+        return {name: tuple(sorted(paths)) for name, paths in found.items()}
+
+    def approved_hashes(self) -> frozenset[str]:
+        """Return the sha256 of what is approved, whatever channel it is of."""
+        return frozenset(artifact.sha256 for artifact in self._known)
+
+    def artifact(self, pin: Pin) -> Artifact:
+        """Return what was chosen as an artifact."""
+        return self._of(self._solver.known[pin.project, pin.release])
+
+    def _of(self, chosen: Chosen) -> Artifact:
+        return self._channels.artifact(chosen.channel, chosen.path, chosen.name)
+
+    def artifacts(self, pins: Sequence[Pin]) -> list[Artifact]:
+        """Return the artifacts of pins, in their order."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self.artifact, pins))
+
+    def outcomes(self, pins: Sequence[Pin]) -> Mapping[Pin, Outcome]:
+        """Return what the policy would say of each pin."""
+        if self._rate is None:
+            return dict.fromkeys(pins, Outcome.ALLOW)
+        found = dict(zip(pins, self.artifacts(pins), strict=True))
+        self._learn(found.values())
+        return {pin: self._outcomes[artifact.sha256] for pin, artifact in found.items()}
+
+    def releases(self, project: str) -> Mapping[str, Outcome]:
+        """Return by path what the policy would say of all candidates of a name."""
+        if self._rate is None:
+            return {}
+        found = {row.path: self._of(row) for row in self._solver.offered(project)}
+        self._learn(found.values())
+        return {path: self._outcomes[artifact.sha256] for path, artifact in found.items()}
+
+    def _learn(self, files: Iterable[Artifact]) -> None:
+        unknown = [file for file in files if file.sha256 not in self._outcomes]
+        if unknown and self._rate:
+            self._outcomes |= self._rate(unknown, {})

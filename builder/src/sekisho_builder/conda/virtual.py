@@ -1,0 +1,36 @@
+"""What a target has that no channel does: virtual packages (CEP 30)."""
+
+from collections.abc import Iterator
+
+from sekisho.model import ImageDefinition, Target
+from sekisho_builder.gates.gpu_driver import FLOORS
+
+Virtual = tuple[str, str, str]
+"""Name, version and build."""
+
+KERNEL = "5.10"
+"""Of Linux, the version that packages may count on. It is the machine's, not the image's, so the oldest one that
+distributions still maintain is stated."""
+
+SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
+"""A target's architecture → its part of a channel."""
+
+
+def virtual_packages(target: Target, definition: ImageDefinition | None = None) -> Iterator[Virtual]:
+    """Yield what is there on ``target``; CUDA where an image's definition states the driver of the machines."""
+    yield "__unix", "0", "0"
+    yield "__linux", KERNEL, "0"
+    yield "__glibc", target.glibc, "0"
+    yield "__archspec", "1", target.arch
+    if definition is not None and definition.driver and (major := _cuda(definition.driver)):
+        yield "__cuda", f"{major}.0", "0"
+
+
+def _cuda(driver: str) -> int | None:
+    """Return the newest major release of CUDA that runs with a driver."""
+    stated = _numbers(driver)
+    return max((major for major, floor in FLOORS.items() if stated >= _numbers(floor)), default=None)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
