@@ -1,0 +1,64 @@
+"""An explicit file → an environment, by py-rattler: every package held to the hash behind its address."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import rattler
+from rattler.exceptions import ExtractError, InstallerError, IoError, LinkError, TransactionError
+
+from sekisho.errors import BadInputError, UpstreamError
+from sekisho.model import PackageName
+from sekisho_builder.conda_command.arguments import Asked, caches_of
+from sekisho_builder.conda_command.solving import client
+
+_HASH = re.compile(r"(?:sha256:(?P<sha256>[0-9a-f]{64})|(?P<md5>[0-9a-f]{32}))")
+
+
+async def install(asked: Asked, file: Path) -> int:
+    """Install what an explicit file names into the prefix; return how many packages that are."""
+    records = [_record(line, f"{file}, line {number}") for number, line in _lines(file)]
+    caches = caches_of(asked)
+    try:
+        await rattler.install(
+            records,
+            asked.prefix_or_raise(),
+            cache_dir=caches / "packages",
+            platform=rattler.Subdir(asked.subdir),
+            execute_link_scripts=False,
+            show_progress=False,
+            client=client(),
+        )
+    except (InstallerError, TransactionError, LinkError, ExtractError, IoError, OSError) as error:
+        raise UpstreamError(f"it cannot be installed: {error}", where=str(file), todo="see what it names") from error
+    return len(records)
+
+
+def _lines(file: Path) -> list[tuple[int, str]]:
+    lines = file.read_text().splitlines()
+    if "@EXPLICIT" not in lines:
+        raise BadInputError("it is no explicit file: it has no line @EXPLICIT", where=str(file))
+    rows = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    return [(number, line) for number, line in rows if line and not line.startswith(("#", "@"))]
+
+
+def _record(line: str, where: str) -> rattler.RepoDataRecord:
+    url, _, fragment = line.partition("#")
+    parts = urlsplit(url)
+    stated = _HASH.fullmatch(fragment)
+    path = parts.path.split("/")
+    if parts.scheme not in {"http", "https", "file"} or len(path) < 3:
+        raise BadInputError(f"{line[:120]!r} is no address of a package", where=where)
+    if stated is None:
+        raise BadInputError("there is no hash behind the address", where=where, todo="write the file again")
+    package = PackageName.parse(path[-1])
+    record = rattler.PackageRecord(
+        name=package.name,
+        version=package.version,
+        build=rattler.BuildString(package.build),
+        build_number=0,
+        subdir=path[-2],
+        sha256=bytes.fromhex(stated["sha256"]) if stated["sha256"] else None,
+        md5=bytes.fromhex(stated["md5"]) if stated["md5"] else None,
+    )
+    return rattler.RepoDataRecord(record, path[-1], url, url.rsplit("/", 2)[0])

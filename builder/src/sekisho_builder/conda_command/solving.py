@@ -1,0 +1,111 @@
+"""Match specs and channels → packages, by py-rattler. A channel's own word on where else to look is not heard."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import rattler
+from rattler.exceptions import FetchRepoDataError, GatewayError, SolverError
+
+from sekisho.errors import UnresolvableError, UpstreamError
+from sekisho_builder.conda_command.arguments import Asked, caches_of
+from sekisho_builder.conda_command.virtual import Virtual, split_channels
+
+_RETRIES = 1
+"""The proxy asks an upstream several times by itself."""
+
+_TOKEN = re.compile(r"/t/[^/]+/")
+
+
+def client() -> rattler.Client:
+    """Return how packages and metadata are asked for."""
+    return rattler.Client.default_client(max_retries=_RETRIES)
+
+
+async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> list[rattler.RepoDataRecord]:
+    """Return what satisfies the specs; ``kept`` is preferred where it fits.
+
+    Raises ``UnresolvableError`` with the solver's reason when nothing does, ``UpstreamError`` when a channel fails.
+    """
+    channels, virtual = split_channels(asked.channels, asked.subdir)
+    gateway = rattler.Gateway(cache_dir=caches_of(asked) / "repodata", client=client())
+    try:
+        return await rattler.solve(
+            channels,
+            [at_its_address(spec, channels) for spec in asked.rest],
+            gateway=gateway,
+            platforms=[asked.subdir, "noarch"],  # type: ignore[list-item]  # it takes any text
+            virtual_packages=[_generic(one) for one in virtual],
+            locked_packages=kept,
+            channel_relations="disabled",
+        )
+    except SolverError as error:
+        raise UnresolvableError(_bare(error), todo="change what it names, or have it approved") from error
+    except (GatewayError, FetchRepoDataError, OSError) as error:
+        raise UpstreamError(f"a channel cannot be read: {_bare(error)}", todo="try again later") from error
+
+
+def at_its_address(spec: str, channels: Sequence[str]) -> str:
+    """Return a spec whose channel's name, if it has one, is its address: a bare name is one of a public host."""
+    named, colons, rest = spec.partition("::")
+    for channel in channels:
+        if colons and urlsplit(channel).path.rstrip("/").rpartition("/")[2] == named:
+            return f"{channel}::{rest}"
+    return spec
+
+
+def _bare(error: BaseException) -> str:
+    return _TOKEN.sub("/t/…/", str(error))
+
+
+def _generic(one: Virtual) -> rattler.GenericVirtualPackage:
+    return rattler.GenericVirtualPackage(
+        rattler.PackageName(one.name), rattler.Version(one.version), rattler.BuildString(one.build)
+    )
+
+
+def row_of(record: rattler.RepoDataRecord) -> Mapping[str, Any]:
+    """Return a package as conda tells of one that it would fetch."""
+    subdir, channel = record.subdir, str(record.channel).rstrip("/")
+    return {
+        "name": record.name.normalized,
+        "version": str(record.version),
+        "build": str(record.build),
+        "build_string": str(record.build),
+        "build_number": record.build_number,
+        "depends": list(record.depends),
+        "constrains": list(record.constrains),
+        "fn": record.file_name,
+        "md5": record.md5.hex() if record.md5 else "",
+        "sha256": record.sha256.hex() if record.sha256 else None,
+        "url": record.url,
+        "channel": channel,
+        "base_url": channel,
+        "subdir": subdir,
+        "platform": subdir,
+        "timestamp": int(record.timestamp.timestamp() * 1000) if record.timestamp else 0,
+        "dist_name": f"{record.name.normalized}-{record.version}-{record.build}",
+        "size": record.size,
+    }
+
+
+def records_of(prefix: Path) -> list[rattler.RepoDataRecord]:
+    """Return what a prefix holds by its ``conda-meta``, in which conda-lock leaves out what it does not know."""
+    found = []
+    for path in sorted((prefix / "conda-meta").glob("*.json")):
+        row = json.loads(path.read_bytes())
+        package = rattler.PackageRecord(
+            name=row["name"],
+            version=row["version"],
+            build=rattler.BuildString(row.get("build") or "0"),
+            build_number=row.get("build_number") or 0,
+            subdir=row["subdir"],
+            depends=row.get("depends") or [],
+            sha256=bytes.fromhex(row["sha256"]) if row.get("sha256") else None,
+            md5=bytes.fromhex(row["md5"]) if row.get("md5") else None,
+        )
+        found.append(rattler.RepoDataRecord(package, row["fn"], row["url"], row.get("channel") or ""))
+    return found
