@@ -161,6 +161,18 @@ class PortalClient:
         """Return what is approved and has something against it that was not known then."""
         return list(self._call("GET", "/api/affected"))
 
+    def locks(self, what: str, *, workspace: str | None = None, limit: int | None = None) -> dict[str, Any]:
+        """Return which locks hold a package, a release, a file, or what an advisory concerns."""
+        return dict(self._call("GET", "/api/locks", params={"what": what, "workspace": workspace, "limit": limit}))
+
+    def lock(self, asked: Mapping[str, Any], answer: Mapping[str, Any], *, name: str) -> dict[str, Any]:
+        """Return what a tool answered from a door as a lock, held to what is approved there."""
+        return dict(self._call("POST", "/api/locks", json={"asked": dict(asked), "answer": dict(answer), "name": name}))
+
+    def names(self) -> dict[str, list[str]]:
+        """Return what conda packages are called in the index, as far as that was imported."""
+        return dict(self._call("GET", "/api/names"))
+
     def retry(self, request: str) -> dict[str, Any]:
         """Have a failed request worked on again."""
         return dict(self._call("POST", f"/api/requests/{request}/retry"))

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from sekisho.lock import Answer, DoorAddress, ToLock
 from sekisho.model import Record
 
 Clock = Callable[[], datetime]
@@ -89,4 +90,15 @@ class Tree(Protocol):
 
     def commit(self, changes: Mapping[str, str], *, base: str, message: str, trailers: Sequence[str]) -> str:
         """Commit ``changes`` on top of ``base``, return the revision; ``ConflictError`` if ``base`` is not newest."""
+        ...
+
+
+class Engine(Protocol):
+    """Resolves against a door; the builder has one for each tool, as entry points of group ``sekisho.engines``."""
+
+    def __call__(self, asked: ToLock, door: DoorAddress, *, token: str | None, ca: Path | None) -> Answer:
+        """Return what fits, from this door alone; raise ``UnresolvableError`` with the tool's reason if nothing does.
+
+        ``token`` is the caller's own, ``ca`` a file of authorities to believe.
+        """
         ...

@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from sekisho.advisories import ImportName
 from sekisho.model import EVERYONE, Slug, normalize_project
 from sekisho.vex import Justification
-from sekisho_portal.api import At, Who, plain
+from sekisho_portal.api import At, Who, WorkspaceWanted, plain
+from sekisho_portal.held import find_held, read_sought
+from sekisho_portal.locking import Locking, lock_answer
 
 MEDIA = "application/octet-stream"
 FileName = Annotated[str, Query(max_length=300, description="what the file was called")]
 ApprovalId = Annotated[str, Path(pattern=r"^a[0-9]{1,18}$", description="as a42")]
 Smaller = Annotated[bool, Query(description="it is right that many advisories are gone")]
 Data = Annotated[bytes, Body(media_type=MEDIA)]
+What = Annotated[str, Query(max_length=500, description="NAME, NAME==VERSION, conda:NAME, sha256, purl, or CVE-…")]
+MostLocks = Annotated[int, Query(ge=1, le=100_000, description="locks at once")]
 
 acts = APIRouter(prefix="/api")
 
@@ -117,3 +121,23 @@ def statements(at: At, _who: Who, approval_id: ApprovalId) -> list[dict[str, Any
 def affected(at: At, _who: Who) -> list[dict[str, Any]]:
     """Return what is approved and has something against it that was not known then."""
     return at.desk.affected()
+
+
+@acts.get("/locks")
+def locks(
+    at: At, _who: Who, what: What, workspace: WorkspaceWanted = None, limit: MostLocks = 10_000
+) -> dict[str, Any]:
+    """Return which locks, and images made of them, hold a package, a release, a file, or what an advisory concerns."""
+    return find_held(at.desk.locks, at.desk.feeds.index, read_sought(what), workspace=workspace, limit=limit)
+
+
+@acts.post("/locks")
+def lock(at: At, _who: Who, told: Locking) -> dict[str, Any]:
+    """Return what a tool answered from a door as a lock, held to what is approved there; nothing is recorded."""
+    return lock_answer(at.desk, told).plain()
+
+
+@acts.get("/names")
+def names(at: At, _who: Who) -> dict[str, list[str]]:
+    """Return what conda packages are called in the index, as far as that was imported."""
+    return {name: list(projects) for name, projects in sorted(at.desk.feeds.index.names.items())}

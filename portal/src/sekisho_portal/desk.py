@@ -19,6 +19,7 @@ from sekisho_portal.feeds import Feeds
 from sekisho_portal.history import History
 from sekisho_portal.interrupted import CONCLUDED, unjudged, unsearched
 from sekisho_portal.judging import Judging
+from sekisho_portal.lock_index import LockIndex
 from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
 from sekisho_portal.rejudging import Rejudging
@@ -48,6 +49,7 @@ class Desk:
         again: Rejudging,
         demand: Demand,
         mentions: Mentions,
+        locks: LockIndex,
         history: History,
     ) -> None:
         self.means = means
@@ -55,6 +57,7 @@ class Desk:
         self.again = again
         self.demand = demand
         self.mentions = mentions
+        self.locks = locks
         self.history = history
         self.unfinished = False
         self._judging = Judging(means, feeds, sightings)

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sekisho.ledger import Ledger
-from sekisho.lock import Lock, lock_digest
 from sekisho.model import Approval, Artifact, Facts, Outcome, Verdict
 from sekisho.model.verdict import gravest
 from sekisho.policy import Knowledge, Policy, Snapshot
@@ -26,6 +25,7 @@ from sekisho_portal.approved_files import approved_files, asker_of, ends_after
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.judging import Concern, concerns
 from sekisho_portal.lapsing import Lapsing
+from sekisho_portal.lock_index import LockIndex
 from sekisho_portal.means import POLICY
 from sekisho_portal.sightings import Sightings
 
@@ -51,11 +51,19 @@ class Grave(NamedTuple):
 class Rejudging:
     """Judges what is approved by what is known now. A verdict is remembered until something that led to it changes."""
 
-    def __init__(self, feeds: Feeds, sightings: Sightings, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        feeds: Feeds,
+        sightings: Sightings,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        locks: LockIndex,
+    ) -> None:
         self._feeds = feeds
         self._sightings = sightings
         self._ledger = ledger
         self._clock = clock
+        self._locks = locks
         self._lock = threading.Lock()
         self._context = ""
         self._epoch = 0
@@ -275,14 +283,11 @@ class Rejudging:
         for approval in {(one.id, one.artifacts[0].sha256): one for row in rows for one in row.approvals}.values():
             uses.approve(approval)
             wanted.update(artifact.sha256 for artifact in approval.artifacts)
-        images = {row.subject: row.body["image"] for row in self._ledger.entries(kinds=("delivered", "rebased"))}
-        for row in self._ledger.entries(kinds=("locked",)):
-            lock = Lock.parse(row.body["lock"], where=f"ledger row {row.seq}")
-            hashes = [artifact.sha256 for artifact in lock.artifacts if artifact.sha256 in wanted]
-            if hashes:
-                image = images.get(row.subject)
-                name = f"{image['registry']}/{image['repository']}@sha256:{image['manifest']}" if image else None
-                uses.hold(Held(lock_digest(lock), lock.workspace, (name,) if name else ()), hashes)
+        self._locks.follow()
+        files = {file.id: file for file in self._locks.files_of(wanted)}
+        for lock in self._locks.holding(tuple(files.values())):
+            held = Held(lock.digest, lock.workspace, (lock.image,) if lock.image else ())
+            uses.hold(held, {files[number].sha256 for number in lock.files})
         return uses
 
 

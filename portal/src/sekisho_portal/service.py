@@ -24,6 +24,7 @@ from sekisho_portal.desk import Desk
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.forward import Forward
 from sekisho_portal.history import History
+from sekisho_portal.lock_index import LockIndex
 from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
 from sekisho_portal.rejudging import Rejudging
@@ -55,7 +56,8 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     forward.follow(ledger)
     feeds = Feeds(settings.data / "portal" / "advisories", ledger, clock)
     sightings = Sightings(engine, ledger)
-    again = Rejudging(feeds, sightings, ledger, clock)
+    locks = LockIndex(engine, ledger)
+    again = Rejudging(feeds, sightings, ledger, clock, locks)
     snapshots = Snapshots(
         tree,
         signer,
@@ -83,6 +85,7 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
         again=again,
         demand=Demand(engine, clock),
         mentions=Mentions(engine, ledger),
+        locks=locks,
         history=History(tree),
     )
     snapshots.refresh()
@@ -134,6 +137,7 @@ async def _watch(desk: Desk, snapshots: Snapshots) -> None:
                 await asyncio.to_thread(desk.bear_witness)
                 seen = now_in_force
             await asyncio.to_thread(desk.mentions.follow)
+            await asyncio.to_thread(desk.locks.follow)
         except Exception as error:  # noqa: BLE001 (whatever it is, the next look may succeed)
             await asyncio.sleep(_WATCH)  # Ctrl-C ends git, too, and then this
             _LOG.error("the allowlists tree could not be read; the policy in force stays", exc_info=error)

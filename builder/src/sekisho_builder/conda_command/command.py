@@ -30,7 +30,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
             _become(asked)
         answer: Mapping[str, Any] | Sequence[Any] = _answer(asked)
     except SekishoError as error:
-        _say(json.dumps({"success": False, "error": error.code, "message": str(error)}), 1)
+        said = {"success": False, "error": error.code, "message": str(error), "what": error.what, "todo": error.todo}
+        _say(json.dumps(said), 1)
     _say(json.dumps(answer), 0)
 
 

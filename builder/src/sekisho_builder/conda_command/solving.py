@@ -45,7 +45,9 @@ async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> li
     except SolverError as error:
         raise UnresolvableError(_bare(error), todo="change what it names, or have it approved") from error
     except (GatewayError, FetchRepoDataError, OSError) as error:
-        raise UpstreamError(f"a channel cannot be read: {_bare(error)}", todo="try again later") from error
+        raise UpstreamError(
+            f"a channel cannot be read: {_bare(error)}", todo="see whether the door has it, and try again"
+        ) from error
 
 
 def at_its_address(spec: str, channels: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from sekisho.lock.conda_lock import UNIFIED_FILE, LockedRow, read_conda_lock, to
 from sekisho.lock.explicit import to_explicit
 from sekisho.lock.formats import FORMATS, Format, write_lock
 from sekisho.lock.hash_pins import HashPin, hash_pins
+from sekisho.lock.pinned import Answer, Pinned, ToLock, hold
 from sekisho.lock.pixi import to_pixi
 from sekisho.lock.pylock import to_pylock
 from sekisho.lock.requirements import LOCK_FILE, pins, to_requirements
@@ -17,12 +18,16 @@ __all__ = [
     "FORMATS",
     "LOCK_FILE",
     "UNIFIED_FILE",
+    "Answer",
     "DoorAddress",
     "Format",
     "HashPin",
     "Lock",
     "LockedRow",
+    "Pinned",
+    "ToLock",
     "hash_pins",
+    "hold",
     "lock_digest",
     "make_lock",
     "pins",

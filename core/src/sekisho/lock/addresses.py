@@ -26,23 +26,27 @@ class DoorAddress:
             )
         return replace(self, origin=self.origin.rstrip("/"))
 
-    @property
-    def _base(self) -> str:
+    def _base(self, login: str = "", token: str = "") -> str:
+        scheme, _, rest = self.origin.partition("://")
         frozen = f"/@{self.frozen}" if self.frozen else ""
-        return f"{self.origin}/w/{self.workspace}{frozen}"
+        return f"{scheme}://{login}{rest}{token}/w/{self.workspace}{frozen}"
 
     @property
     def index(self) -> str:
         """Return the address of its index (PEP 503)."""
-        return f"{self._base}/pypi/simple/"
+        return self.index_of(logged_in=False)
 
-    def channel(self, source: str) -> str:
-        """Return the address of one of its channels."""
-        return f"{self._base}/conda/{source}"
+    def index_of(self, *, logged_in: bool) -> str:
+        """Return the address of its index, with the name of the variable that holds a token where one is needed."""
+        return f"{self._base(login='__token__:${SEKISHO_TOKEN}@' if logged_in else '')}/pypi/simple/"
+
+    def channel(self, source: str, *, logged_in: bool = False) -> str:
+        """Return the address of one of its channels, with the variable that holds a token as for ``index_of``."""
+        return f"{self._base(token='/t/${SEKISHO_TOKEN}' if logged_in else '')}/conda/{source}"
 
     def file(self, artifact: Artifact) -> str:
         """Return the address of one file."""
         path = quote(artifact.path, safe="/!+~")
-        return (
-            f"{self.channel(artifact.source)}/{path}" if artifact.kind == "conda" else f"{self._base}/pypi/files/{path}"
-        )
+        if artifact.kind == "conda":
+            return f"{self.channel(artifact.source)}/{path}"
+        return f"{self._base()}/pypi/files/{path}"

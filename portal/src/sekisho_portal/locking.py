@@ -1,0 +1,32 @@
+"""What a tool answered from a door, as a lock: every package held to what is approved there."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sekisho.errors import BadInputError
+from sekisho.lock import Answer, Lock, ToLock, hold, make_lock
+from sekisho.policy import Door
+from sekisho_portal.desk import Desk
+
+
+class Locking(BaseModel):
+    """What was to be locked, what a tool answered, and what the lock is called."""
+
+    model_config = ConfigDict(extra="forbid")
+    asked: dict[str, Any]
+    answer: dict[str, Any]
+    name: str = Field("lock", pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+
+
+def lock_answer(desk: Desk, told: Locking) -> Lock:
+    """Return the lock; raise ``RefusedError`` naming what is not approved with the hashes of the answer."""
+    asked = ToLock.parse(told.asked, where="asked")
+    answer = Answer.parse(told.answer, where="answer")
+    if not answer.packages:
+        raise BadInputError("the answer holds no package", where="answer")
+    snapshot, now = desk.means.snapshots.current(), desk.clock()
+    door = Door(snapshot, asked.workspace)
+    closure = hold(asked, answer, lambda kind, project: door.artifacts(kind, project, now))
+    approvals = (signed.approval for signed in snapshot.approvals)
+    return make_lock(told.name, closure, approvals, workspace=asked.workspace, now=now)
