@@ -8,8 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
-from sekisho.cli.clients import pip, projects, twine
-from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Place
+from sekisho.cli.clients import channels, pip, projects, twine
+from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Mirror, Place
 from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError
 from sekisho.logs import printable
@@ -24,11 +24,16 @@ _CLIENTS: dict[str, Client] = {
     "uv": projects.UV,
     "poetry": projects.POETRY,
     "pdm": projects.PDM,
+    "conda": channels.CONDA,
+    "mamba": channels.CONDA,
+    "pixi": channels.PIXI,
     "twine": twine.TWINE,
 }
+_OF_CHANNELS = ("conda", "mamba", "pixi")
 _PRINTED = ("dockerfile", "env")
 _IN_IMAGE = Path("/etc/ssl/sekisho-ca.pem")
 _ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 (these are compared with, not listened on)
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _ADDRESS = re.compile(r"https?://[!%&()*+,./0-9:;=@A-Z\[\]_a-z|~{}^-]+")
 """Printable ASCII that no shell, file or image takes for anything else; an index has neither query nor fragment."""
 
@@ -39,6 +44,13 @@ _ADDRESS = re.compile(r"https?://[!%&()*+,./0-9:;=@A-Z\[\]_a-z|~{}^-]+")
 @click.option("--at", help="Freeze: a revision of the policy, a day as 2026-11-24, or a moment in UTC.")
 @click.option("--ca", type=click.Path(path_type=Path), help="The authority to trust; default is SEKISHO_TLS_CA.")
 @click.option("--upload", help="For twine and uv: where the in-house index takes uploads.")
+@click.option(
+    "--channel",
+    "named",
+    multiple=True,
+    metavar="NAME[=ADDRESS]",
+    help="For conda, mamba and pixi, in order: a channel's name in sources.yaml, and where projects know it from.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; fail unless the client asks this index and nothing else.")
 @click.option("--force", is_flag=True, help="Replace a file that this command did not write.")
 @json_option
@@ -48,6 +60,7 @@ def configure(
     at: str | None,
     ca: Path | None,
     upload: str | None,
+    named: tuple[str, ...],
     *,
     check: bool,
     force: bool,
@@ -55,9 +68,10 @@ def configure(
 ) -> None:
     """Write the configuration of a client: one index, no extra index, never a host outside.
 
-    CLIENT is pip, pip-tools, uv, poetry, pdm or twine; `env` and `dockerfile` print lines for a shell or an image
-    instead. A file of somebody else is not replaced; pyproject.toml, which poetry reads its index from, gets a part
-    of its own. Settings that would lead the client elsewhere all the same are listed, and make the command fail.
+    CLIENT is pip, pip-tools, uv, poetry, pdm, conda, mamba, pixi or twine; `env` and `dockerfile` print lines for a
+    shell or an image instead. A file of somebody else is not replaced; pyproject.toml, which poetry reads its index
+    from, gets a part of its own. Settings that would lead the client elsewhere all the same are listed, and make the
+    command fail.
     """
     if client in _PRINTED and (to or check):
         raise click.UsageError(f"{client} prints, so it takes neither --to nor --check")
@@ -70,7 +84,8 @@ def configure(
     trusted = _trusted(settings, client, ca, index)
     copy = _copy(client, to, place) if trusted else None
     inhouse = upload or settings.upload_url
-    door = Door(index, copy, _address(inhouse, "SEKISHO_UPLOAD_URL") if inhouse else None)
+    mirrors = tuple(_mirror(text) for text in named)
+    door = Door(index, copy, _address(inhouse, "SEKISHO_UPLOAD_URL") if inhouse else None, mirrors)
     if client in _PRINTED:
         _print(client, door, trusted, as_json=as_json)
         return
@@ -86,6 +101,7 @@ def configure(
         "path": str(files[0].path),
         "files": [str(file.path) for file in files],
         "index": door.upload if client == "twine" else index,
+        "channels": [mirror.channel for mirror in mirrors],
         "ca": str(copy) if copy else None,
         "fingerprint": fingerprint(trusted) if trusted else None,
         "variables": chosen.variables(door, place, to),
@@ -110,6 +126,15 @@ def _address(url: str, where: str) -> str:
             todo="leave it out: clients' files can be read by others",
         )
     return url
+
+
+def _mirror(text: str) -> Mirror:
+    channel, _, address = text.partition("=")
+    if not _CHANNEL.fullmatch(channel):
+        raise BadInputError(
+            f"{channel[:80]!r} is no name of a channel", where="--channel", todo="name it as sources.yaml does"
+        )
+    return Mirror(channel, _address(address, "--channel").rstrip("/") if address else "")
 
 
 def _split(url: str) -> SplitResult | None:
@@ -171,6 +196,7 @@ def _undone(
 
 def _print(client: str, door: Door, trusted: bytes | None, *, as_json: bool) -> None:
     variables = pip.variables(door) | projects.uv_variables(door) | projects.pdm_variables(door)
+    variables |= channels.variables(door)
     if client == "env":
         if door.ca and trusted:
             write_atomically(door.ca, trusted)
@@ -185,7 +211,8 @@ def _print(client: str, door: Door, trusted: bytes | None, *, as_json: bool) -> 
 def _told(result: dict[str, Any], found: list[Finding]) -> str:
     client, files = result["client"], ", ".join(result["files"])
     does, alone = ("uploads to", "nowhere else") if client == "twine" else ("asks", "asks nothing else")
-    lines = [f"{printable(files)}: {client} {does} {result['index']} and {'is led elsewhere' if found else alone}"]
+    asked = f"channels {', '.join(result['channels'])}" if client in _OF_CHANNELS else result["index"]
+    lines = [f"{printable(files)}: {client} {does} {asked} and {'is led elsewhere' if found else alone}"]
     if result["ca"]:
         lines.append(f"  it trusts {result['ca']}, SHA-256 {result['fingerprint']}")
     lines += [f"  it also needs: export {name}={shlex.quote(value)}" for name, value in result["variables"].items()]

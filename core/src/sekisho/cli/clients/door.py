@@ -19,12 +19,23 @@ END = "# end: written by `sekisho configure`\n"
 _UNSAFE = set("\"'\\")
 
 
+class Mirror(NamedTuple):
+    """A channel, as ``sources.yaml`` names it, and by which address projects know it, if that was said."""
+
+    channel: str
+    address: str
+
+
 class Door(NamedTuple):
-    """One workspace's index, the authority to trust for it (a file of the client's own), and the in-house index."""
+    """One workspace's index, the authority to trust for it (a file of the client's own), and the in-house index.
+
+    ``mirrors`` are the channels to ask, in order.
+    """
 
     url: str
     ca: Path | None
     upload: str | None
+    mirrors: tuple[Mirror, ...] = ()
 
     @property
     def host(self) -> str:
