@@ -72,7 +72,7 @@ def statement(artifact: Artifact, approval: Approval, verdict: Verdict | None, a
         },
         "ingestion": {
             "timestamp": _time(approval.at),
-            "path": f"{admission.door}/w/{workspace}/{artifact.kind}/files/{artifact.path}",
+            "path": f"{admission.door}/w/{workspace}/{artifact.kind}/{_below(artifact)}",
         },
         "integrity": {"method": "hash", "expected": digest, "result": "verified"}
         if facts
@@ -108,6 +108,11 @@ def statement(artifact: Artifact, approval: Approval, verdict: Verdict | None, a
         ]
     subject = [{"name": f"{artifact.project}@{artifact.release}", "digest": digest}]
     return {"_type": STATEMENT, "subject": subject, "predicateType": PREDICATE, "predicate": predicate}
+
+
+def _below(artifact: Artifact) -> str:
+    """Return where a door has a file, below its kind."""
+    return f"{artifact.source if artifact.kind == 'conda' else 'files'}/{artifact.path}"
 
 
 def attest_built(built: Iterable[Built], platform: str, signer: Signer) -> list[Envelope]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.advisories import ImportName
-from sekisho.model import EVERYONE, Slug, normalize_project
+from sekisho.model import EVERYONE, Slug, node_of, read_node
 from sekisho.vex import Justification
 from sekisho_portal.api import At, Who, WorkspaceWanted, plain
 from sekisho_portal.held import find_held, read_sought
@@ -32,7 +32,7 @@ class Words(BaseModel):
 
 
 class Glass(BaseModel):
-    """An emergency: one project of the closure, for how many hours, and why."""
+    """An emergency: one project of the closure (``conda:NAME`` of a channel), for how many hours, and why."""
 
     model_config = ConfigDict(extra="forbid")
     project: str = Field(max_length=200)
@@ -79,7 +79,7 @@ def answer(at: At, who: Who, request_id: str, words: Words) -> dict[str, Any]:
 @acts.post("/requests/{request_id}/break-glass")
 def break_glass(at: At, who: Who, request_id: str, glass: Glass) -> dict[str, Any]:
     """Admit one artifact of a request at once, for hours."""
-    project = normalize_project("pypi", glass.project)
+    project = node_of(*read_node(glass.project))
     at.desk.break_glass(who, request_id, project=project, hours=glass.hours, reason=glass.reason)
     return plain(at, request_id)
 
@@ -94,7 +94,8 @@ def revoke(at: At, who: Who, taken: Taken) -> list[dict[str, Any]]:
 def state(at: At, who: Who, said: Statement) -> dict[str, Any]:
     """State that an advisory does not matter for some releases; ``missing`` says where more people have to."""
     words = said.model_dump(mode="json")
-    return at.desk.state(who, {**words, "project": normalize_project("pypi", said.project)})
+    kind, project = read_node(said.project)
+    return at.desk.state(who, {**words, "kind": kind, "project": project})
 
 
 @acts.get("/vex")

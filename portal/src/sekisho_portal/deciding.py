@@ -178,7 +178,7 @@ class Deciding:
         if not 1 <= hours <= LONGEST_BREAK:
             raise BadInputError(f"glass is broken for 1 to {LONGEST_BREAK} hours", where="hours")
         closure = standing.closure()
-        found = [row for row in closure.artifacts if row.project == project] if closure else []
+        found = [row for row in closure.artifacts if row.node == project] if closure else []
         if not found:
             raise NotFoundError(f"{project[:80]} is not in the closure of request {request_id}")
         self._check_hard(standing, found[0])

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from sekisho.attestation import ENDING, read_statements
+from sekisho.channels import check_channels
 from sekisho.errors import BadInputError, ConflictError, NotFoundError
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Artifact, Newest, Request, Slug, Verdict
@@ -105,11 +106,16 @@ class Desk:
         request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
         if request.kind != "pypi":
             raise BadInputError(
-                "only packages of an index can be asked for yet", where="kind", todo="leave it out, or write pypi"
+                "requirements are of an index", where="kind", todo="leave it out; match specs of channels go to `conda`"
             )
         request.check_names()
+        request = request.model_copy(
+            update={"conda": tuple(dict.fromkeys(request.conda)), "channels": tuple(dict.fromkeys(request.channels))}
+        )
         with suppress(NotFoundError):  # without a policy in force nothing is approved either
-            self.means.snapshots.current().policy.check_image(request.workspace, request.image)
+            snapshot = self.means.snapshots.current()
+            snapshot.policy.check_image(request.workspace, request.image)
+            check_channels(request, snapshot.sources)
         row = self.ledger.append(
             "requested", f"r{request.digest()[:12]}", actor=who.name, body={"request": request.plain()}
         )

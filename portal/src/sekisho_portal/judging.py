@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sekisho.errors import ConflictError
-from sekisho.model import Artifact, Facts, Judgement, Newest, Outcome, Slug, Verdict
+from sekisho.model import Artifact, Facts, Judgement, Newest, Outcome, Slug, Verdict, read_node
 from sekisho.policy import Door, Policy, Snapshot, judge
 from sekisho.policy.inform import Approved, ended, inform, learn
 from sekisho.policy.judge import foresee
@@ -144,7 +144,9 @@ def _whole(snapshot: Snapshot) -> Snapshot:
 
 def _with_newest(known: Knowledge, newest: Mapping[str, Newest]) -> Knowledge:
     """Add what the source offers of what was asked for by name."""
-    found = {("pypi", project): Published(row.release, row.uploaded) for project, row in newest.items()}
+    found: dict[Project, Published] = {
+        read_node(node): Published(row.release, row.uploaded) for node, row in newest.items()
+    }
     return replace(known, newest=found)
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
+from sekisho.errors import BadInputError
 from sekisho.ledger import Ledger
-from sekisho.model import Artifact, Closure, Outcome, Reason
+from sekisho.model import Artifact, Closure, CondaVersion, Outcome, Reason, conda_record, conda_version
 from sekisho.policy import Snapshot
 from sekisho.policy.document import UNMET
 from sekisho.policy.snapshot import Lapse
@@ -22,6 +23,7 @@ from sekisho.sources import Ownership
 from sekisho_portal.sightings import Sightings
 
 _OLDEST = Version("0.dev0")
+_OLDEST_PACKAGE = conda_version("0dev")
 _MOST_TRIES = 3
 """Answers that a file is looked at in by itself: the last ones."""
 
@@ -149,8 +151,8 @@ class Lapsing:
         self, sha256: str, among: Iterable[Answer], had: _Had, others: Mapping[str, list[Held]], now: datetime
     ) -> Found:
         """Look at one file by itself, on the target of each answer that it is in."""
-        project = had[sha256].artifact.project
-        tried = [alone(answer, project, had, others, self._requires.get, now) for answer in among]
+        node = had[sha256].artifact.node
+        tried = [alone(answer, node, had, others, self._requires.get, now) for answer in among]
         until = max((one.until[sha256] for one in tried), key=lambda one: one.end)
         depends = frozenset[str]().union(*(one.depends for one in tried), *(answer.files for answer in among))
         return Found({sha256: until}, depends)
@@ -175,13 +177,13 @@ def _answer(closure: Closure) -> Answer:
     needs: dict[str, tuple[str, ...]] = {}
     for edge in closure.edges:
         needs[edge.project] = (*needs.get(edge.project, ()), edge.needs)
-    return Answer(closure.target, {one.project: one.sha256 for one in closure.artifacts}, needs)
+    return Answer(closure.target, {one.node: one.sha256 for one in closure.artifacts}, needs)
 
 
 def _held(snapshot: Snapshot, now: datetime) -> dict[str, _Had]:
     """Return by workspace and sha256 what may be had now, and until when."""
     ownership = Ownership(snapshot.sources)
-    foreign: dict[tuple[str, str], bool] = {}
+    foreign: dict[tuple[str, str, str], bool] = {}
     anywhere = all(source.serves_any and not source.owns for source in snapshot.sources)
     denied: dict[str, dict[str, bool]] = {}
     for one in snapshot.denied:
@@ -190,7 +192,7 @@ def _held(snapshot: Snapshot, now: datetime) -> dict[str, _Had]:
             known[one.sha256] = known.get(one.sha256, False) or one.hard
 
     def barred(artifact: Artifact, workspace: str, *, break_glass: bool) -> bool:
-        key = artifact.project, artifact.source
+        key = artifact.kind, artifact.project, artifact.source
         if not anywhere and key not in foreign:
             foreign[key] = ownership.objection(artifact) is not None
         hard = denied.get(workspace, {}).get(artifact.sha256)
@@ -214,27 +216,34 @@ def _held(snapshot: Snapshot, now: datetime) -> dict[str, _Had]:
 
 
 def _changed(before: _Had, after: _Had) -> frozenset[str]:
-    """Return the projects of which something came, went, or ends at another time."""
+    """Return the nodes of which something came, went, or ends at another time."""
     rows = [held for sha256, held in before.items() if after.get(sha256) != held]
     rows += [held for sha256, held in after.items() if sha256 not in before]
-    return frozenset(held.artifact.project for held in rows)
+    return frozenset(held.artifact.node for held in rows)
 
 
 def _by_project(had: _Had) -> dict[str, list[Held]]:
-    """Return what may be had by project, the newest release first."""
+    """Return what may be had by node, the newest release first."""
     found: dict[str, list[Held]] = {}
     for row in had.values():
-        found.setdefault(row.artifact.project, []).append(row)
+        found.setdefault(row.artifact.node, []).append(row)
     for rows in found.values():
         rows.sort(key=_order, reverse=True)
     return found
 
 
-def _order(row: Held) -> Version:
+def _order(row: Held) -> tuple[Version | CondaVersion, int]:
+    """Return the order of a kind's own resolver: of channels also by the number of the build."""
+    release = row.artifact.release
+    if row.artifact.kind != "conda":
+        try:
+            return Version(release), 0
+        except InvalidVersion:
+            return _OLDEST, 0
     try:
-        return Version(row.artifact.release)
-    except InvalidVersion:
-        return _OLDEST
+        return conda_version(release), int(conda_record(row.artifact)["build_number"])
+    except (ValueError, BadInputError):
+        return _OLDEST_PACKAGE, 0
 
 
 def _lapse(sha256: str, project: str, at: datetime, needs: str, *, scope: Iterable[str]) -> Lapse:

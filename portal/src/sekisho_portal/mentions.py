@@ -10,10 +10,11 @@ from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, case, d
 
 from sekisho.database import create_table, write_alone
 from sekisho.ledger import Entry, Ledger
-from sekisho.model import Kind, normalize_project
+from sekisho.model import Kind, normalize_project, spec_name
 
 _KINDS = ("requested", "judged", "approval-intended")
 _AT_ONCE = 50
+_Project = tuple[str, str]
 _TABLE = Table(
     "mentions_by_workspace",
     MetaData(),
@@ -74,18 +75,18 @@ class Mentions:
     def _values(self, row: Entry) -> Iterable[dict[str, Any]]:
         workspace = ""
         if row.kind == "requested":
-            workspace, kind, found = _asked(row)
+            workspace, found = _asked(row)
         elif row.kind == "judged":
-            kind, found = "pypi", {name: release for name, release, _ in _judged(row)}
+            found = {project: release for project, release, _ in _judged(row)}
         else:
             asked, *judged = self._ledger.entries(subject=row.subject, kinds=("requested", "judged"))
-            workspace, kind, _ = _asked(asked)
+            workspace, _ = _asked(asked)
             admitted = set(row.body["artifacts"])
             before = [entry for entry in judged if entry.seq < row.seq][-1:]
             files = [file for entry in before for file in _judged(entry)]
-            found = {name: release for name, release, sha256 in files if sha256 in admitted}
+            found = {project: release for project, release, sha256 in files if sha256 in admitted}
         for name in row.body.get("scope", [workspace]):
-            for project, release in found.items():
+            for (kind, project), release in found.items():
                 yield {
                     "kind": kind, "project": project, "seq": row.seq, "what": row.kind, "release": release[:200],
                     "subject": row.subject, "workspace": name,
@@ -117,18 +118,20 @@ class Mentions:
             return [Intent(row.seq, row.subject) for row in connection.execute(query)]
 
 
-def _asked(row: Entry) -> tuple[str, Kind, dict[str, str]]:
-    """Return workspace, kind and the projects that a request names."""
+def _asked(row: Entry) -> tuple[str, dict[_Project, str]]:
+    """Return workspace and the projects that a request names."""
     request = row.body["request"]
-    kind: Kind = request.get("kind", "pypi")
-    names = {normalize_project(kind, Requirement(text).name): "" for text in request["requirements"]}
-    return request.get("workspace", "everyone"), kind, names
+    kind = request.get("kind", "pypi")
+    names = {(kind, normalize_project(kind, Requirement(text).name)): "" for text in request.get("requirements", ())}
+    names |= {("conda", spec_name(text)): "" for text in request.get("conda", ())}
+    return request.get("workspace", "everyone"), names
 
 
-def _judged(row: Entry) -> list[tuple[str, str, str]]:
-    """Return (project, release, sha256) of every verdict; a purl is ``pkg:pypi/<project>@<release>?…``."""
+def _judged(row: Entry) -> list[tuple[_Project, str, str]]:
+    """Return (project, release, sha256) of every verdict; a purl is ``pkg:<kind>/<project>@<release>?…``."""
     found = []
     for verdict in row.body["judgement"]["verdicts"]:
-        name, _, release = verdict["purl"].partition("?")[0].partition("/")[2].rpartition("@")
-        found.append((unquote(name), unquote(release), verdict["sha256"]))
+        kind, _, rest = verdict["purl"].partition("?")[0].removeprefix("pkg:").partition("/")
+        name, _, release = rest.rpartition("@")
+        found.append(((kind, unquote(name)), unquote(release), verdict["sha256"]))
     return found

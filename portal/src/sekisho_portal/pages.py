@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.errors import BadInputError, RefusedError, SekishoError
-from sekisho.model import EVERYONE, normalize_project
+from sekisho.model import EVERYONE, node_of, read_node
 from sekisho.tokens import Identity, Tokens
 from sekisho.wanted import read_lines
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
@@ -238,7 +238,7 @@ def break_glass(
 ) -> Response:
     """Admit one artifact of a request at once, for hours."""
     who = _known(request, at.tokens, key)
-    project = normalize_project("pypi", project)
+    project = node_of(*read_node(project))
     at.desk.break_glass(who, request_id, project=project, hours=hours, reason=reason)
     return _back(f"/requests/{request_id}")
 

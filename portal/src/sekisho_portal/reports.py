@@ -3,7 +3,7 @@
 from typing import Any
 
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.model import Alternative, Closure, Facts, Newest, node_of, normalize_project
+from sekisho.model import Alternative, Closure, Facts, Newest, node_of, read_node
 from sekisho_portal.standing import Standing
 from sekisho_portal.wheels_built import check_builds, check_built, check_exchange
 
@@ -90,7 +90,8 @@ def check_fits(standing: Standing, kind: str, body: dict[str, Any]) -> None:
     if kind in {"resolved", "built"}:
         _check_answers(Closure.parse(body["closure"], where="report"), standing)
     instead = body["alternative"] if kind == "suggested" else None
-    if instead and len(instead["requirements"]) != len(standing.request.requirements):
+    asked = (len(standing.request.requirements), len(standing.request.conda))
+    if instead and (len(instead.get("requirements", ())), len(instead.get("conda", ()))) != asked:
         raise BadInputError("the alternative answers another request", where=f"request {standing.id}")
 
 
@@ -113,12 +114,10 @@ def _check_answers(closure: Closure, standing: Standing) -> None:
 
 
 def read_newest(value: object) -> dict[str, Newest]:
-    """Read the newest releases that a resolver saw, by project."""
+    """Read the newest releases that a resolver saw, by node."""
     if not isinstance(value, dict):
         raise BadInputError("`newest` is no mapping of projects", where="report")
-    return {
-        normalize_project("pypi", str(project)): Newest.parse(found, where="report") for project, found in value.items()
-    }
+    return {node_of(*read_node(str(node))): Newest.parse(found, where="report") for node, found in value.items()}
 
 
 def _check_inspected(facts: object) -> None:

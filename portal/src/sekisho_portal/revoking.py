@@ -7,7 +7,7 @@ from typing import Any
 from sekisho.allowlist import SignedApproval
 from sekisho.errors import BadInputError, NotFoundError, RefusedError
 from sekisho.ledger import Entry
-from sekisho.model import normalize_project, normalize_release
+from sekisho.model import normalize_release, read_node
 from sekisho.revocations import Revocation, SignedRevocation, revocation_path, revoke_in, sign_revocation
 from sekisho.tokens import Identity
 from sekisho.vex import SignedVex, VexStatement, add_vex, sign_vex, vex_path
@@ -53,12 +53,15 @@ class Revoking:
         if _APPROVAL.fullmatch(what):
             return [signed for signed in held if signed.approval.id == what]
         name, _, release = what.partition("==")
-        project = normalize_project("pypi", name.strip())
-        wanted = normalize_release("pypi", release.strip()) if release else None
+        kind, project = read_node(name)
+        wanted = normalize_release(kind, release.strip()) if release else None
         return [
             signed
             for signed in held
-            if any(row.project == project and wanted in (None, row.release) for row in signed.approval.artifacts)
+            if any(
+                (row.kind, row.project) == (kind, project) and wanted in (None, row.release)
+                for row in signed.approval.artifacts
+            )
         ]
 
     def _revoke(self, who: Identity, name: str, request: str, rows: list[SignedApproval], reason: str) -> Revocation:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sekisho.allowlist import KINDS
 from sekisho.ledger import Entry
-from sekisho.model import Alternative, Built, Closure, Facts, Judgement, Newest, Outcome, Request
+from sekisho.model import Alternative, Built, Closure, Facts, Judgement, Newest, Outcome, Request, build_of
 from sekisho_portal.evidence import measured
 from sekisho_portal.ways import way_lines
 
@@ -106,7 +107,7 @@ class Standing:
         return tuple(Built.parse(value, where=f"ledger row {row.seq}") for value in row.body["built"])
 
     def newest(self) -> dict[str, Newest]:
-        """Return the newest releases, at the time of resolution, of what was asked for by name."""
+        """Return the newest releases by node, at the time of resolution, of what was asked for by name."""
         row = self.last.get("resolved")
         found = row.body.get("newest", {}) if row else {}
         return {project: Newest.parse(value, where=f"ledger row {self.id}") for project, value in found.items()}
@@ -158,9 +159,12 @@ class Standing:
                 about: dict[str, Any] = {
                     "kind": file.kind,
                     "project": file.project,
-                    "name": file.name,
+                    "node": file.node,
+                    "name": f"conda:{file.name}" if file.kind == "conda" else file.name,
                     "filename": file.filename,
                 }
+                if file.kind == "conda":
+                    about |= {"build": build_of(file), "subdir": file.path.partition("/")[0]}
                 about |= {"source": file.source, "facts": measured(file, facts.get(file.sha256))}
                 found.append({**verdict.plain(), **about, "needed_by": list(closure.why(file.node))})
         return found
@@ -193,6 +197,7 @@ class Standing:
             status["closure"] = {
                 "digest": closure.digest(),
                 "packages": len(closure.artifacts),
+                "kinds": {kind: len(files) for kind in KINDS if (files := closure.of(kind))},
                 "bytes": sum(artifact.size for artifact in closure.artifacts),
                 "resolver": closure.resolver,
             }
@@ -217,13 +222,7 @@ class Standing:
         return {
             "needs": names,
             "searching": searching,
-            "ways": way_lines(
-                names,
-                alternative,
-                self.request.requirements,
-                searching=searching,
-                bound=bool(self.request.constraints or self.request.hashes),
-            ),
+            "ways": way_lines(names, alternative, self.request, searching=searching),
             **({"alternative": alternative.model_dump(mode="json")} if alternative else {}),
         }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sekisho.model import Alternative, Change
+from sekisho.model import Alternative, Change, Request
 
 _MOST = 12
 
@@ -10,14 +10,13 @@ _MOST = 12
 def way_lines(
     needs: Mapping[str, Sequence[str]],
     alternative: Alternative | None,
-    asked: Sequence[str],
+    asked: Request,
     *,
     searching: bool,
-    bound: bool = False,
 ) -> list[str]:
     """Say what stands in the way, and the nearest answer of which the policy allows more.
 
-    ``bound`` tells that constraints or hashes bind the request: an alternative does not heed them.
+    An alternative does not heed what binds a request, constraints and hashes.
     """
     lines = []
     if needs["deny"]:
@@ -29,11 +28,13 @@ def way_lines(
         lines.append("the builder is looking for something to have instead")
     if alternative is None:
         return lines
-    if alternative.requirements == tuple(asked):
+    before, after = (*asked.conda, *asked.requirements), (*alternative.conda, *alternative.requirements)
+    if before == after:
+        bound = asked.constraints or asked.hashes
         how = " with other pins in what binds it" if bound else " again; it can be had otherwise"
         lines.append(f"instead: ask for the same{how}")
     else:
-        lines.append(f"instead: ask for {_some(_quoted(alternative.requirements, asked))}")
+        lines.append(f"instead: ask for {_some(_quoted(after, before))}")
     lines.append(f"  that is {_some([_change(row) for row in alternative.changes])}")
     left = [f"approval of {_some(alternative.review)}"] if alternative.review else []
     left += [f"no denial of {_some(alternative.deny)}"] if alternative.deny else []

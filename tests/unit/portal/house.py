@@ -63,6 +63,7 @@ class House:
             request=request.digest(),
             target=request.target,
             direct=request.requirements,
+            conda=request.conda,
             resolver="uv 0",
             resolve_before=request.resolve_before,
             artifacts=artifacts,

@@ -213,7 +213,11 @@ def test_a_marker_that_is_nested_too_deep_is_bad_input(web, depth):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"kind": "conda"}, "only packages of an index"),
+        ({"kind": "conda"}, "requirements are of an index"),
+        ({"conda": ["tool"]}, "no source is a channel"),
+        ({"channels": ["forge"]}, "no package of them"),
+        ({"conda": ["tool >=1.*.2"]}, "orders by something that is no version"),
+        ({"conda": ["x" * 65]}, "is not a valid conda project name"),
         ({"requirements": ["x" * 300]}, "is not a valid pypi project name"),
         ({"constraints": ["x" * 300]}, "is not a valid pypi project name"),
         ({"hashes": {"../x": ["ab" * 32]}}, "is not a valid pypi project name"),

@@ -8,7 +8,7 @@ from sekisho.errors import BadInputError
 from sekisho.model import Alternative, Change
 from sekisho_portal.ways import way_lines
 from tests.allowlists_tree import POLICY
-from tests.records import artifact, facts
+from tests.records import artifact, facts, request
 from tests.unit.portal.house import ANNA, NUMPY
 
 RULES = (
@@ -143,7 +143,7 @@ def test_lines_for_a_refusal_whose_alternative_needs_a_person():
         review=("d 3",),
         deny=("e 4",),
     )
-    said = way_lines({"review": ["x 1"], "deny": ["b 2"]}, found, ["a", "b==2"], searching=False)
+    said = way_lines({"review": ["x 1"], "deny": ["b 2"]}, found, request("a", "b==2"), searching=False)
     assert said == [
         "no approval admits b 2",
         "and what would still need an approval: x 1",
@@ -151,10 +151,11 @@ def test_lines_for_a_refusal_whose_alternative_needs_a_person():
         "  that is b 1 instead of 2, no c, d 3 more",
         "  it needs approval of d 3 and no denial of e 4, as far as it is known before an inspection",
     ]
-    same = way_lines({"review": [], "deny": ["b 2"]}, found, ["a", "b==1"], searching=True)
+    same = way_lines({"review": [], "deny": ["b 2"]}, found, request("a", "b==1"), searching=True)
     assert "instead: ask for the same again; it can be had otherwise" in same
     assert "the builder is looking for something to have instead" in same
-    bound = way_lines({"review": [], "deny": ["b 2"]}, found, ["a", "b==1"], searching=False, bound=True)
+    held = request("a", "b==1", constraints=("c<3",))
+    bound = way_lines({"review": [], "deny": ["b 2"]}, found, held, searching=False)
     assert "instead: ask for the same with other pins in what binds it" in bound
 
 

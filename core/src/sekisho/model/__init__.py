@@ -7,8 +7,8 @@ from sekisho.model.alternative import Alternative, Change
 from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
 from sekisho.model.built import Built
-from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_of, spec_name
-from sekisho.model.conda import PackageName, clean_record, conda_artifact, conda_record, is_subdir
+from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_of, read_node, spec_name
+from sekisho.model.conda import NOARCH, PackageName, clean_record, conda_artifact, conda_record, is_subdir
 from sekisho.model.conda_version import CondaVersion, VersionSpec, conda_version, glob_matches
 from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, BuildSystem, Contained, Facts, Finding, Scan
@@ -23,7 +23,7 @@ from sekisho.model.identity import (
     purl,
 )
 from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
-from sekisho.model.match_spec import MatchSpec, build_of, match_spec, needs_of
+from sekisho.model.match_spec import MatchSpec, build_of, constrains_of, match_spec, needs_of
 from sekisho.model.nearest import nearest
 from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement, parse_spec
 from sekisho.model.target import Target
@@ -33,6 +33,7 @@ __all__ = [
     "EVERYONE",
     "MOST_CONSTRAINTS",
     "MOST_REQUIREMENTS",
+    "NOARCH",
     "OTHERS",
     "RELEASE_TEXT",
     "Alternative",
@@ -81,6 +82,7 @@ __all__ = [
     "conda_artifact",
     "conda_record",
     "conda_version",
+    "constrains_of",
     "glob_matches",
     "is_subdir",
     "match_spec",
@@ -92,6 +94,7 @@ __all__ = [
     "parse_requirement",
     "parse_spec",
     "purl",
+    "read_node",
     "sha256_hex",
     "spec_name",
 ]

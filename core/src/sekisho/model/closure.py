@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from sekisho.model.base import Moment, Record, Sha256
-from sekisho.model.identity import Kind, NormalName, ProjectName, Slug, normalize_project, purl
+from sekisho.model.identity import Kind, NormalName, ProjectName, Slug, conda_purl, normalize_project, purl
 from sekisho.model.target import Target
 
 UpstreamPath = Annotated[str, StringConstraints(pattern=r"^[^\s\\?#\x00-\x1f/][^\s\\?#\x00-\x1f]*$", max_length=1000)]
@@ -24,6 +24,16 @@ def node_of(kind: Kind, project: str) -> str:
     So a closure may hold the same name as a wheel and as a conda package.
     """
     return project if kind == "pypi" else f"{kind}:{project}"
+
+
+def read_node(text: str) -> tuple[Kind, str]:
+    """Return kind and project of what ``node_of`` returns, or of what a person calls a project, ``conda:name``.
+
+    Raises ``BadInputError`` for a name that its kind does not allow.
+    """
+    start, colon, rest = text.strip().partition(":")
+    kind: Kind = "conda" if colon and start.lower() == "conda" else "pypi"
+    return kind, normalize_project(kind, rest if kind == "conda" else text.strip())
 
 
 def spec_name(spec: str) -> str:
@@ -58,6 +68,8 @@ class Artifact(Record):
     @property
     def purl(self) -> str:
         """Return the package URL of this file."""
+        if self.kind == "conda":
+            return conda_purl(self.source, self.path, self.project, self.release)
         return purl(self.kind, self.project, self.release, self.filename)
 
     @property

@@ -71,6 +71,20 @@ def purl(kind: Kind, project: str, release: str, filename: str = "") -> str:
     return f"{base}?file_name={_quoted(filename)}" if filename else base
 
 
+def conda_purl(source: str, path: str, project: str, release: str) -> str:
+    """Return the package URL of a file of a channel, which differs by channel, subdir and build (purl-spec)."""
+    subdir, _, filename = path.rpartition("/")
+    stem = filename.removesuffix(".conda").removesuffix(".tar.bz2")
+    told = {
+        "build": stem.rpartition("-")[2] if "-" in stem else "",
+        "channel": source,
+        "subdir": subdir,
+        "type": filename[len(stem) + 1 :],
+    }
+    qualifiers = "&".join(f"{key}={_quoted(value)}" for key, value in told.items() if value)
+    return f"{purl('conda', project, release)}{'?' if qualifiers else ''}{qualifiers}"
+
+
 def _quoted(text: str, safe: str = "") -> str:
     """Return ``text`` percent-encoded. Nearly every name needs none, and finding that out is ten times faster."""
     return text if _PLAIN.fullmatch(text) else quote(text, safe=safe)

@@ -117,16 +117,22 @@ def match_spec(text: str) -> MatchSpec | None:
 
 def needs_of(artifact: Artifact) -> tuple[str, ...]:
     """Return the match specs that a conda package needs by its record; raise ``BadInputError`` if it carries none."""
-    return _depends(artifact.filename, artifact.path.partition("/")[0], artifact.index.get(RECORD, ""))
+    return _specs(artifact.filename, artifact.path.partition("/")[0], artifact.index.get(RECORD, ""))[0]
+
+
+def constrains_of(artifact: Artifact) -> tuple[str, ...]:
+    """Return the match specs that hold for others beside a conda package; raise as ``needs_of`` does."""
+    return _specs(artifact.filename, artifact.path.partition("/")[0], artifact.index.get(RECORD, ""))[1]
 
 
 @lru_cache(maxsize=100_000)
-def _depends(filename: str, subdir: str, record: str) -> tuple[str, ...]:
+def _specs(filename: str, subdir: str, record: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     try:
         stated = json.loads(record)
     except ValueError as error:
         raise BadInputError("the artifact carries no record of a channel", where=filename) from error
-    return tuple(clean_record(filename, stated, subdir=subdir)["depends"])
+    clean = clean_record(filename, stated, subdir=subdir)
+    return tuple(clean["depends"]), tuple(clean["constrains"])
 
 
 def _bracketed(rest: str, text: str) -> tuple[str, dict[str, str]]:

@@ -12,6 +12,7 @@ from sekisho.errors import BadInputError
 from sekisho.model.base import Moment, Record, Sha256
 from sekisho.model.closure import Artifact, spec_name
 from sekisho.model.identity import EVERYONE, Kind, ProjectName, Slug, normalize_project
+from sekisho.model.match_spec import MatchSpec
 from sekisho.model.target import Target
 
 MOST_REQUIREMENTS = 5000
@@ -133,17 +134,38 @@ class Request(Record):
         """
         for text in (*self.requirements, *self.constraints):
             normalize_project(self.kind, Requirement(text).name)
+        for text in self.conda:
+            normalize_project("conda", parse_spec(text))
+            try:
+                MatchSpec.parse(text)
+            except ValueError as error:
+                raise BadInputError(
+                    str(error), where="conda", todo="write NAME, NAME=VERSION or NAME>=VERSION"
+                ) from error
         for name in self.hashes:
             if (normal := normalize_project(self.kind, name)) != name:
                 raise BadInputError(f"the hashes of {name!r} bind nothing", where="hashes", todo=f"write {normal}")
 
     def objection(self, artifacts: Iterable[Artifact]) -> str | None:
-        """Say which file cannot be in an answer: a constraint excludes its release, or its hash is another one."""
+        """Say which file cannot be in an answer.
+
+        A constraint excludes its release, its hash is another one, or it is not what a match spec or the channels say.
+        """
         holding: dict[str, list[Requirement]] = {}
         for wanted in map(Requirement, self.constraints):
             if self.target.fits(wanted.marker):
                 holding.setdefault(normalize_project(self.kind, wanted.name), []).append(wanted)
+        specs = [MatchSpec.parse(text) for text in self.conda]
+        channels = {*self.channels, *(spec.channel for spec in specs)} if self.channels else set()
         for artifact in artifacts:
+            if artifact.kind == "conda":
+                if channels and artifact.source not in channels:
+                    return f"{artifact.filename} is of channel {artifact.source}, which was not asked for"
+                for text, spec in zip(self.conda, specs, strict=True):
+                    if spec.name == artifact.project and not spec.matches(artifact):
+                        return f"{artifact.filename} of channel {artifact.source} is not what {text} says"
+            if artifact.kind != self.kind:
+                continue
             for wanted in holding.get(artifact.project, ()):
                 if not wanted.specifier.contains(artifact.release, prereleases=True):
                     return f"{artifact.name} is not what the constraint {wanted} says"

@@ -3,22 +3,18 @@
 A closure was resolved for a target: as long as all that a file needs in it may be had, a resolver finds that answer
 again. What needs something that is gone is looked at once more with other approved releases in its place. So a file is
 only shown with a whole answer as its witness, and no resolver is asked.
+
+Projects are nodes here, so a wheel and a package of a channel may have one name. Of a wheel its METADATA says what it
+needs, of a package of a channel the record that its approval carries.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
-
 from sekisho.model import Artifact, Target
-from sekisho.model.tags import wheel_tags
+from sekisho.policy.needs import PLAIN, Need, fits, needs_on, runs
 
 ALWAYS = datetime.max.replace(tzinfo=UTC)
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -29,7 +25,7 @@ Requires = Callable[[str], tuple[str, ...] | None]
 
 
 class Answer(NamedTuple):
-    """A closure as it matters here: the sha256 of each project's file on a target, and who needs whom."""
+    """A closure as it matters here: the sha256 of each node's file on a target, and who needs whom."""
 
     target: Target
     files: Mapping[str, str]
@@ -57,14 +53,7 @@ class Found(NamedTuple):
     depends: frozenset[str]
 
 
-class _Need(NamedTuple):
-    project: str
-    extras: frozenset[str]
-    specifier: SpecifierSet
-
-
 _Node = tuple[str, frozenset[str]]
-_PLAIN: frozenset[str] = frozenset()
 
 
 def whole(answer: Answer, held: Mapping[str, Held], requires: Requires) -> dict[str, Until]:
@@ -118,12 +107,14 @@ def _ends(answer: Answer, chosen: Mapping[str, Held], roots: Iterable[str], requ
         if need is None:
             continue
         other = chosen.get(need.project)
+        if other is None and need.optional:
+            continue
         if other is None:
             if need.project in answer.files or not _is_original(answer, node[0], held):
                 until = Until(NEVER, need.project)
         elif not _satisfied(answer, need, held, other, node[0]):
             until = Until(NEVER, need.project)
-        else:
+        elif not need.optional:
             above.setdefault((need.project, need.extras), []).append(node)
         ends[node] = until
     _spread(ends, above)
@@ -132,12 +123,12 @@ def _ends(answer: Answer, chosen: Mapping[str, Held], roots: Iterable[str], requ
 
 def _walk(
     answer: Answer, chosen: Mapping[str, Held], roots: Iterable[str], requires: Requires
-) -> Iterator[tuple[_Node, _Need | None]]:
+) -> Iterator[tuple[_Node, Need | None]]:
     """Yield every chosen file that the roots need, with each extra that is asked of it, and each of its needs.
 
     A node comes first without a need, and the plain file with every extra of it.
     """
-    left: list[_Node] = [(project, _PLAIN) for project in roots]
+    left: list[_Node] = [(project, PLAIN) for project in roots]
     seen: set[_Node] = set()
     while left:
         node = left.pop()
@@ -145,9 +136,9 @@ def _walk(
             continue
         seen.add(node)
         yield node, None
-        for need in _needs(answer, node[0], chosen[node[0]].artifact, node[1], requires):
-            if need.project in chosen:
-                left += [(need.project, need.extras), (need.project, _PLAIN)]
+        for need in _needs(answer, node, chosen[node[0]].artifact, requires):
+            if need.project in chosen and not need.optional:
+                left += [(need.project, need.extras), (need.project, PLAIN)]
             yield node, need
 
 
@@ -181,7 +172,7 @@ def _mend(
     """
     mended, looked = dict(start), set(start)
     for _ in range(_MOST_ROUNDS):
-        wanted: dict[str, list[_Need]] = {}
+        wanted: dict[str, list[Need]] = {}
         for _node, need in _walk(answer, mended, start, requires):
             if need is not None:
                 wanted.setdefault(need.project, []).append(need)
@@ -189,10 +180,12 @@ def _mend(
         changed = False
         for project, needs in wanted.items():
             present = mended.get(project)
-            if present and all(_fits(need, present.artifact) for need in needs):
+            if present is None and all(need.optional for need in needs):
+                continue
+            if present and all(fits(need, present.artifact) for need in needs):
                 continue
             for row in _candidates(answer, project, held, others, now):
-                if row != present and all(_fits(need, row.artifact) for need in needs):
+                if row != present and all(fits(need, row.artifact) for need in needs):
                     mended[project] = row
                     changed = True
                     break
@@ -209,7 +202,7 @@ def _candidates(
     if own and own.end > now:
         yield own
     for row in others.get(project, ()):
-        if row is not own and row.end > now and _runs(row.artifact, answer.target):
+        if row is not own and row.end > now and runs(row.artifact, answer.target):
             yield row
 
 
@@ -217,59 +210,12 @@ def _is_original(answer: Answer, project: str, held: Held) -> bool:
     return answer.files.get(project) == held.artifact.sha256
 
 
-def _satisfied(answer: Answer, need: _Need, needer: Held, other: Held, project: str) -> bool:
+def _satisfied(answer: Answer, need: Need, needer: Held, other: Held, project: str) -> bool:
     """Tell whether one chosen file meets another's need; a resolver has seen to that where neither was exchanged."""
     original = _is_original(answer, project, needer) and _is_original(answer, need.project, other)
-    return (original and other.artifact.yanked is None) or _fits(need, other.artifact)
+    return (original and other.artifact.yanked is None) or fits(need, other.artifact)
 
 
-def _fits(need: _Need, artifact: Artifact) -> bool:
-    if artifact.yanked is not None and not any(one.operator in {"==", "==="} for one in need.specifier):
-        return False  # PEP 592: only an exact pin takes a yanked file
-    try:
-        return need.specifier.contains(Version(artifact.release), prereleases=True)
-    except InvalidVersion:
-        return False
-
-
-def _needs(
-    answer: Answer, project: str, artifact: Artifact, extras: frozenset[str], requires: Requires
-) -> tuple[_Need, ...]:
-    """Return what a file needs on the target, by its METADATA, or where nobody read that by the closure's edges."""
-    stated = requires(artifact.sha256) if artifact.filename.endswith(".whl") else None
-    if stated is None:
-        return tuple(_Need(name, _PLAIN, SpecifierSet()) for name in answer.needs.get(project, ()))
-    return _stated(stated, extras, answer.target)
-
-
-@lru_cache(maxsize=100_000)
-def _stated(requires: tuple[str, ...], extras: frozenset[str], target: Target) -> tuple[_Need, ...]:
-    return tuple(_counting(requires, extras, target))
-
-
-def _counting(requires: Iterable[str], extras: frozenset[str], target: Target) -> Iterator[_Need]:
-    base = target.markers()
-    environments = [base | {"extra": extra} for extra in (extras or {""})]
-    for text in requires:
-        try:
-            wanted = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if wanted.marker is None or any(wanted.marker.evaluate(one) for one in environments):
-            names = frozenset(canonicalize_name(extra) for extra in wanted.extras)
-            yield _Need(canonicalize_name(wanted.name), names, wanted.specifier)
-
-
-def _runs(artifact: Artifact, target: Target) -> bool:
-    """Tell whether a wheel is for the target, by its name (PEP 425, 600) and its Requires-Python."""
-    try:
-        tags = parse_wheel_filename(artifact.filename)[3]
-        python = SpecifierSet(artifact.index.get("requires-python", ""))
-    except (InvalidWheelFilename, InvalidSpecifier):
-        return False
-    return python.contains(target.python, prereleases=True) and not tags.isdisjoint(_tags(target))
-
-
-@lru_cache(maxsize=64)
-def _tags(target: Target) -> frozenset[Tag]:
-    return frozenset(wheel_tags(target))
+def _needs(answer: Answer, node: _Node, artifact: Artifact, requires: Requires) -> tuple[Need, ...]:
+    stated = requires(artifact.sha256) if artifact.kind != "conda" else None
+    return needs_on(answer.target, artifact, node[1], stated, answer.needs.get(node[0], ()))
