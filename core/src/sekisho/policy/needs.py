@@ -1,4 +1,4 @@
-"""What an approved file needs of others on a target, by what it says itself: METADATA of a wheel, a channel's record."""
+"""What an approved file needs of others on a target: a wheel by its METADATA, a package of a channel by its record."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
