@@ -62,6 +62,12 @@ class DiskCache:
         else:  # what is in memory would never come to the disk once there is room
             self._remember(key, value)
 
+    def drop(self, key: str) -> None:
+        """Forget a value."""
+        with self._lock:
+            self._size -= len(self._known.pop(key, b""))
+        DISK.remove(self._path(key))
+
     def _write(self, path: Path, data: bytes) -> None:
         for folder in (self._incoming, path.parent):
             folder.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sekisho.errors import NotFoundError
+from sekisho.model import sha256_hex
 from sekisho.model.conda import is_subdir
 from sekisho.policy import Snapshot
 from sekisho.sources import Ownership, Source
+from sekisho_proxy.conda.asking import Asking, Place
 from sekisho_proxy.conda.channel import Names, Subdir
 from sekisho_proxy.conda.seen import FILE, FirstSeen
 from sekisho_proxy.conda.value import Listed
@@ -24,6 +26,7 @@ class Channels:
 
     def __init__(self, upstreams: Upstreams, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._upstreams = upstreams
+        self._folder = folder
         self._disk = DiskCache(folder / "channels")
         self._seen = FirstSeen(folder / FILE)
         self._clock = clock
@@ -65,7 +68,10 @@ class Channels:
             raise NotFoundError(f"{subdir[:40]!r} is no subdir of a channel", todo="as in noarch or linux-64")
         found = self._subdirs.pop((source, subdir), None)
         if found is None:
-            found = Subdir(source, subdir, fetcher, self._disk, self._seen, self._clock)
+            kept = sha256_hex(f"{fetcher.place.index}{subdir}".encode())[:32]
+            place = Place(source.id, subdir, self._folder / "channels" / "pieces" / kept, self._folder / FILE)
+            asking = Asking(place, fetcher, self._disk, self._clock)
+            found = Subdir(source, subdir, asking, self._seen, self._clock)
         while len(self._subdirs) >= _MOST_SUBDIRS:
             self._subdirs.pop(next(iter(self._subdirs)))
         self._subdirs[source, subdir] = found

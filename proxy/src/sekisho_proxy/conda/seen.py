@@ -8,7 +8,8 @@ file that is replaced under its old name is new, and one that comes back is not.
 import sqlite3
 import struct
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ _NOTE = """
 INSERT INTO names (source, subdir, name, digest, since) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET digest = excluded.digest, since = excluded.since
 """
+_ALL = "SELECT name, digest, files FROM names WHERE source = ? AND subdir = ?"
+_FILES = "UPDATE names SET files = ? WHERE source = ? AND subdir = ? AND name = ?"
+_NOTHING = (b"", b"")
 _OF = "SELECT digest, since, files FROM names WHERE source = ? AND subdir = ? AND name = ?"
 _KEEP = """
 INSERT INTO names (source, subdir, name, digest, since, files) VALUES (?, ?, ?, ?, ?, ?)
@@ -44,7 +48,10 @@ class Stamps(NamedTuple):
 
 
 class FirstSeen:
-    """The stamps of all channels, in one SQLite file. Every answer is durable before it is given."""
+    """The stamps of all channels, in one SQLite file.
+
+    A failure of power may take the last ones back. What is stamped again is then younger than it was, never older.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -57,7 +64,7 @@ class FirstSeen:
                 DISK.settle(self._path.parent)
             self._open = sqlite3.connect(self._path, timeout=30, check_same_thread=False, isolation_level=None)
             self._open.execute("PRAGMA journal_mode = WAL")
-            self._open.execute("PRAGMA synchronous = FULL")
+            self._open.execute("PRAGMA synchronous = NORMAL")
             self._open.execute(_SCHEMA)
         return self._open
 
@@ -70,33 +77,73 @@ class FirstSeen:
 
     def note(self, source: str, subdir: str, digests: Mapping[str, bytes], now: int) -> int:
         """Note what a channel says of its names now; return how many of them say something new."""
-        with self._lock, self._connection() as connection:
-            rows = connection.execute(
-                "SELECT name, digest FROM names WHERE source = ? AND subdir = ?", (source, subdir)
-            )
-            known = dict(rows.fetchall())
-            fresh = [
-                (source, subdir, name, digest, now) for name, digest in digests.items() if known.get(name) != digest
-            ]
+        return self.take(source, subdir, digests, (), now)
+
+    def take(
+        self,
+        source: str,
+        subdir: str,
+        digests: Mapping[str, bytes],
+        files: Iterable[tuple[str, Iterable[str]]],
+        now: int,
+    ) -> int:
+        """Note the digests, and by name the sha256 of files that were read anyway."""
+        with self._lock:
+            connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(_NOTE, fresh)
-            connection.execute("COMMIT")
+            with _committed(connection):
+                rows = connection.execute(_ALL, (source, subdir))
+                known = {name: (digest, packed) for name, digest, packed in rows}
+                fresh = [name for name, digest in digests.items() if known.get(name, _NOTHING)[0] != digest]
+                connection.executemany(_NOTE, [(source, subdir, name, digests[name], now) for name in fresh])
+                stamped = []
+                for name, hashes in files:
+                    at = unpack_stamps(known.get(name, _NOTHING)[1])
+                    if new := {short for sha in hashes if (short := _short(sha))} - at.keys():
+                        stamped.append((pack_stamps(at | dict.fromkeys(new, now)), source, subdir, name))
+                connection.executemany(_FILES, stamped)
         return len(fresh)
 
     def of(self, source: str, subdir: str, name: str, digest: bytes, hashes: Iterable[str], now: int) -> Stamps:
         """Return the stamps of the files that ``digest`` stands for; one that is new gets the digest's own."""
         key = source, subdir, name
-        with self._lock, self._connection() as connection:
-            found = connection.execute(_OF, key).fetchone()
-            noted, since, packed = found or (digest, now, b"")
-            at = unpack_stamps(packed)
-            stamp = since if noted == digest else now
-            wanted = {sha256: bytes.fromhex(sha256)[:16] for sha256 in hashes}
-            fresh = set(wanted.values()) - at.keys()
-            if fresh:
-                at |= dict.fromkeys(fresh, stamp)
-                connection.execute(_KEEP, (*key, digest, stamp, pack_stamps(at)))
+        wanted = {sha256: _short(sha256) for sha256 in hashes}
+        with self._lock:
+            connection = self._connection()
+            at, stamp = _known(connection, key, digest, now)
+            if not at.keys() >= set(wanted.values()):
+                connection.execute("BEGIN IMMEDIATE")
+                with _committed(connection):
+                    at, stamp = _known(connection, key, digest, now)
+                    at = dict.fromkeys(wanted.values(), stamp) | at
+                    connection.execute(_KEEP, (*key, digest, stamp, pack_stamps(at)))
         return Stamps({sha256: at[short] for sha256, short in wanted.items()}, min(at.values(), default=stamp))
+
+
+def _known(
+    connection: sqlite3.Connection, key: tuple[str, str, str], digest: bytes, now: int
+) -> tuple[dict[bytes, int], int]:
+    """Return the stamps of a name's files, and the one of those that are not among them."""
+    noted, since, packed = connection.execute(_OF, key).fetchone() or (digest, now, b"")
+    return unpack_stamps(packed), since if noted == digest else now
+
+
+@contextmanager
+def _committed(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _short(sha256: str) -> bytes:
+    """Return what a file is known by, and nothing for what is no sha256."""
+    try:
+        return bytes.fromhex(sha256)[:16].ljust(16, b"\0") if len(sha256) == 64 else b""
+    except ValueError:
+        return b""
 
 
 def pack_stamps(at: Mapping[bytes, int]) -> bytes:

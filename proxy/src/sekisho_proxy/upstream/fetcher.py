@@ -103,15 +103,26 @@ class Fetcher:
                 )
         return Answer(response.status_code, response.headers, bytes(whole), str(response.url))
 
-    async def download(self, url: str, write: Callable[[], Callable[[bytes], None]], *, limit: int) -> None:
+    async def download(
+        self,
+        url: str,
+        write: Callable[[], Callable[[bytes], None]],
+        *,
+        limit: int,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
         """Stream a file of at most ``limit`` bytes. ``write()`` begins anew and returns what takes each chunk.
 
-        Raises ``NotFoundError`` if it is not there, ``CorruptError`` if it is longer than it should be.
+        The answer has no content; it may be a 304 where ``headers`` ask for that. Raises ``NotFoundError`` if the file
+        is not there, ``CorruptError`` if it is longer than it should be.
         """
 
-        async def attempt() -> None:
+        async def attempt() -> Answer:
             patience = asyncio.timeout(8 * self._timeout + limit / _SLOWEST)
-            async with patience, self._open(url, {}, raw=True) as response:
+            async with patience, self._open(url, headers or {}, raw=True) as response:
+                answer = Answer(response.status_code, response.headers, b"", str(response.url))
+                if response.status_code == 304 and headers:
+                    return answer
                 if response.status_code != 200:
                     raise self._status(response, url)
                 take, size = write(), 0
@@ -119,13 +130,14 @@ class Fetcher:
                     size += len(chunk)
                     if size > limit:
                         raise CorruptError(
-                            f"source {self.place.id!r} sent more than the {limit} bytes it stated",
+                            f"source {self.place.id!r} sent more than {limit} bytes",
                             where=_path(url),
                             todo=TAMPERED,
                         )
                     take(chunk)
+                return answer
 
-        await self._persist(url, attempt)
+        return await self._persist(url, attempt)
 
     async def _persist(self, url: str, attempt: Callable[[], Awaitable[Result]]) -> Result:
         why = ""

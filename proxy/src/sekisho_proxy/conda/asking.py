@@ -1,0 +1,207 @@
+"""Asking a channel for one subdir: the index of shards, and where there is none the file of all records."""
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sekisho.disk import DISK, disk_errors, sweep
+from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
+from sekisho_proxy.conda.importing import Done, Job
+from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.reading import Reading, Sharded, Whole
+from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, ShardIndex, read_index
+from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.upstream.advice import TAMPERED
+from sekisho_proxy.upstream.fetcher import Answer, Fetcher
+from sekisho_proxy.upstream.source import Kept
+
+_SHARDS, _WHOLE = "shards", "whole"
+_FORMS = ("repodata.json.zst", "repodata.json")
+_PACKED_LIMIT = 512 << 20
+_SLOWEST_IMPORT = 300.0
+_COMMAND = (sys.executable, "-I", "-m", "sekisho_proxy.conda.importing")
+
+
+class Place(NamedTuple):
+    """Which subdir it is, of which source, and the folders of what is kept of it."""
+
+    source: str
+    subdir: str
+    folder: Path
+    seen: Path
+
+
+class Asking:
+    """What is kept of one subdir, and how it is asked for again."""
+
+    def __init__(self, place: Place, fetcher: Fetcher, disk: DiskCache, clock: Callable[[], float]) -> None:
+        self._place = place
+        self._fetcher = fetcher
+        self._disk = disk
+        self._clock = clock
+        self._pieces = Pieces(place.folder)
+        self.where = f"{fetcher.place.index}{place.subdir}/"
+        self._key = f"subdir {self.where}"
+
+    def load(self) -> Reading | None:
+        """Return what was kept, if it can be read. Reads the disk."""
+        data = self._disk.get(self._key)
+        with suppress(CorruptError):
+            return self._reading(Kept.load(data)) if data else None
+        return None
+
+    def forget(self) -> None:
+        """Do not use what is kept again."""
+        self._disk.drop(self._key)
+
+    def _reading(self, kept: Kept) -> Reading:
+        if kept.content_type == _WHOLE:
+            return Whole(Catalogue.load(kept.body), kept, self._pieces)
+        index = read_index(kept.body, url=kept.url, subdir=self._place.subdir)
+        return Sharded(index, kept, self._fetcher, self._disk)
+
+    async def ask(self, known: Reading | None) -> Reading:
+        """Return what the channel says now: ``known`` itself with another time if that is what it says.
+
+        Nothing that is kept is touched by what cannot be read. Raises ``NotFoundError`` where no form is there.
+        """
+        url = f"{self.where}{INDEX}"
+        headers = _if_changed(known, _SHARDS, url)
+        answer = await self._fetcher.get(url, limit=INDEX_LIMIT, headers=headers, raw=True)
+        if answer.status_code == 304 and known and headers:
+            return await self._still(known)
+        if answer.status_code in {404, 410}:
+            return await self._ask_whole(known, ())
+        self._fetcher.require(answer, url, 200)
+        kept = Kept(answer.url, answer.headers.get("etag", ""), _SHARDS, self._clock(), answer.content)
+        index = await asyncio.to_thread(read_index, kept.body, url=kept.url, subdir=self._place.subdir)
+        if elsewhere := self._leads_elsewhere(index):
+            return await self._ask_whole(known, (elsewhere,))
+        await asyncio.to_thread(self._disk.put, self._key, kept.dump())
+        return Sharded(index, kept, self._fetcher, self._disk)
+
+    def _leads_elsewhere(self, index: ShardIndex) -> Refused | None:
+        try:
+            self._fetcher.place.admit(index.base)
+        except SekishoError as error:
+            return Refused("info.shards_base_url", error.what)
+        return None
+
+    async def _still(self, known: Reading) -> Reading:
+        known.kept = replace(known.kept, checked=self._clock())
+        await asyncio.to_thread(self._disk.put, self._key, known.kept.dump())
+        return known
+
+    async def _ask_whole(self, known: Reading | None, refused: tuple[Refused, ...]) -> Reading:
+        missing: NotFoundError | None = None
+        for form in _FORMS:
+            url = self.where + form
+            try:
+                return await self._take_whole(known, url, refused)
+            except NotFoundError as error:
+                missing = error
+        if refused:
+            raise UpstreamError(
+                f"source {self._place.source!r} has its shards elsewhere: {refused[0].why}",
+                where=self.where,
+                todo="if the host is right, list it under `file-hosts` in sources.yaml",
+            )
+        raise missing or NotFoundError("there is no such subdir", where=self.where)
+
+    async def _take_whole(self, known: Reading | None, url: str, refused: tuple[Refused, ...]) -> Reading:
+        incoming = self._place.folder / "incoming"
+        DISK.settle(incoming)
+        sweep(incoming)
+        came = incoming / uuid.uuid4().hex
+        made = came.with_suffix(".catalogue")
+        headers = _if_changed(known, _WHOLE, url)
+        try:
+            answer = await self._download(url, came, headers)
+            if answer.status_code == 304 and known:
+                return await self._still(known)
+            await self._import(came, made, url)
+            catalogue = Catalogue.load(await asyncio.to_thread(made.read_bytes))
+        finally:
+            DISK.remove(came)
+            DISK.remove(made)
+        catalogue = msgspec.structs.replace(catalogue, refused=(*refused, *catalogue.refused))
+        kept = Kept(url, answer.headers.get("etag", ""), _WHOLE, self._clock(), catalogue.dump())
+        await asyncio.to_thread(self._disk.put, self._key, kept.dump())
+        self._pieces.sweep(catalogue)
+        return Whole(catalogue, kept, self._pieces)
+
+    async def _download(self, url: str, came: Path, headers: dict[str, str]) -> Answer:
+        def write() -> Callable[[bytes], None]:
+            file.seek(0)
+            file.truncate()
+            return take
+
+        def take(chunk: bytes) -> None:
+            with disk_errors(came):
+                file.write(chunk)
+
+        with came.open("wb", buffering=0) as file:
+            return await self._fetcher.download(url, write, limit=_PACKED_LIMIT, headers=headers)
+
+    async def _import(self, came: Path, made: Path, url: str) -> None:
+        """Have a process of its own make pieces of a file; raise ``CorruptError`` for what is none."""
+        old = made.with_suffix(".old")
+        now = await asyncio.to_thread(self.load)
+        if isinstance(now, Whole):
+            await asyncio.to_thread(old.write_bytes, now.kept.body)
+        job = Job(
+            file=str(came),
+            packed=url.endswith(".zst"),
+            where=url,
+            folder=str(self._place.folder),
+            old=str(old),
+            new=str(made),
+            seen=str(self._place.seen),
+            source=self._place.source,
+            subdir=self._place.subdir,
+            now=int(self._clock()),
+        )
+        try:
+            done = await _run(job)
+        finally:
+            DISK.remove(old)
+        if done.error:
+            raise CorruptError(
+                f"source {self._place.source!r} sent what is no repodata: {done.error}", where=url, todo=TAMPERED
+            )
+
+
+def _if_changed(known: Reading | None, form: str, url: str) -> dict[str, str]:
+    fits = known and known.kept.content_type == form and known.kept.etag and known.kept.url == url
+    return {"if-none-match": known.kept.etag} if known and fits else {}
+
+
+async def _run(job: Job) -> Done:
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(_SLOWEST_IMPORT):
+            said, _ = await process.communicate(msgspec.json.encode(job))
+        return msgspec.json.decode(said, type=Done)
+    except TimeoutError:
+        return Done(error="reading it took too long")
+    except msgspec.MsgspecError:
+        return Done(error="the process that read it did not survive it")
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

@@ -1,0 +1,74 @@
+"""The forms in which a subdir's records are had: shards, each fetched when it is wanted, or the pieces of one file."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from sekisho.errors import CorruptError
+from sekisho_proxy.conda.packed import read_json
+from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.shards import SHARD_LIMIT, ShardIndex, read_shard
+from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.upstream.fetcher import Fetcher
+from sekisho_proxy.upstream.source import Kept
+
+Records = tuple[list[tuple[str, object]], list[Refused]]
+"""What is listed of a name, by file name; and what of it is dropped."""
+
+
+class LostError(CorruptError):
+    """What was kept here is not whole any more, and has to be had again."""
+
+
+class Reading(Protocol):
+    """What is known of a subdir: a digest for each name. ``kept`` says how it was had."""
+
+    names: Mapping[str, bytes]
+    refused: tuple[Refused, ...]
+    kept: Kept
+
+    async def records(self, name: str) -> Records:
+        """Return what is listed of a name."""
+        ...
+
+
+class Sharded:
+    """Shards (CEP 16). One that was verified is kept; none is shown whose bytes are not what the index says."""
+
+    def __init__(self, index: ShardIndex, kept: Kept, fetcher: Fetcher, disk: DiskCache) -> None:
+        self.names, self.refused, self.kept = index.names, index.refused, kept
+        self._base, self._fetcher, self._disk = index.base, fetcher, disk
+
+    async def records(self, name: str) -> Records:
+        """Return what is listed of a name; its shard is fetched if it is not here."""
+        sha256 = self.names[name]
+        key, url = f"shard {sha256.hex()}", f"{self._base}{sha256.hex()}.msgpack.zst"
+        data = await asyncio.to_thread(self._disk.get, key)
+        if data is not None:
+            return await asyncio.to_thread(read_shard, data, sha256, where=url)
+        answer = await self._fetcher.get(url, limit=SHARD_LIMIT, raw=True)
+        self._fetcher.require(answer, url, 200)
+        read = await asyncio.to_thread(read_shard, answer.content, sha256, where=url)  # before it is kept
+        await asyncio.to_thread(self._disk.put, key, answer.content)
+        return read
+
+
+class Whole:
+    """The pieces of one file of all records."""
+
+    def __init__(self, catalogue: Catalogue, kept: Kept, pieces: Pieces) -> None:
+        self.names: Mapping[str, bytes] = catalogue.digests()
+        self.refused, self.kept = catalogue.refused, kept
+        self._catalogue, self._pieces = catalogue, pieces
+
+    async def records(self, name: str) -> Records:
+        """Return what is listed of a name; raise ``LostError`` if its piece is not whole."""
+        return await asyncio.to_thread(self._read, name), []
+
+    def _read(self, name: str) -> list[tuple[str, object]]:
+        try:
+            data = self._pieces.read(self._catalogue, name)
+        except CorruptError as error:
+            raise LostError(error.what, where=error.where, todo="ask again: the channel is read anew") from error
+        return read_json(data, list[tuple[str, object]], where=name)
