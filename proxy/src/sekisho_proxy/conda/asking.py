@@ -13,7 +13,7 @@ import msgspec
 
 from sekisho.disk import DISK, disk_errors, sweep
 from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
-from sekisho_proxy.conda.importing import Done, Job
+from sekisho_proxy.conda.importing import Done, Job, attempt
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.reading import Reading, Sharded, Whole
 from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, ShardIndex, read_index
@@ -27,6 +27,9 @@ _SHARDS, _WHOLE = "shards", "whole"
 _FORMS = ("repodata.json.zst", "repodata.json")
 _PACKED_LIMIT = 512 << 20
 _SLOWEST_IMPORT = 300.0
+_SMALL, _SMALL_UNPACKED = 256 << 10, 8 << 20
+"""Bytes of what is not worth a process of its own."""
+
 _COMMAND = (sys.executable, "-I", "-m", "sekisho_proxy.conda.importing")
 
 
@@ -170,7 +173,7 @@ class Asking:
             now=int(self._clock()),
         )
         try:
-            done = await _run(job)
+            done = await _do(job)
         finally:
             DISK.remove(old)
         if done.error:
@@ -182,6 +185,18 @@ class Asking:
 def _if_changed(known: Reading | None, form: str, url: str) -> dict[str, str]:
     fits = known and known.kept.content_type == form and known.kept.etag and known.kept.url == url
     return {"if-none-match": known.kept.etag} if known and fits else {}
+
+
+async def _do(job: Job) -> Done:
+    """Do a job here if it is small, and else in a process of its own."""
+    done = await asyncio.to_thread(_try_here, job)
+    return await _run(job) if done.too_much else done
+
+
+def _try_here(job: Job) -> Done:
+    if Path(job.file).stat().st_size > _SMALL:
+        return Done(too_much=True)
+    return attempt(msgspec.structs.replace(job, limit=_SMALL_UNPACKED))
 
 
 async def _run(job: Job) -> Done:

@@ -48,6 +48,11 @@ class Job(msgspec.Struct, frozen=True):
     source: str
     subdir: str
     now: int
+    limit: int = LIMIT
+
+
+class TooMuchError(CorruptError):
+    """There is more of it than the job allows."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -57,6 +62,7 @@ class Done(msgspec.Struct, frozen=True):
     records: int = 0
     changed: int = 0
     error: str = ""
+    too_much: bool = False
 
 
 class _OfAFile(msgspec.Struct):
@@ -102,10 +108,12 @@ def _whole(job: Job) -> bytes | bytearray:
     """Return the JSON; raise ``CorruptError`` for too much of it."""
     data = Path(job.file).read_bytes()
     if not job.packed:
+        if len(data) > job.limit:
+            raise TooMuchError(f"it has more than {job.limit} bytes", where=job.where, todo=TAMPERED)
         return data
     try:
         stated = get_frame_info(data).decompressed_size
-        whole = bytearray(min(stated or 0, LIMIT))
+        whole = bytearray(min(stated or 0, job.limit))
         size, left = 0, data
         del data
         while left:
@@ -114,8 +122,8 @@ def _whole(job: Job) -> bytes | bytearray:
                 piece, left = frame.decompress(left, max_length=_STEP), b""
                 whole[size : size + len(piece)] = piece
                 size += len(piece)
-                if size > LIMIT:
-                    raise CorruptError(f"it unpacks to more than {LIMIT} bytes", where=job.where, todo=TAMPERED)
+                if size > job.limit:
+                    raise TooMuchError(f"it unpacks to more than {job.limit} bytes", where=job.where, todo=TAMPERED)
                 if not (piece or frame.eof):
                     raise CorruptError("it ends in the middle", where=job.where, todo=TAMPERED)
             left = frame.unused_data
@@ -163,6 +171,20 @@ def _sha256(raw: msgspec.Raw) -> str | None:
     return None
 
 
+def attempt(job: Job) -> Done:
+    """Do one job; what is wrong is in the answer."""
+    try:
+        return run(job)
+    except TooMuchError as error:
+        return Done(error=error.what, too_much=True)
+    except SekishoError as error:
+        return Done(error=error.what)
+    except MemoryError:
+        return Done(error=f"it takes more than {MEMORY >> 30} GB of memory to read")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return Done(error=f"it cannot be read: {error}")
+
+
 def main() -> None:
     """Do the job on standard input, bounded by the kernel."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -170,15 +192,7 @@ def main() -> None:
     os.nice(5)
     gc.disable()  # a million objects, and none of them in a circle
     job = msgspec.json.decode(sys.stdin.buffer.read(1 << 20), type=Job)
-    try:
-        done = run(job)
-    except SekishoError as error:
-        done = Done(error=error.what)
-    except MemoryError:
-        done = Done(error=f"it takes more than {MEMORY >> 30} GB of memory to read")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        done = Done(error=f"it cannot be read: {error}")
-    sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
+    sys.stdout.buffer.write(msgspec.json.encode(attempt(job)) + b"\n")
     sys.stdout.flush()
 
 

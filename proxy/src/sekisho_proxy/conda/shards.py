@@ -15,10 +15,10 @@ from sekisho_proxy.conda.value import Refused
 from sekisho_proxy.upstream.advice import TAMPERED
 
 INDEX = "repodata_shards.msgpack.zst"
-INDEX_LIMIT, SHARD_LIMIT = 32 << 20, 16 << 20
-"""Bytes as they come; what is unpacked may be eight times that."""
+INDEX_LIMIT, SHARD_LIMIT = 16 << 20, 16 << 20
+"""Bytes as they come; what is unpacked may be four times that."""
 
-_TIMES = 8
+_TIMES = 4
 _MOST_RECORDS = 100_000
 _KEYS = frozenset({"info", "shards"})
 _KNOWN = _KEYS | {"version"}
@@ -62,7 +62,7 @@ def foreign(info: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield what of an index' ``info`` would lead a client elsewhere; none of it is passed on."""
     for key in ("base_url", "channel_relations", "signatures"):
         value = info.get(key)
-        if value and value not in {".", "./"}:
+        if value and value not in (".", "./"):
             yield Refused(f"info.{key}", f"{str(value)[:200]} is not passed on")
 
 

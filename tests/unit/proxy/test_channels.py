@@ -1,0 +1,365 @@
+"""Channels as upstream gives them: in every form, in bad ones, and when files were first seen."""
+
+import asyncio
+import shutil
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
+from sekisho.sources import Source
+from sekisho_proxy.conda.channels import Channels
+from sekisho_proxy.conda.importing import Job, run
+from sekisho_proxy.disk_cache import DiskCache
+from sekisho_proxy.upstream.fetcher import make_client
+from sekisho_proxy.upstream.sources import Upstreams
+from tests.channels import Channel, FakeChannels, make_package, zst
+from tests.fake_upstream import run_asgi
+from tests.records import snapshot
+
+ALPHA, BETA = make_package("alpha"), make_package("beta", "2.0", ending=".tar.bz2")
+NEWER = make_package("alpha", "1.1")
+INDEX, ZST, JSON = (
+    f"/main/noarch/{name}" for name in ("repodata_shards.msgpack.zst", "repodata.json.zst", "repodata.json")
+)
+START = 1_800_000_000
+DAY = 86_400
+
+
+class World:
+    """A channel, and a proxy's view of it; ``now`` is in seconds of the epoch."""
+
+    def __init__(self, folder: Path, fake: FakeChannels, url: str, **source):
+        self.fake = fake
+        self.url = url
+        self.folder = folder
+        self.now = START
+        self._source = source
+
+    def ask(self, *works):
+        """Do each of ``works`` with one proxy, which begins with what is on the disk; return the last answer."""
+
+        async def do():
+            sources = (Source(id="main", kind="conda", url=f"{self.url}/main", **self._source),)
+            async with make_client(1.0) as client:
+                upstreams = Upstreams(client, DiskCache(self.folder / "pages"), timeout=1.0)
+                channels = Channels(upstreams, self.folder, lambda: self.now)
+                try:
+                    for work in works:
+                        answer = await work(channels, snapshot(sources=sources))
+                    return answer
+                finally:
+                    await channels.close()
+
+        return asyncio.run(do())
+
+    def names(self):
+        return self.ask(names)
+
+    def listed(self, name="alpha"):
+        return self.ask(listed(name))
+
+    def seen(self, name="alpha"):
+        """Return the days after the beginning on which each file of a name was first seen."""
+        return {row.filename: (row.seen - START) // DAY for row in self.listed(name).rows}
+
+    def has(self, **changes):
+        held = self.fake.channels["main"]
+        self.fake.channels["main"] = Channel(**{**{key: getattr(held, key) for key in FIELDS}, **changes})
+
+    def files(self):
+        """Return what is kept; SQLite's own files come and go."""
+        return sorted(path for path in (self.folder / "channels").rglob("*") if path.is_file())
+
+    @property
+    def paths(self):
+        return [asked.path for asked in self.fake.asked]
+
+
+FIELDS = ("packages", "removed", "records", "info", "top", "shard_info", "shards", "plain")
+
+
+async def names(channels, policy):
+    return await channels.names(policy, "main", "noarch")
+
+
+def listed(name="alpha"):
+    async def work(channels, policy):
+        return await channels.listed(policy, "main", "noarch", name)
+
+    return work
+
+
+@pytest.fixture(params=["shards", "zst", "json"])
+def form(request):
+    """Each form in which a channel may be had."""
+    return request.param
+
+
+@pytest.fixture
+def open_world(tmp_path):
+    """Make worlds, each with a server of its own; its state is in the test's folder."""
+    with ExitStack() as stack:
+
+        def make(channel, **source):
+            fake = FakeChannels(channels={"main": channel})
+            url = stack.enter_context(run_asgi(fake))
+            return World(tmp_path / urlsplit(url).netloc, fake, url, **source)
+
+        yield make
+
+
+@pytest.fixture
+def world(open_world, form):
+    made = open_world(Channel((ALPHA, BETA), shards=form == "shards"))
+    if form == "json":
+        made.fake.faults[ZST] = "404"
+    return made
+
+
+def test_every_form_lists_the_same(world):
+    assert world.names().digests.keys() == {"alpha", "beta"}
+    [row] = world.listed("beta").rows
+    assert world.listed("beta").artifact(row) == BETA.artifact(source="main", seen=datetime.fromtimestamp(START, UTC))
+    with pytest.raises(NotFoundError, match="gamma"):
+        world.listed("gamma")
+
+
+def test_of_a_channel_with_shards_only_what_is_wanted_is_fetched(open_world):
+    world = open_world(Channel((ALPHA, BETA)))
+    world.listed()
+    assert [path for path in world.paths if "repodata" in path] == [INDEX]
+    assert len(world.paths) == 2
+
+
+def test_it_is_asked_again_only_if_it_changed(world, form):
+    world.listed()
+    before = len(world.paths)
+    world.now += 599
+    world.ask(names, names)
+    assert len(world.paths) == before
+    world.now += 1
+    world.ask(listed(), names)
+    again = [asked for asked in world.fake.asked[before:] if asked.headers.get("if-none-match")]
+    assert [asked.path for asked in again] == [{"shards": INDEX, "zst": ZST, "json": JSON}[form]]
+    assert len(world.paths) - before == {"shards": 1, "zst": 2, "json": 3}[form]
+
+
+def test_a_file_that_came_later_was_seen_later(world):
+    world.listed()
+    world.has(packages=(ALPHA, BETA, NEWER))
+    world.now += 2 * DAY
+    world.names()
+    world.now += DAY
+    assert world.seen() == {ALPHA.filename: 0, NEWER.filename: 2}
+
+
+def test_another_file_under_an_old_name_is_a_new_one(world):
+    world.listed()
+    changed = ALPHA.but(files={"share/other": b"other"})
+    world.has(packages=(changed,))
+    world.now += DAY
+    assert world.seen() == {ALPHA.filename: 1}
+    world.has(packages=(ALPHA,))
+    world.now += DAY
+    assert world.seen() == {ALPHA.filename: 0}
+
+
+def test_what_is_derived_may_be_thrown_away_and_stamps_may_not(world):
+    world.listed()
+    shutil.rmtree(world.folder / "channels")
+    world.now += 3 * DAY
+    assert world.seen() == {ALPHA.filename: 0}
+    (world.folder / "first-seen.sqlite").unlink()
+    for rest in world.folder.glob("first-seen.sqlite-*"):
+        rest.unlink()
+    world.now += DAY
+    assert world.seen() == {ALPHA.filename: 4}
+
+
+def test_a_piece_that_is_not_whole_is_had_again(open_world):
+    world = open_world(Channel((ALPHA, BETA), shards=False))
+    world.listed()
+    [file] = world.folder.rglob("*.pieces")
+    file.write_bytes(b"x" * file.stat().st_size)
+    with pytest.raises(CorruptError, match="not whole"):
+        world.listed()
+    assert world.listed().rows[0].filename == ALPHA.filename
+
+
+@pytest.mark.parametrize("fault", ["500", "slow", "truncated", "redirect", "404"])
+def test_a_channel_that_fails_keeps_what_is_there(world, form, fault):
+    if form == "json" and fault in {"500", "slow", "truncated"}:
+        pytest.skip("these take seconds, and are the same for each file")
+    world.listed()
+    before = world.files()
+    world.has(packages=(NEWER,))
+    world.fake.faults = {"/main": fault}
+    world.now += 700
+    if fault == "404":
+        with pytest.raises(NotFoundError):
+            world.names()
+    else:
+        assert world.names().stale
+        assert world.listed().rows[0].filename == ALPHA.filename
+    assert world.files() == before
+
+
+BAD = {
+    "no zstd": b"nonsense",
+    "cut": zst(b"x" * 10_000)[:-7],
+    "no object": zst(b"\x93\x01\x02\x03"),
+    "nested": zst(b"\x81\xa6shards" + b"\x91" * 100_000),
+    "of another subdir": zst(msgspec.msgpack.encode({"info": {"subdir": "linux-64"}, "shards": {}})),
+    "bomb": zst(bytes(65 << 20)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_bad_index_of_shards_is_an_error_and_changes_nothing(open_world, bad):
+    world = open_world(Channel((ALPHA, BETA)))
+    world.fake.lies[INDEX] = bad
+    with pytest.raises(CorruptError):
+        world.names()
+    world.fake.lies.clear()
+    world.listed()
+    world.fake.lies[INDEX] = bad
+    world.now += 700
+    assert world.names().stale
+    assert world.listed().rows[0].filename == ALPHA.filename
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"packages": 1}',
+        b'{"packages": {"a": ',
+        b"[" * 100_000,
+        b'{"packages": [1]}',
+        b"\xff\xfe",
+        b"null",
+    ],
+)
+def test_bad_repodata_is_an_error_and_changes_nothing(open_world, bad):
+    world = open_world(Channel((ALPHA, BETA), shards=False))
+    world.listed()
+    before = world.files()
+    world.fake.lies |= {ZST: zst(bad), JSON: bad}
+    world.now += 700
+    assert "sent what is no repodata" in world.names().stale
+    assert world.listed().rows[0].filename == ALPHA.filename
+    assert world.files() == before
+    other = open_world(Channel(shards=False))
+    other.fake.lies |= {ZST: zst(bad), JSON: bad}
+    with pytest.raises(CorruptError, match="no repodata"):
+        other.names()
+
+
+def test_repodata_that_is_too_large_is_refused(tmp_path):
+    (tmp_path / "came").write_bytes(zst(b'{"packages":{},"x":"' + b"x" * 100_000 + b'"}'))
+    job = Job(
+        file=str(tmp_path / "came"),
+        packed=True,
+        where="here",
+        folder=str(tmp_path / "pieces"),
+        old="",
+        new=str(tmp_path / "new"),
+        seen=str(tmp_path / "seen.sqlite"),
+        source="main",
+        subdir="noarch",
+        now=START,
+        limit=50_000,
+    )
+    with pytest.raises(CorruptError, match="more than 50000 bytes"):
+        run(job)
+    assert [path.name for path in tmp_path.iterdir()] == ["came"]
+    assert run(msgspec.structs.replace(job, limit=200_000)).records == 0
+
+
+def test_a_shard_that_lies_about_its_hash_is_refused(open_world):
+    world = open_world(Channel((ALPHA, BETA)))
+    digest = world.names().digests["alpha"].hex()
+    path = f"/main/noarch/{digest}.msgpack.zst"
+    world.fake.lies[path] = world.fake.channels["main"].shards_of("noarch")["beta"]
+    with pytest.raises(CorruptError, match="not to what the index says"):
+        world.listed()
+    world.fake.lies.clear()
+    assert world.listed().rows[0].filename == ALPHA.filename
+
+
+def test_a_shard_that_is_gone_has_the_index_read_again(open_world):
+    world = open_world(Channel((ALPHA,)))
+    world.names()
+    world.has(packages=(ALPHA, NEWER))
+
+    async def try_it(channels, policy):
+        with pytest.raises(UpstreamError):
+            await listed()(channels, policy)
+
+    assert len(world.ask(try_it, listed()).rows) == 2
+
+
+RECORDS = {
+    "no sha256": {"sha256": None},
+    "no size": {"size": None},
+    "another name": {"name": "other"},
+    "another subdir": {"subdir": "linux-64"},
+    "odd depends": {"depends": "python"},
+    "a number": 7,
+}
+
+
+@pytest.mark.parametrize("odd", RECORDS.values(), ids=RECORDS)
+def test_an_odd_record_is_refused_with_a_reason_and_the_others_stay(open_world, form, odd):
+    record = {**NEWER.record, **odd} if isinstance(odd, dict) else odd
+    records = {NEWER.path: record, "noarch/alpha.conda": ALPHA.record, "noarch/alpha-1-0-0.whl": {}}
+    if form == "shards" and not isinstance(record, dict):
+        pytest.skip("the fake cannot make such shards")
+    world = open_world(Channel((ALPHA,), records=records, shards=form == "shards"))
+    if form == "json":
+        world.fake.faults[ZST] = "404"
+    found = world.listed()
+    assert [row.filename for row in found.rows] == [ALPHA.filename]
+    if odd != {"name": "other"} or form != "shards":  # there it is in a shard of its own
+        assert any(row.what == NEWER.filename and row.why for row in found.refused)
+
+
+def test_what_leads_elsewhere_is_dropped_and_shown(world, form):
+    world.has(
+        info={"base_url": "http://elsewhere.invalid/", "channel_relations": {"base": "../other"}},
+        shard_info={"base_url": "http://elsewhere.invalid/", "channel_relations": {"base": "../other"}},
+        top={"signatures": {}, "v3": {"whl": {"x-1-0.whl": {"url": "http://elsewhere.invalid/x"}}}},
+        records={
+            NEWER.path: {**NEWER.record, "url": "http://elsewhere.invalid/x", "base_url": "http://elsewhere.invalid/"}
+        },
+    )
+    shown = {row.what for row in world.names().refused}
+    assert shown >= {"info.base_url", "info.channel_relations"}
+    assert form == "shards" or shown >= {"signatures", "v3"}
+    assert "elsewhere" not in repr([row.record for row in world.listed().rows])
+
+
+def test_shards_that_are_elsewhere_are_not_asked_for(open_world):
+    with run_asgi(other := FakeChannels()) as elsewhere:
+        world = open_world(Channel((ALPHA,), shard_info={"shards_base_url": f"{elsewhere}/main/noarch/"}))
+        assert any(row.what == "info.shards_base_url" for row in world.names().refused)
+        assert world.listed().rows[0].filename == ALPHA.filename
+        world.has(plain=False)
+        shutil.rmtree(world.folder / "channels")
+        with pytest.raises(UpstreamError, match="shards elsewhere"):
+            world.names()
+    assert other.requests == []
+
+
+def test_a_subdir_or_channel_that_is_none_is_not_asked_for(world):
+    for source, subdir in (("main", "../secret"), ("main", "NOARCH"), ("other", "noarch")):
+        with pytest.raises(SekishoError):
+            world.ask(lambda channels, policy, at=(source, subdir): channels.names(policy, *at))
+    assert world.paths == []
