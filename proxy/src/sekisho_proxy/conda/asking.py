@@ -13,8 +13,8 @@ import msgspec
 
 from sekisho.disk import DISK, disk_errors, sweep
 from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
-from sekisho_proxy.conda.importing import Done, Job, attempt
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.importing import Done, Job, attempt
 from sekisho_proxy.conda.reading import Reading, Sharded, Whole
 from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, ShardIndex, read_index
 from sekisho_proxy.conda.value import Refused

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from sekisho.errors import CorruptError, SekishoError
-from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.seen import FirstSeen
 from sekisho_proxy.conda.shards import foreign
 from sekisho_proxy.conda.value import Refused

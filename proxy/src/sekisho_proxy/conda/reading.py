@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sekisho.errors import CorruptError
-from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.shards import SHARD_LIMIT, ShardIndex, read_shard
 from sekisho_proxy.conda.value import Refused
 from sekisho_proxy.disk_cache import DiskCache
