@@ -8,12 +8,13 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from sekisho.errors import BadInputError, ConflictError, RefusedError, SekishoError
 from sekisho.lock import Lock
-from sekisho.model import ImageDefinition
+from sekisho.model import Artifact, ImageDefinition, needs_of, spec_name
 from sekisho_builder.base.inside import Inside
 from sekisho_builder.oci.layout import ARCHITECTURES
 
 Outcome = Literal["done", "unchanged", "failed-gate", "refused", "failed"]
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_\w+")
+_AT_LEAST = re.compile(r">=(\d+)\.(\d+)")
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
@@ -89,7 +90,7 @@ def check_base(definition: ImageDefinition, lock: Lock, inside: Inside) -> None:
     platform = (target.os, ARCHITECTURES[target.arch])
     if (inside.os, inside.architecture) != platform:
         raise _refused(definition, f"is for {inside.os} on {inside.architecture}, not {' on '.join(platform)}")
-    if inside.python != target.python_minor:
+    if not definition.conda and inside.python != target.python_minor:
         found = ".".join(map(str, inside.python)) if inside.python else "none at /usr/bin/python3"
         raise _refused(definition, f"has Python {found}, and the packages are for {target.python}")
     if inside.glibc is None:
@@ -111,8 +112,17 @@ def _refused(definition: ImageDefinition, what: str) -> RefusedError:
 
 
 def glibc_floor(lock: Lock) -> tuple[tuple[int, int], str]:
-    """Return the newest glibc that a wheel of the lock needs, and which one does; (0, 0) if none needs any."""
-    return max(((_floor(artifact.filename), artifact.name) for artifact in lock.artifacts), default=((0, 0), ""))
+    """Return the newest glibc that a package of the lock needs, and which one does; (0, 0) if none needs any."""
+    floors = [(_floor(artifact.filename), artifact.name) for artifact in lock.of("pypi")]
+    floors += [(_conda_floor(artifact), artifact.name) for artifact in lock.of("conda")]
+    return max(floors, default=((0, 0), ""))
+
+
+def _conda_floor(artifact: Artifact) -> tuple[int, int]:
+    """Return the glibc that a conda package needs, as it says itself: ``__glibc >=2.17`` (CEP 30)."""
+    specs = [spec for spec in needs_of(artifact) if spec_name(spec) == "__glibc"]
+    found = [(int(match[1]), int(match[2])) for spec in specs for match in _AT_LEAST.finditer(spec)]
+    return max(found, default=(0, 0))
 
 
 def _floor(filename: str) -> tuple[int, int]:

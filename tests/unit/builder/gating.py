@@ -26,9 +26,11 @@ from sekisho_builder.assemble import assemble
 from sekisho_builder.dockerfile import Dockerfiled
 from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
 from sekisho_builder.oci.layout import CONFIG, LAYER, MANIFEST, Descriptor, Layer, Layout, seal_layout, write_layout
+from tests.channels.packages import Package
 from tests.fakes import FakeContainers
 from tests.records import NOW, approval, policy, sha
-from tests.unit.builder.room import definition, lock_of
+from tests.unit.builder.conda_room import conda_lock_of
+from tests.unit.builder.room import definition
 from tests.wheels import Wheel, make_wheel
 
 STATUS = b"""Package: libsmall1
@@ -108,6 +110,8 @@ class Gating:
         self.folder = folder
         self.kept: dict[str, bytes] = {}
         self.wheels: tuple[Wheel, ...] = (make_wheel("alpha"),)
+        self.packages: tuple[Package, ...] = ()
+        """Conda packages, with ``conda`` and ``prefix`` in the definition."""
         self.base: list[tuple] = [entry(name, content) for name, content in SYSTEM.items()]
         self.base_config: dict[str, Any] = {}
         self.on_top: list[Layer] = []
@@ -124,10 +128,10 @@ class Gating:
     def build(self, **more: Any) -> Made:
         """Assemble, put ``on_top`` what no assembly would, and return it with its papers."""
         made = self.definition(**more)
-        lock = lock_of(self.wheels, direct=made.requirements)
+        lock = conda_lock_of(self.packages, self.wheels, direct=made.requirements, conda=made.conda)
         shelf = self.folder / "wheels"
         shelf.mkdir(exist_ok=True)
-        for wheel in self.wheels:
+        for wheel in (*self.wheels, *self.packages):
             (shelf / wheel.sha256).write_bytes(wheel.data)
         config = {"created": "2020-01-01T00:00:00Z", "architecture": "amd64", "os": "linux", "config": self.base_config}
         base = write_layout(self.folder / "base", [layer_of(self.folder / "l", tar_of(self.base))], config, {})

@@ -56,16 +56,16 @@ def test_every_file_is_traced_to_its_wheel_or_a_rule(gating):
 @pytest.mark.parametrize(
     ("one", "says"),
     [
-        (entry(f"{SITE}/extra.py", b"x"), f"/{SITE}/extra.py is in no approved wheel"),
+        (entry(f"{SITE}/extra.py", b"x"), f"/{SITE}/extra.py is in no approved package"),
         (entry(f"{SITE}/alpha/__init__.py", b"x"), f"/{SITE}/alpha/__init__.py is not the file that belongs there"),
         (entry("opt/venv/bin/python", kind=tarfile.SYMTYPE, linkname="/tmp/python"), "the environment itself has there"),
-        (entry(f"{SITE}/alpha/.wh.__init__.py"), ".wh.__init__.py is in no approved wheel"),
-        (entry(f"{SITE}/alpha", kind=tarfile.SYMTYPE, linkname="/tmp"), "/alpha is in no approved wheel"),
+        (entry(f"{SITE}/alpha/.wh.__init__.py"), ".wh.__init__.py is in no approved package"),
+        (entry(f"{SITE}/alpha", kind=tarfile.SYMTYPE, linkname="/tmp"), "/alpha is in no approved package"),
         (entry(f"{SITE}/alpha/__init__.py", kind=tarfile.SYMTYPE, linkname="x"), "is a link, and a file of alpha 1.0"),
         (entry("opt/other", kind=tarfile.DIRTYPE, mode=0o755), "/opt/other is a folder that nothing approved is in"),
         (entry("opt/venv", kind=tarfile.DIRTYPE, mode=0o777), "/opt/venv is not what the environment itself has there"),
         (entry(f"{SITE}/alpha", kind=tarfile.DIRTYPE, mode=0o755, uid=1000), "alpha is a folder of mode 755 and owner 1000"),
-        (entry("dev/null", kind=tarfile.CHRTYPE), "/dev/null is in no approved wheel"),
+        (entry("dev/null", kind=tarfile.CHRTYPE), "/dev/null is in no approved package"),
     ],
 )  # fmt: skip
 def test_what_no_wheel_holds_is_named(gating, one, says):
@@ -254,7 +254,7 @@ def test_a_sample_key_is_no_secret_in_a_wheel_that_anybody_has_and_one_in_a_whee
 
 def test_a_file_that_only_stands_where_a_public_wheels_does_was_not_looked_into(gating):
     gating.on_top = [layer_of(gating.folder / "l", tar_of([entry(f"{SITE}/alpha/__init__.py", KEY)]))]
-    failed(gating.run("secrets"), "is not its wheel's, and was not looked into")
+    failed(gating.run("secrets"), "is not its package's, and was not looked into")
     gating.on_top = []
     gating.base.append(entry(f"{SITE}/alpha/__init__.py", KEY))
     failed(gating.run("secrets"), "seems to hold a private key")

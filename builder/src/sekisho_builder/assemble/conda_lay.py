@@ -32,9 +32,9 @@ LaidKind = Literal["file", "link", "hard link", "folder"]
 class Laid(NamedTuple):
     """One thing in the environment. ``path`` has no leading slash, ``target`` is a link's.
 
-    ``content`` must be read before the next thing is asked for. ``origin`` tells a member as it is, one whose
-    placeholder was replaced, and what is made by rule. ``placeholder`` is what the bytes still hold of a placeholder,
-    in an environment that is movable.
+    ``content`` must be read before the next thing is asked for, and then ``row`` has its hash. ``origin`` tells a
+    member as it is, one whose placeholder was replaced, and what is made by rule. ``placeholder`` is what the bytes
+    still hold, in an environment that is movable.
     """
 
     path: str
@@ -43,8 +43,14 @@ class Laid(NamedTuple):
     size: int = 0
     target: str = ""
     content: Iterator[bytes] = iter(())
+    row: LaidPath | None = None
     origin: Literal["member", "replaced", "made"] = "member"
     placeholder: Placeholder | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of a file, once it was read."""
+        return self.row.sha256[0] if self.row else ""
 
 
 def lay(archive: CondaArchive, environment: Environment) -> Iterator[Laid]:
@@ -96,18 +102,18 @@ class _Laying(NamedTuple):
             return Laid(path, "hard link", 0o777, target=f"{self.environment.prefix}/{self._inside(member.target)}")
         mode = 0o755 if member.mode & 0o111 else 0o644
         if not entry.prefix_placeholder:
-            return Laid(path, "file", mode, member.size, content=row.hashed(member.chunks))
+            return Laid(path, "file", mode, member.size, content=row.stated(member.chunks), row=row)
         placeholder = Placeholder(entry.prefix_placeholder, "binary" if entry.file_mode == "binary" else "text")
         if self.environment.movable:
-            content = row.hashed(member.chunks)
-            return Laid(path, "file", mode, member.size, content=content, placeholder=placeholder)
+            content = row.stated(member.chunks)
+            return Laid(path, "file", mode, member.size, content=content, row=row, placeholder=placeholder)
         return self._replaced(path, mode, member, row, placeholder)
 
     def _replaced(self, path: str, mode: int, member: Member, row: LaidPath, placeholder: Placeholder) -> Laid:
         size, content = member.size, self._with_prefix(member, placeholder)
         if placeholder.mode == "text":  # its size has to be known first, and may be another
             size, content = _aside(content)
-        return Laid(path, "file", mode, size, content=row.hashed(content), origin="replaced")
+        return Laid(path, "file", mode, size, content=row.hashed(content), row=row, origin="replaced")
 
     def _with_prefix(self, member: Member, placeholder: Placeholder) -> Iterator[bytes]:
         try:
@@ -119,13 +125,13 @@ class _Laying(NamedTuple):
 
     def made(self, inside: str, data: bytes, path_type: str | None) -> Laid:
         """Lay what is made by rule; it is recorded as of ``path_type``, if at all."""
-        program = path_type is not None
-        path = self._take(inside, inside)
-        if path_type is not None:
-            self.paths.append(LaidPath(inside, None, path_type, len(data), [hashlib.sha256(data).hexdigest()]))
+        path, program = self._take(inside, inside), path_type is not None
+        row = LaidPath(inside, None, path_type or "", len(data), [hashlib.sha256(data).hexdigest()])
+        if program:
+            self.paths.append(row)
         holds = Placeholder(self.environment.home, "text") if self.environment.movable and program else None
         mode = 0o755 if program else 0o644
-        return Laid(path, "file", mode, len(data), content=iter([data]), origin="made", placeholder=holds)
+        return Laid(path, "file", mode, len(data), content=iter([data]), row=row, origin="made", placeholder=holds)
 
     def _inside(self, path: str) -> str:
         """Return where a member goes below the prefix: those of ``noarch: python`` go where Python looks."""

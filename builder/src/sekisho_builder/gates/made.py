@@ -70,7 +70,9 @@ class Made:
     @cached_property
     def contents(self) -> Contents:
         """Return all that is in the layers; raises what ``read_contents`` raises."""
-        return read_contents(self.layout, self.definition.budget.unpacked, self.traced.public, own=self.below)
+        return read_contents(
+            self.layout, self.definition.budget.unpacked, frozenset(self.traced.public), own=self.below
+        )
 
     @cached_property
     def system(self) -> System:

@@ -24,12 +24,12 @@ def no_secrets(subject: Subject) -> Answer:
         "secrets",
         objections,
         f"{files} files, {len(config.get('history') or ())} lines of history, environment and labels looked at",
-        f"{len(build.traced.public)} of the files are of wheels that anybody can download",
+        f"{len(build.traced.public)} of the files are of packages that anybody can download",
     )
 
 
 def _in_files(build: Made) -> Iterator[Objection]:
-    public, files = build.traced.public, build.traced.files
+    public = build.traced.public
     for number, layer in enumerate(build.contents.layers):
         for sighting in layer.sightings:
             what = f"/{sighting.path}"
@@ -37,8 +37,8 @@ def _in_files(build: Made) -> Iterator[Objection]:
         for entry in layer.entries:
             what = f"/{entry.path}"
             unwatched = number >= build.below and entry.path in public
-            if unwatched and entry.kind == "file" and entry.sha256 != files[entry.path].sha256:
-                yield Objection(what, f"{what} is not its wheel's, and was not looked into", acceptable=False)
+            if unwatched and entry.kind == "file" and entry.sha256 != public[entry.path]:
+                yield Objection(what, f"{what} is not its package's, and was not looked into", acceptable=False)
             found = configuration(entry.path) if entry.kind not in {"folder", "device"} else None
             if found and not (unwatched and _is_inert(entry)):
                 yield Objection(what, f"{what} is {found}")

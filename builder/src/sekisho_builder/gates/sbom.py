@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from sekisho.lock import Lock
 from sekisho.model import canonical_json, sha256_hex
 from sekisho_builder.base.debian_lock import read_debian_lock
 from sekisho_builder.gates.accepting import Objection, settle
@@ -31,7 +32,7 @@ def sbom(subject: Subject) -> Answer:
         "sbom",
         _missing(build, inventory),
         *(f"{name}: sha256:{sha256_hex(data)}, {len(data)} bytes" for name, data in documents.items()),
-        f"{len(inventory.components)} components: {len(build.lock.artifacts)} wheels,"
+        f"{len(inventory.components)} components: {packages(build.lock)},"
         f" {len(build.system.packages)} Debian packages, the base; the licence of {unknown} is unknown",
     )
 
@@ -44,10 +45,16 @@ def _missing(build: Made, inventory: Inventory) -> Iterator[Objection]:
         yield Objection(one, f"{one} is in it twice", acceptable=False)
 
 
+def packages(lock: Lock) -> str:
+    """Say how many packages of which kind are locked."""
+    conda = len(lock.of("conda"))
+    return f"{len(lock.of('pypi'))} wheels" + (f", {conda} conda packages" if conda else "")
+
+
 def take_inventory(build: Made) -> Inventory:
     """Return what is in the image: locked files, Debian packages, the base."""
     locked = {deb.name: deb.sha256 for deb in read_debian_lock(build.definition, build.folder).debs}
-    wheels = [
+    locked_files = [
         Component(
             kind="library",
             name=artifact.project,
@@ -73,7 +80,7 @@ def take_inventory(build: Made) -> Inventory:
     manifest = build.base.manifest_sha256
     name = build.definition.base.debian or (build.definition.base.image or "base").partition("@")[0].rpartition("/")[2]
     base = Component("container", name, f"sha256:{manifest}", f"pkg:oci/{quote(name)}@sha256%3A{manifest}", manifest)
-    purls = {artifact.project: artifact.purl for artifact in build.lock.artifacts}
+    purls = {artifact.node: artifact.purl for artifact in build.lock.artifacts}
     needs: dict[str, set[str]] = {}
     for edge in build.record.edges:
         if edge.project in purls and edge.needs in purls:
@@ -82,6 +89,6 @@ def take_inventory(build: Made) -> Inventory:
         name=build.definition.name,
         manifest=build.layout.manifest_sha256,
         created=str(build.layout.config["created"]),
-        components=tuple(sorted((*wheels, *system, base), key=lambda component: component.purl)),
+        components=tuple(sorted((*locked_files, *system, base), key=lambda component: component.purl)),
         needs={purl: tuple(sorted(found)) for purl, found in sorted(needs.items())},
     )

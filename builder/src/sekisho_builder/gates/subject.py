@@ -12,6 +12,8 @@ from sekisho.errors import SekishoError
 from sekisho.lock import Lock
 from sekisho.model import ImageDefinition, Record
 from sekisho.ports import ContainerResult, Containers, ContainerTask, Mount
+from sekisho_builder.assemble.conda_meta import META
+from sekisho_builder.assemble.environment import Environment
 
 if TYPE_CHECKING:
     from sekisho_builder.gates.made import Made
@@ -81,8 +83,12 @@ class Subject(NamedTuple):
     @property
     def site(self) -> str:
         """Return the image's site-packages folder."""
-        minor = ".".join(map(str, self.definition.target.python_minor))
-        return f"{self.definition.prefix.rstrip('/')}/lib/python{minor}/site-packages"
+        return f"/{Environment.of(self.definition, self.lock).site}"
+
+    @property
+    def records(self) -> str:
+        """Return the folder where a conda environment records its packages; nothing for a virtual environment."""
+        return f"{self.definition.prefix.rstrip('/')}/{META}" if self.definition.conda else ""
 
     @property
     def python(self) -> str:
@@ -118,9 +124,15 @@ class Answer(NamedTuple):
 
 
 class Installed(Record):
-    """What ``probes/installed.py`` answers: (name, version, installer) of each distribution, and the platform."""
+    """What ``probes/installed.py`` answers: (name, version, installer) of each distribution, and the platform.
+
+    Of a conda environment ``conda`` has (name, version, build) of each package, and ``brought`` says which of them
+    brought which distribution; these are not among ``installed``.
+    """
 
     installed: tuple[tuple[str, str, str], ...]
+    conda: tuple[tuple[str, str, str], ...] = ()
+    brought: Mapping[str, str] = {}
     python: str
     libc: str
     shell: bool

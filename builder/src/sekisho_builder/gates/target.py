@@ -5,7 +5,7 @@ from sekisho_builder.gates.subject import Answer, Installed, Subject, probe
 
 def target(subject: Subject) -> Answer:
     """Compare full versions; and look for the POSIX shell that a job is started with."""
-    found = probe(subject, "installed", Installed, subject.site)
+    found = probe(subject, "installed", Installed, subject.site, subject.records)
     wanted = subject.definition.target
     faults = []
     if found.python != wanted.python:

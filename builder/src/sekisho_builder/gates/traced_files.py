@@ -1,4 +1,4 @@
-"""Gate ``traced-files``: every file above the base is an approved wheel's, or follows from the lock by rule."""
+"""Gate ``traced-files``: every file above the base is an approved package's, or follows from the lock by rule."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ def _faults(build: Made) -> Iterator[tuple[str, str]]:
             seen.add(entry.path)
             yield from ((entry.path, says) for says in _against(build, entry))
     wanted = build.traced.files.keys() | build.traced.environment.keys() | build.traced.own.keys()
-    wanted |= {entry.path for entry in build.traced.debian}
+    wanted |= {entry.path for entry in build.traced.debian} | build.traced.conda.of.keys()
     yield from ((path, f"/{path} of {_of(build, path)} is missing") for path in sorted(wanted - seen))
 
 
@@ -40,6 +40,11 @@ def _seen(build: Made) -> Iterator[str]:
     members = len(build.traced.files) - made
     yield f"{members} files are members of the {build.traced.wheels} approved wheels, byte for byte"
     yield f"{made} files follow from them by rule: RECORD, INSTALLER, REQUESTED, programs of entry points"
+    conda = build.traced.conda
+    if conda.packages:
+        yield f"{conda.members} files and links are members of the {conda.packages} approved conda packages"
+        yield f"{conda.replaced} files have the prefix where the package has its placeholder, worked out again"
+        yield f"{conda.made} files follow from them by rule: programs of entry points, records in conda-meta"
     yield f"{len(build.traced.environment)} entries are the environment itself, {len(build.traced.own)} of `files`"
     yield f"{len(build.traced.debian)} entries are of the locked Debian packages; no other was assembled above the base"
     yield f"the base is sha256:{build.base.manifest_sha256}, {build.below} layers"
@@ -52,6 +57,8 @@ def _of(build: Made, path: str) -> str:
     found = build.traced.files.get(path)
     if found:
         return found.of
+    if path in build.traced.conda.of:
+        return build.traced.conda.of[path]
     if path in build.traced.own:
         return "the definition's `files`"
     return "the environment itself" if path in build.traced.environment else "the locked Debian packages"
@@ -67,7 +74,7 @@ def _modes_of_folders(build: Made, path: str) -> set[tuple[int, int, int]]:
 
 def _against(build: Made, entry: Entry) -> Iterator[str]:
     """Yield what is wrong with one entry."""
-    if entry in build.traced.debian:
+    if entry in build.traced.debian or entry in build.traced.conda.entries:
         return
     own = build.traced.environment.get(entry.path) or build.traced.own.get(entry.path)
     if own is not None:
@@ -81,8 +88,10 @@ def _against(build: Made, entry: Entry) -> Iterator[str]:
             yield f"/{entry.path} is a folder of mode {entry.mode:o} and owner {entry.uid}:{entry.gid}"
         return
     wanted = build.traced.files.get(entry.path)
-    if wanted is None:
-        yield f"/{entry.path} is in no approved wheel"
+    if wanted is None and entry.path in build.traced.conda.of:
+        yield f"/{entry.path} is not what {_of(build, entry.path)} lays there"
+    elif wanted is None:
+        yield f"/{entry.path} is in no approved package"
     elif entry.kind != "file":
         yield f"/{entry.path} is a {entry.kind}, and a file of {wanted.of} belongs there"
     elif entry.sha256 != wanted.sha256:

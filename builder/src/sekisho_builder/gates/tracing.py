@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from sekisho.errors import CorruptError
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, sha256_hex
@@ -16,10 +13,12 @@ from sekisho.store import file_sha256
 from sekisho_builder.assemble.debian_layers import Debs, build_debian
 from sekisho_builder.assemble.environment import Environment
 from sekisho_builder.assemble.files import read_files
+from sekisho_builder.assemble.planning import Planning
 from sekisho_builder.assemble.skeleton import build_skeleton
 from sekisho_builder.assemble.wheel import Placed, Wheel, parents, place, read_wheel
 from sekisho_builder.assemble.wheel_archive import WheelArchive
 from sekisho_builder.base.debian_lock import read_debian_lock
+from sekisho_builder.gates.conda_tracing import CondaTraced, trace_conda
 from sekisho_builder.reading.entries import Entry
 from sekisho_builder.reading.layer import Limits, read_layer
 
@@ -41,7 +40,7 @@ class Approved(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """What belongs where: files of wheels, entries of the environment itself, ``files`` of the definition, Debian's."""
+    """What belongs where: of wheels, of conda packages, of the environment itself, of the definition, of Debian."""
 
     files: Mapping[str, Approved]
     environment: Mapping[str, Entry]
@@ -49,11 +48,13 @@ class Traced(NamedTuple):
     debian: frozenset[Entry]
     folders: frozenset[str]
     wheels: int
+    conda: CondaTraced = CondaTraced()
 
     @property
-    def public(self) -> frozenset[str]:
-        """Return where members of wheels belong that anybody can download."""
-        return frozenset(path for path, one in self.files.items() if one.public and not one.made)
+    def public(self) -> Mapping[str, str]:
+        """Return where members of packages belong that anybody can download, and the sha256 of each."""
+        wheels = {path: one.sha256 for path, one in self.files.items() if one.public and not one.made}
+        return {**self.conda.public, **wheels}
 
 
 def trace(
@@ -69,12 +70,11 @@ def trace(
 
     ``folder`` is the definition's, where its ``files`` and the lock of its Debian packages are.
     """
-    environment = Environment(definition.prefix.strip("/"), ".".join(map(str, definition.target.python_minor)))
-    direct = {str(canonicalize_name(Requirement(text).name)) for text in lock.direct}
+    planning = Planning.of(definition, lock)
     files: dict[str, Approved] = {}
-    for artifact in lock.artifacts:
-        requested = artifact.project in direct
-        for path, one in _files(artifact, wheels(artifact), environment, requested=requested, inside=inside):
+    for artifact in lock.of("pypi"):
+        requested = artifact.project in planning.direct
+        for path, one in _files(artifact, wheels(artifact), planning.environment, requested=requested, inside=inside):
             other = files.setdefault(path, one)
             if other is not one:  # the assembly refuses different bytes at one path, and keeps the wider mode
                 same = one.sha256 == other.sha256
@@ -82,8 +82,9 @@ def trace(
                     mode=max(one.mode, other.mode), public=same and (one.public or other.public)
                 )
     made, own = _environment(definition), _own(definition, folder)
-    folders = frozenset(above for path in (*files, *made, *own) for above in parents(path))
-    return Traced(files, made, own, _debian(definition, folder, debs), folders, len(lock.artifacts))
+    conda = trace_conda(planning, lock.of("conda"), wheels, inside)
+    folders = frozenset(above for path in (*files, *made, *own, *conda.of) for above in parents(path))
+    return Traced(files, made, own, _debian(definition, folder, debs), folders, len(lock.of("pypi")), conda)
 
 
 def _files(

@@ -4,8 +4,8 @@ Workers, one for each processor, import one after another, and share what Python
 silent, the module it was at is tried once more alone, and a new worker goes on. Workers alone see site-packages; this
 process runs nothing of it.
 
-Prints the names of the distributions, and {module: [distribution, error or ""]}; the error of a module that was left
-out is null.
+Prints the names of the distributions, and of conda packages (``conda:<name>``), and {module: [distribution, error or
+""]}; the error of a module that was left out is null.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import distributions
+from pathlib import Path
 
 WORKER = """
 import importlib, json, os, sys
@@ -38,6 +39,9 @@ for module in sys.stdin:
     answer.write(json.dumps([module, error]) + "\\n")
 """
 WORD = "SEKISHO_WORD"
+CONDA = "conda:"
+"""What the name of a conda package begins with in the answer; no distribution is called so."""
+
 PR_SET_DUMPABLE = 4
 DEEPEST = 3
 MOST_WORKERS = 4
@@ -172,8 +176,18 @@ def try_all(names: list[str], seconds: float) -> dict[str, str]:
     return found
 
 
-def main(site: str, seconds: float) -> None:
-    """Import everything in ``site``, each module within ``seconds``."""
+def of_conda(site: str, meta: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each conda package that an environment records, and its files in site-packages, relative to it."""
+    folder = Path(meta)
+    inside = os.path.relpath(site, folder.parent) + "/"
+    for path in sorted(folder.glob("*.json")) if meta else []:
+        told = json.loads(path.read_text())
+        files = [file.removeprefix(inside) for file in told["files"] if file.startswith(inside)]
+        yield CONDA + told["name"], [file for file in files if ".dist-info/" not in file and ".egg-info/" not in file]
+
+
+def main(site: str, seconds: float, meta: str = "") -> None:
+    """Import everything in ``site``, each module within ``seconds``; ``meta`` is a conda environment's records."""
     hide()
     names: list[str] = []
     owner: dict[str, str] = {}
@@ -183,6 +197,10 @@ def main(site: str, seconds: float) -> None:
         names.append(distribution.metadata["Name"] or "")
         for module in modules(paths):
             owner.setdefault(module, names[-1])
+    for name, paths in of_conda(site, meta):
+        names.append(name)
+        for module in modules(paths):
+            owner.setdefault(module, name)
     wanted = sorted(module for module in owner if not is_test(module))
     results: dict[str, list[str | None]] = {module: [owner[module], None] for module in owner if is_test(module)}
     results |= {module: [owner[module], error] for module, error in try_all(wanted, seconds).items()}
@@ -191,4 +209,4 @@ def main(site: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], float(sys.argv[2]), *sys.argv[3:])
