@@ -169,9 +169,13 @@ class PortalClient:
         """Return what a tool answered from a door as a lock, held to what is approved there."""
         return dict(self._call("POST", "/api/locks", json={"asked": dict(asked), "answer": dict(answer), "name": name}))
 
-    def names(self) -> dict[str, list[str]]:
-        """Return what conda packages are called in the index, as far as that was imported."""
-        return dict(self._call("GET", "/api/names"))
+    def lock_of(self, request: str) -> dict[str, Any]:
+        """Return what was approved for a request as a lock."""
+        return dict(self._call("GET", f"/api/requests/{request}/lock"))
+
+    def channels(self) -> dict[str, Any]:
+        """Return the channels in their order, and what conda packages are called in the index."""
+        return dict(self._call("GET", "/api/channels"))
 
     def retry(self, request: str) -> dict[str, Any]:
         """Have a failed request worked on again."""

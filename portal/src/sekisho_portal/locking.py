@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, ConflictError
 from sekisho.lock import Answer, Lock, ToLock, hold, make_lock
 from sekisho.policy import Door
 from sekisho_portal.desk import Desk
@@ -30,3 +30,18 @@ def lock_answer(desk: Desk, told: Locking) -> Lock:
     closure = hold(asked, answer, lambda kind, project: door.artifacts(kind, project, now))
     approvals = (signed.approval for signed in snapshot.approvals)
     return make_lock(told.name, closure, approvals, workspace=asked.workspace, now=now)
+
+
+def lock_request(desk: Desk, request_id: str) -> Lock:
+    """Return the lock of a request; raise ``ConflictError`` for one that has no closure, ``RefusedError`` as above."""
+    standing = desk.standing(request_id)
+    if "locked" in standing.last:
+        row = standing.last["locked"]
+        return Lock.parse(row.body["lock"], where=f"ledger row {row.seq}")
+    closure = standing.closure()
+    if closure is None:
+        raise ConflictError(f"request {request_id} is not resolved yet", todo="wait until it is approved")
+    approvals = (signed.approval for signed in desk.means.snapshots.current().approvals)
+    request = standing.request
+    name = request.image or request_id
+    return make_lock(name, closure, approvals, workspace=request.workspace, now=desk.clock())

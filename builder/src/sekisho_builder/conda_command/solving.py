@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import rattler
-from rattler.exceptions import FetchRepoDataError, GatewayError, SolverError
+from rattler.exceptions import FetchRepoDataError, GatewayError, InvalidMatchSpecError, SolverError
 
-from sekisho.errors import UnresolvableError, UpstreamError
+from sekisho.errors import BadInputError, UnresolvableError, UpstreamError
 from sekisho_builder.conda_command.arguments import Asked, caches_of
 from sekisho_builder.conda_command.virtual import Virtual, split_channels
 
@@ -35,7 +35,7 @@ async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> li
     try:
         return await rattler.solve(
             channels,
-            [at_its_address(spec, channels) for spec in asked.rest],
+            [read_spec(spec, channels) for spec in asked.rest],
             gateway=gateway,
             platforms=[asked.subdir, "noarch"],  # type: ignore[list-item]  # it takes any text
             virtual_packages=[_generic(one) for one in virtual],
@@ -50,8 +50,18 @@ async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> li
         ) from error
 
 
-def at_its_address(spec: str, channels: Sequence[str]) -> str:
-    """Return a spec whose channel's name, if it has one, is its address: a bare name is one of a public host."""
+def read_spec(spec: str, channels: Sequence[str]) -> rattler.MatchSpec:
+    """Read a spec in any of conda's own forms, as ``python 3.11.7 0_cpython``; raise ``BadInputError`` for no spec.
+
+    A channel's name becomes its address: a bare name is one of a public host.
+    """
+    try:
+        return rattler.MatchSpec(_at_its_address(spec, channels), strict=False)
+    except InvalidMatchSpecError as error:
+        raise BadInputError(f"{spec[:120]!r} is no match spec: {error}", todo="see CEP 29") from error
+
+
+def _at_its_address(spec: str, channels: Sequence[str]) -> str:
     named, colons, rest = spec.partition("::")
     for channel in channels:
         if colons and urlsplit(channel).path.rstrip("/").rpartition("/")[2] == named:

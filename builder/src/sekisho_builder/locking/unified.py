@@ -117,7 +117,7 @@ def _explained(done: Said) -> SekishoError:
     for line in said.splitlines():
         if line.startswith('{"success": false'):
             problem = json.loads(line)
-            leaf = UnresolvableError if problem["error"] == UnresolvableError.code else UpstreamError
+            leaf = {one.code: one for one in (UnresolvableError, BadInputError)}.get(problem["error"], UpstreamError)
             return leaf(problem["what"], where="the conda part", todo=problem["todo"])
     if found := _PIP_FAILED.search(said):
         return UnresolvableError(

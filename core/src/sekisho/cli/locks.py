@@ -1,7 +1,5 @@
-"""``sekisho lock``: write an image's approved lock beside its definition, and commit it."""
+"""``sekisho lock``: an approved closure, or what a tool answers from a door, as files; ``locks``: who holds what."""
 
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,80 +7,121 @@ import click
 
 from sekisho.cli.ask import connect
 from sekisho.cli.frame import emit, json_option
-from sekisho.definitions import read_definition
-from sekisho.errors import ConflictError, MissingToolError
-from sekisho.lock import LOCK_FILE, Lock, to_requirements
-from sekisho.model import ImageDefinition
+from sekisho.cli.image_locks import lock_image
+from sekisho.cli.locking import Found, Named, lock_file, lock_request
+from sekisho.cli.written import write_locks
+from sekisho.errors import BadInputError
+from sekisho.lock import FORMATS, DoorAddress
+from sekisho.logs import printable
 from sekisho.settings import load_settings
-from sekisho.store import write_atomically
+
+_FORMATS = "; ".join(f"{name}: {found.file} for {found.reader}" for name, found in FORMATS.items())
 
 
 @click.command()
-@click.argument("image")
-@click.option("--commit/--no-commit", default=True, show_default=True, help="Commit the file in its git repository.")
+@click.argument("image", required=False)
+@click.option("--request", "request_id", metavar="REQUEST", help="Lock what was approved for this request.")
+@click.option(
+    "-r",
+    "--requirements",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Lock what FILE asks for, of what is approved now: requirements, environment.yml, pyproject.toml, …",
+)
+@click.option("--spec", "specs", multiple=True, help="A conda package beside FILE, as 'numpy >=2'.")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(list(FORMATS)), help=f"May be repeated. {_FORMATS}."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["uv", "pip-tools", "conda-lock"]),
+    help="Who resolves FILE: uv by default, conda-lock where there are conda packages. With --request or an image,"
+    " conda-lock writes the unified lock itself.",
+)
+@click.option("--output", "-o", help="The file to write, a folder for it, or - to print it.")
+@click.option("--workspace", help="Whose door; default is SEKISHO_WORKSPACE, or the door that pip or uv asks.")
+@click.option("--frozen", help="Have addresses of the door as of a revision, a day or a moment.")
+@click.option("--python", help="Full Python version of the target, as 3.11.2; default is this environment's.")
+@click.option("--glibc", help="C library of the target; default is this machine's.")
+@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), help="Processor of the target.")
+@click.option("--commit/--no-commit", default=True, show_default=True, help="Commit an image's files in git.")
 @json_option
-def lock(image: str, *, commit: bool, as_json: bool) -> None:
-    """Write images/IMAGE/requirements.lock from the newest approved request for IMAGE."""
-    settings = load_settings()
-    definition = read_definition(settings.images, image)
-    with connect(settings) as portal:
-        rows = [row for row in portal.requests() if row["request"].get("image") == image]
-    found, requester = _newest(definition, rows)
-    path = settings.images / image / LOCK_FILE
-    text = to_requirements(found)
-    changed = not path.exists() or path.read_text() != text
-    if changed:
-        write_atomically(path, text.encode())
-    committed = commit and _commit(path, requester, f"Lock {image}: {len(found.artifacts)} packages")
-    result = {"path": str(path), "packages": len(found.artifacts), "changed": changed, "committed": committed}
-    said = "committed" if committed else "written" if changed else "unchanged"
-    emit(result, as_json=as_json, text=lambda: f"{path}: {len(found.artifacts)} packages, {said}")
+def lock(
+    image: str | None,
+    request_id: str | None,
+    files: tuple[Path, ...],
+    specs: tuple[str, ...],
+    formats: tuple[str, ...],
+    engine: str | None,
+    output: str | None,
+    frozen: str | None,
+    *,
+    commit: bool,
+    as_json: bool,
+    **named: str | None,
+) -> None:
+    """Write a lock: of IMAGE (beside its definition), of a REQUEST, or of what FILE asks for.
 
-
-def _newest(definition: ImageDefinition, rows: Sequence[dict[str, Any]]) -> tuple[Lock, str]:
-    """Return the newest lock that fits the definition, and who asked for it; ``rows`` are newest first."""
-    image = definition.name
-    if rows and rows[0]["state"] == "approved" and not rows[0].get("lock"):
-        raise ConflictError(f"request {rows[0]['id']} is being locked", todo="try again in a moment")
-    locked = [row for row in rows if row.get("lock")]
-    if not locked:
-        raise ConflictError(
-            f"no request for image {image} has been approved and locked yet",
-            todo=f"ask with `sekisho request --image {image}`, have it approved, and run this again",
-        )
-    wanted = (definition.requirements, definition.conda, definition.target, definition.resolve_before)
-    for row in locked:
-        found = Lock.parse(row["lock"], where=f"lock of request {row['id']}")
-        if (found.direct, found.conda, found.target, found.resolve_before) == wanted:
-            return found, str(row["request"]["requester"])
-    raise ConflictError(
-        f"images/{image}/image.yaml has changed since request {locked[0]['id']} was made",
-        todo=f"ask again with `sekisho request --image {image}`",
-    )
-
-
-def _commit(path: Path, requester: str, message: str) -> bool:
-    """Commit one file if it differs from the last commit; tell whether it did.
-
-    Where git does not know whose commits these are, they are the requester's.
+    Without --format, packages of an index become hashed requirements, and where there are conda packages, a unified
+    lock holds all. Every address in it is one of the door.
     """
+    if sum((image is not None, request_id is not None, bool(files or specs))) != 1:
+        raise click.UsageError("name an IMAGE, or --request, or -r FILE and --spec")
+    if image and (output or named["workspace"]):
+        raise click.UsageError("an image's lock lies beside its definition, and its workspace is the request's")
+    settings = load_settings()
+    with connect(settings) as portal:
+        found: Found
+        if image:
+            found = lock_image(settings, portal, image)
+        elif request_id:
+            found = lock_request(portal, request_id)
+        else:
+            found = lock_file(settings, portal, Named(files, specs, engine, named))
+        door = DoorAddress(settings.proxy, found.lock.workspace, frozen)
+        if engine and not files and not specs:
+            found = found.answered_by(engine, settings, portal, door)
+    rows = write_locks(found, formats, door, output=output, commit=commit)
+    if output == "-":
+        return
+    emit(rows[0] if len(rows) == 1 else {"files": rows}, as_json=as_json, text=lambda: "\n".join(map(_line, rows)))
 
-    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", "-C", str(path.parent), *arguments], capture_output=True, text=True, check=False, timeout=60
-        )
 
-    git("add", "--", path.name)
-    if git("diff", "--cached", "--quiet", "--", path.name).returncode == 0:
-        return False
-    stand_in = {"user.name": requester, "user.email": f"{requester}@sekisho.invalid"}
-    unset = [f"{key}={value}" for key, value in stand_in.items() if not git("config", key).stdout.strip()]
-    who = [word for setting in unset for word in ("-c", setting)]
-    done = git(*who, "commit", "--quiet", "-m", message, "--", path.name)
-    if done.returncode != 0:
-        raise MissingToolError(
-            f"git could not commit the lock: {done.stderr.strip()}",
-            where=str(path),
-            todo="commit the file yourself, or use --no-commit",
-        )
-    return True
+def _line(row: dict[str, Any]) -> str:
+    done = "committed" if row["committed"] else "written" if row["changed"] else "unchanged"
+    return f"{row['path']}: {row['packages']} packages, {done}"
+
+
+@click.command()
+@click.argument("what")
+@click.option("--workspace", help="Only of this workspace.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Locks to show.")
+@json_option
+def locks(what: str, workspace: str | None, limit: int, *, as_json: bool) -> None:
+    """List the locks, and the images made of them, that hold WHAT.
+
+    That is NAME, NAME==VERSION, conda:NAME, a sha256, a package URL, or an advisory as CVE-2024-1234.
+    """
+    if not what.strip():
+        raise BadInputError("nothing is asked about", todo="name a package, a sha256 or an advisory")
+    with connect(load_settings()) as portal:
+        found = portal.locks(what, workspace=workspace, limit=limit)
+    emit(found, as_json=as_json, text=lambda: "\n".join(map(printable, _told(what, found))))
+
+
+def _told(what: str, found: dict[str, Any]) -> list[str]:
+    if not found["total"]:
+        unknown = "" if found["known"] else "; no advisory of that name was imported"
+        return [f"no lock holds {what}{unknown}"]
+    lines = []
+    for row in found["locks"]:
+        image = f", image {row['image']}" if row["image"] else ""
+        holds = ", ".join(dict.fromkeys(row["holds"]))
+        lines.append(f"{row['name']} ({row['workspace']}, request {row['request']}): {holds}{image}")
+    maybe = [f"{file['project']} {file['release']}" for file in found["files"] if file.get("maybe")]
+    if maybe:
+        lines.append(f"whether it concerns these cannot be told: {', '.join(dict.fromkeys(maybe))}")
+    if found["total"] > len(found["locks"]):
+        lines.append(f"and {found['total'] - len(found['locks'])} more; see --limit")
+    return lines

@@ -4,11 +4,11 @@ The requirements file is what pip and uv install with ``--require-hashes``: one 
 """
 
 from sekisho.lock.addresses import DoorAddress
-from sekisho.lock.conda_lock import UNIFIED_FILE, LockedRow, read_conda_lock, to_conda_lock
+from sekisho.lock.conda_lock import UNIFIED_FILE, LockedRow, read_conda_lock, to_conda_lock, under_header
 from sekisho.lock.explicit import to_explicit
 from sekisho.lock.formats import FORMATS, Format, write_lock
 from sekisho.lock.hash_pins import HashPin, hash_pins
-from sekisho.lock.pinned import Answer, Pinned, ToLock, hold
+from sekisho.lock.pinned import Answer, Pinned, ToLock, check_same, hold, to_pin
 from sekisho.lock.pixi import to_pixi
 from sekisho.lock.pylock import to_pylock
 from sekisho.lock.requirements import LOCK_FILE, pins, to_requirements
@@ -26,6 +26,7 @@ __all__ = [
     "LockedRow",
     "Pinned",
     "ToLock",
+    "check_same",
     "hash_pins",
     "hold",
     "lock_digest",
@@ -34,8 +35,10 @@ __all__ = [
     "read_conda_lock",
     "to_conda_lock",
     "to_explicit",
+    "to_pin",
     "to_pixi",
     "to_pylock",
     "to_requirements",
+    "under_header",
     "write_lock",
 ]

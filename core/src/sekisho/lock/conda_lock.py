@@ -52,7 +52,20 @@ def to_conda_lock(lock: Lock, door: DoorAddress) -> str:
             *(_pip_row(artifact, door, lock) for artifact in lock.of("pypi")),
         ],
     }
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+    return _header(lock) + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def under_header(lock: Lock, text: str) -> str:
+    """Return what conda-lock wrote under our own first lines, in place of its own words on how to use it."""
+    lines = text.splitlines(keepends=True)
+    while lines and lines[0].startswith("#"):
+        del lines[0]
+    return _header(lock) + "".join(lines)
+
+
+def _header(lock: Lock) -> str:
+    asked = ", ".join((*lock.conda, *lock.direct))
+    return f"# sekisho-lock: {lock.name}\n# target: {lock.target}\n# asked for: {asked}\n"
 
 
 def _conda_row(package: Artifact, door: DoorAddress, subdir: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from pydantic import Field
 
 from sekisho.errors import RefusedError
+from sekisho.lock.value import Lock
 from sekisho.model import (
     EVERYONE,
     Artifact,
@@ -101,6 +102,39 @@ def hold(asked: ToLock, answer: Answer, admitted: Callable[[Kind, str], Sequence
         artifacts=tuple(found),
         edges=tuple(_edges(found)),
     )
+
+
+def to_pin(lock: Lock) -> ToLock:
+    """Return what makes an engine answer exactly with what a lock holds, or not at all."""
+    conda = lock.of("conda")
+    records = [(package, conda_record(package)) for package in conda]
+    return ToLock(
+        workspace=lock.workspace,
+        target=lock.target,
+        requirements=tuple(f"{file.project}=={file.release}" for file in lock.of("pypi")),
+        conda=tuple(f"{of.source}::{of.project}=={of.release}={record['build']}" for of, record in records),
+        channels=tuple(sorted({package.source for package in conda})),
+    )
+
+
+def check_same(lock: Lock, answer: Answer) -> None:
+    """Raise ``RefusedError`` naming every package in which an answer is not what a lock holds."""
+    held = {file.node: file for file in lock.artifacts}
+    found = {node_of(package.kind, package.project): package for package in answer.packages}
+    wrong = [f"{name} is missing" for name in sorted(held.keys() - found.keys())]
+    wrong += [f"{found[name]} is not approved for it" for name in sorted(found.keys() - held.keys())]
+    for name in sorted(held.keys() & found.keys()):
+        if found[name].release != held[name].release:
+            wrong.append(f"{found[name]} in place of {held[name].release}")
+        elif held[name].sha256 not in found[name].hashes:
+            wrong.append(f"{found[name]} has other bytes than those that were approved")
+    if wrong:
+        more = f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        raise RefusedError(
+            f"{answer.resolver} did not answer with what is approved: {'; '.join(wrong[:_NAMED])}{more}",
+            where=f"lock {lock.name}",
+            todo="ask again with `sekisho request`, or write the lock without an engine",
+        )
 
 
 def _rank(file: Artifact, ranks: Mapping[Tag, int]) -> int | None:

@@ -1,0 +1,105 @@
+"""Where a lock comes from: a request's approved closure, or what a tool answers from a workspace's door."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from sekisho.cli.asking import from_words
+from sekisho.cli.clients.door import Place
+from sekisho.cli.inferred import infer_target, infer_workspace
+from sekisho.client import PortalClient
+from sekisho.errors import BadInputError, MissingToolError
+from sekisho.lock import Answer, DoorAddress, Lock, ToLock, check_same, to_pin
+from sekisho.model import parse_spec
+from sekisho.ports import Engine
+from sekisho.settings import Settings
+from sekisho.wanted import Choice
+
+_GROUP = "sekisho.engines"
+UNIFIED = "conda-lock"
+
+
+class Named(NamedTuple):
+    """What a person names to be locked, and by whom; ``target`` and workspace as the options say them."""
+
+    files: tuple[Path, ...]
+    specs: tuple[str, ...]
+    engine: str | None
+    options: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A lock, where its files lie by default, whose commit they are, and the unified lock if conda-lock wrote one."""
+
+    lock: Lock
+    folder: Path
+    requester: str | None = None
+    unified: str | None = None
+
+    def answered_by(self, engine: str, settings: Settings, portal: PortalClient, door: DoorAddress) -> "Found":
+        """Have conda-lock lock the very same packages again; raise ``RefusedError`` naming every difference."""
+        if engine != UNIFIED:
+            raise BadInputError(
+                f"{engine} has nothing to resolve: the lock is what was approved",
+                where="--engine",
+                todo=f"leave it out, or use --engine {UNIFIED} to have the unified lock written by conda-lock itself",
+            )
+        asked = to_pin(self.lock).model_copy(update={"names": _names(portal)})
+        answer = _ask(engine, asked, settings, door)
+        check_same(self.lock, answer)
+        return replace(self, unified=answer.text)
+
+
+def lock_request(portal: PortalClient, request_id: str) -> Found:
+    """Return the lock of a request: the one on record, or one made now of what was approved for it."""
+    return Found(Lock.parse(portal.lock_of(request_id), where=f"lock of request {request_id}"), Path())
+
+
+def lock_file(settings: Settings, portal: PortalClient, named: Named) -> Found:
+    """Have a tool answer from the door, and hold its answer to what is approved there."""
+    place = Place.here()
+    workspace = infer_workspace(settings, named.options["workspace"], place).value
+    options = named.options
+    if named.files:
+        body = from_words(settings, place, (), named.files, Choice(), {"beside": None, **options}).body
+    else:
+        target = infer_target(options["python"], options["glibc"], options["arch"], None, place)
+        body = {"target": target.value.plain()}
+    specs = tuple(parse_spec(spec) for spec in named.specs)
+    known = portal.channels()
+    asked = ToLock(
+        workspace=workspace,
+        target=body["target"],
+        requirements=tuple(body.get("requirements", ())),
+        constraints=tuple(body.get("constraints", ())),
+        conda=(*body.get("conda", ()), *specs),
+        channels=tuple(body.get("channels") or known["channels"]),
+        names=known["names"],
+    )
+    answer = _ask(
+        named.engine or (UNIFIED if asked.conda else "uv"), asked, settings, DoorAddress(settings.proxy, workspace)
+    )
+    given = Lock.parse(portal.lock(asked.plain(), answer.plain(), name=workspace), where="the portal's lock")
+    return Found(given, Path(), unified=answer.text)
+
+
+def _names(portal: PortalClient) -> Mapping[str, tuple[str, ...]]:
+    return {name: tuple(projects) for name, projects in portal.channels()["names"].items()}
+
+
+def _ask(name: str, asked: ToLock, settings: Settings, door: DoorAddress) -> Answer:
+    """Ask the engine of this name; raise ``MissingToolError`` where the builder is not installed."""
+    if asked.conda and name != UNIFIED:
+        raise BadInputError(
+            f"{name} locks packages of an index alone", where=asked.conda[0], todo=f"use --engine {UNIFIED}"
+        )
+    point = next((point for point in entry_points(group=_GROUP) if point.name == name), None)
+    if point is None:
+        raise MissingToolError(
+            f"{name} is not installed here", where="sekisho lock", todo="install sekisho-builder beside this command"
+        )
+    engine = cast("Engine", point.load())
+    return engine(asked, door.checked(), token=settings.token, ca=settings.trusted_ca)
