@@ -17,6 +17,7 @@ from sekisho_proxy.asgi import App, Handler
 from sekisho_proxy.attesting import Attesting
 from sekisho_proxy.conda.book import ChannelBook
 from sekisho_proxy.conda.channels import Channels
+from sekisho_proxy.conda.relaxed import RelaxedChannels
 from sekisho_proxy.demand.keeper import Keeper, to_portal
 from sekisho_proxy.demand.tally import Tally
 from sekisho_proxy.disk_cache import DiskCache
@@ -136,10 +137,11 @@ async def open_app(
         door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy), unapproved)
         stack.push_async_callback(door.close)
         channel_book = ChannelBook(store.held, gate, store.holdings, reach)
-        of_channels = CondaDoor(store.held, gate, channel_book, store.holdings, reach, store.held.now)
+        token = service_token.read_or_create(settings.service_token_file)
+        relaxed = RelaxedChannels(store.held, gate, channels, token.encode()) if channels else None
+        of_channels = CondaDoor(store.held, gate, channel_book, store.holdings, reach, store.held.now, relaxed)
         parts: dict[str, Part] = {"pypi": door, "denied": door, "conda": of_channels}
         handlers["/w/"] = Counted(WorkspaceDoor(gate, parts), tally)
-        token = service_token.read_or_create(settings.service_token_file)
         send = None
         if store.upstreams is None or sidecars is None or channels is None:
             follower: DiskFollower | PortalFollower = DiskFollower(store.held, snapshot_file(settings))

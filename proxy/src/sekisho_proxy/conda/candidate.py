@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
-from sekisho.model import Artifact
+from sekisho.model import Artifact, sha256_hex
 from sekisho.policy import Policy
 from sekisho.policy.rules import Denied
 from sekisho_proxy.conda.value import Listed, Row
+from sekisho_proxy.exchange import Headers, Reply, Request
+from sekisho_proxy.negotiate import matches
 from sekisho_proxy.zstd import compress
 
 _KEY = 12
@@ -52,19 +54,34 @@ class Denials:
                 yield row, artifact
 
 
+def key_of(salt: bytes, *marks: bytes) -> bytes:
+    """Return the key of a shard that is made from what ``marks`` stand for."""
+    return hashlib.sha256(salt + b"\0".join(marks)).digest()[:_KEY].ljust(_FULL, b"\0")
+
+
+def packed_index(subdir: str, keys: Mapping[str, bytes]) -> bytes:
+    """Return ``repodata_shards.msgpack.zst`` (CEP 16); shards are where it is."""
+    info = {"base_url": "./", "shards_base_url": "./", "subdir": subdir}
+    return compress(msgspec.msgpack.encode({"version": 1, "info": info, "shards": keys}), 1)
+
+
+def reply_with(request: Request, data: bytes, headers: Headers) -> Reply:
+    """Answer with bytes, or with 304 to whoever has them."""
+    etag = f'"{sha256_hex(data)}"'
+    headers = (*headers, (b"etag", etag.encode()))
+    return Reply(304, headers) if matches(request.header(b"if-none-match"), etag) else Reply(200, headers, data)
+
+
 class Index:
     """The index of one subdir, for one state of its channel and of the policy."""
 
     def __init__(self, subdir: str, digests: Mapping[str, bytes], denials: Denials, salt: bytes) -> None:
         denied = denials.whole()
         keys = {
-            name: hashlib.sha256(salt + digest + denials.mark(name)).digest()[:_KEY].ljust(_FULL, b"\0")
-            for name, digest in digests.items()
-            if name not in denied
+            name: key_of(salt, digest, denials.mark(name)) for name, digest in digests.items() if name not in denied
         }
         self.names = {key.hex(): name for name, key in keys.items()}
-        info = {"base_url": "", "shards_base_url": "./", "subdir": subdir}
-        self.data = compress(msgspec.msgpack.encode({"info": info, "shards": keys}), 1)
+        self.data = packed_index(subdir, keys)
 
 
 def shard(listed: Listed, denials: Denials, now: datetime) -> bytes:

@@ -4,17 +4,15 @@ import asyncio
 from collections.abc import Mapping
 
 from sekisho.errors import NotFoundError, RefusedError
-from sekisho.model import sha256_hex
 from sekisho.model.conda import ENDINGS
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
-from sekisho_proxy.conda.candidate import Denials, Index, shard
+from sekisho_proxy.conda.candidate import Denials, Index, reply_with, shard
 from sekisho_proxy.conda.channel import Names
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.shards import INDEX
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply
 from sekisho_proxy.follow import Held
-from sekisho_proxy.negotiate import matches
 
 _SHARD = ".msgpack.zst"
 _ASK_AGAIN: Headers = ((b"cache-control", b"no-cache"), (b"content-type", b"application/octet-stream"))
@@ -45,7 +43,7 @@ class ChannelCandidates:
         denials = self._denied(snapshot)
         if rest == INDEX:
             index = await self._index(source, subdir, names, denials)
-            return _whole(request, index.data, (*_ASK_AGAIN, *_stale(names)))
+            return reply_with(request, index.data, (*_ASK_AGAIN, *_stale(names)))
         if rest.endswith(_SHARD):
             return await self._shard(request, snapshot, source, subdir, names, rest.removesuffix(_SHARD))
         part, _, name = rest.partition("/")
@@ -90,14 +88,8 @@ class ChannelCandidates:
         if name is None:
             raise NotFoundError("there is no such shard", where=request.path, todo="read the index of shards again")
         listed = await self._channels.listed(snapshot, source, subdir, name)
-        return _whole(request, await asyncio.to_thread(shard, listed, denials, self._clock()), _KEEP)
+        return reply_with(request, await asyncio.to_thread(shard, listed, denials, self._clock()), _KEEP)
 
 
 def _stale(names: Names) -> Headers:
     return ((b"warning", b'110 - "Response is Stale"'),) if names.stale else ()
-
-
-def _whole(request: Request, data: bytes, headers: Headers) -> Reply:
-    etag = f'"{sha256_hex(data)}"'
-    headers = (*headers, (b"etag", etag.encode()))
-    return Reply(304, headers) if matches(request.header(b"if-none-match"), etag) else Reply(200, headers, data)

@@ -1,0 +1,93 @@
+"""Channels in workspaces that do not enforce: served as their source lists them, cleaned, counted, and barred as ever."""
+
+import pytest
+
+from sekisho.sources import Source
+from sekisho_proxy.conda import relaxed
+from tests.channels import Channel, FakeChannels, Rattler, RattlerError, make_package
+from tests.fake_upstream import run_asgi
+from tests.integration.proxy.house import House
+from tests.integration.proxy.test_modes import counted
+
+TOOL = make_package("tool", "1.0", depends=("library >=1",))
+LIBRARY = make_package("library", "1.2")
+DENIED = make_package("library", "2.0")
+POLICY = """\
+version: 1
+ask: http://127.0.0.1:9
+rules:
+  - {id: no-evil, check: denied, kind: conda, projects: [evil, "library>=2"]}
+workspaces:
+  watched: {mode: audit}
+  free: {mode: 'off'}
+"""
+
+
+@pytest.fixture
+def fake():
+    return FakeChannels(channels={"main": Channel((TOOL, LIBRARY, DENIED, make_package("evil")))})
+
+
+@pytest.fixture
+def house(tmp_path, fake):
+    with run_asgi(fake) as url:
+        made = House(tmp_path, upstream=url)
+        made.inside = (Source(id="main", kind="conda", url=f"{url}/main"),)
+        made.settle(made.approval(LIBRARY.artifact(source="main"), scope=("watched",)), policy=POLICY)
+        yield made
+
+
+@pytest.fixture(params=["few", "many"])
+def _size(request, monkeypatch):
+    """A small channel, which is given in every form, and one that counts as large."""
+    if request.param == "many":
+        monkeypatch.setattr(relaxed, "_FEW", 0)
+
+
+@pytest.mark.usefixtures("_size")
+def test_a_client_installs_what_nobody_approved_and_it_is_counted(house, tmp_path):
+    with house.open() as client, Rattler(tmp_path / "rattler") as rattler:
+        for workspace in ("watched", "free"):
+            channel = f"{client.base_url}/w/{workspace}/conda/main"
+            solved = rattler.install([channel], ["tool"], tmp_path / workspace, virtual={})
+            assert [(row.name, row.version, row.sha256) for row in solved] == [
+                ("library", "1.2", LIBRARY.sha256),
+                ("tool", "1.0", TOOL.sha256),
+            ]
+            with pytest.raises(RattlerError, match="evil"):
+                rattler.solve([channel], ["evil"])
+        with pytest.raises(RattlerError):
+            rattler.solve([f"{client.base_url}/w/everyone/conda/main"], ["tool"])
+        assert counted(client, house) == {("watched", "tool", "1.0", "not-approved", True): 1}
+
+
+@pytest.mark.usefixtures("_size")
+def test_what_is_barred_is_barred_in_every_mode(house):
+    with house.open() as client:
+        for workspace in ("watched", "free", "everyone"):
+            assert client.get(f"/w/{workspace}/conda/main/{DENIED.path}").status_code == 403
+        answer = client.get("/w/watched/conda/main/noarch/repodata_shards.msgpack.zst")
+        assert answer.headers["sekisho-mode"] == "audit"
+        assert client.get(answer.url.path, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
+        assert "sekisho-mode" not in client.get("/w/everyone/conda/main/noarch/repodata.json").headers
+        assert client.get("/w/watched/conda/main/linux-aarch64/repodata.json").json()["packages"] == {}
+
+
+def test_a_small_channel_is_given_in_every_form(house, fake):
+    with house.open() as client:
+        listed = client.get("/w/watched/conda/main/noarch/repodata.json").json()
+        assert listed["packages.conda"].keys() == {TOOL.filename, LIBRARY.filename}
+        assert client.get(f"/w/free/conda/main/{TOOL.path}").content == TOOL.data
+        fake.lies[f"/main/{LIBRARY.path}"] = TOOL.data
+        assert client.get(f"/w/free/conda/main/{LIBRARY.path}").status_code == 502
+
+
+def test_an_index_does_not_shrink_when_its_source_is_away(house, fake):
+    fake.faults["/main"] = "404"
+    with house.open() as client:
+        assert client.get("/w/watched/conda/main/noarch/repodata.json").json()["packages.conda"].keys() == {
+            LIBRARY.filename
+        }
+    fake.faults["/main"] = "500"
+    with house.open() as client:
+        assert client.get("/w/watched/conda/main/noarch/repodata.json").status_code == 502
