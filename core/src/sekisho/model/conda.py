@@ -31,6 +31,9 @@ _VERSION = re.compile(r"(?=.{1,64}$)[a-z0-9_.!+]+", re.ASCII)
 _BUILD = re.compile(r"(?=.{1,64}$)[A-Za-z0-9_.+]+", re.ASCII)
 _SUBDIR = re.compile(r"(?=.{1,32}$)(?:noarch|[a-z0-9]+-[a-z0-9_]+)", re.ASCII)
 _HASH = {"sha256": re.compile(r"[0-9a-f]{64}"), "md5": re.compile(r"[0-9a-f]{32}")}
+_ELSEWHERE = re.compile(r"::|[/\\]|\[[^\]]*\b(?:channel|subdir|url|fn)\b\s*=")
+"""What a match spec has where it names a channel, a subdir, an address or a file (CEP 29)."""
+
 _LONGEST_TEXT = 2000
 _MOST_TEXTS = 2000
 
@@ -99,7 +102,7 @@ def _counted(filename: str, record: Mapping[str, Any]) -> Iterator[tuple[str, An
     if record.get("md5") is not None:
         yield "md5", _hash(record["md5"], "md5", filename)
     for key in _LISTS:
-        yield key, _texts(record.get(key) or [], key, filename)
+        yield key, _specs(record.get(key) or [], key, filename)
     for key in _TEXTS:
         if record.get(key) is not None:
             yield key, _text(record[key], key, filename)
@@ -161,7 +164,7 @@ def _exports(value: object, filename: str) -> dict[str, list[str]]:
     """Return what a build against the package needs at run time (CEP 12); of what kind, CEP 12 says."""
     if not isinstance(value, Mapping) or not value.keys() <= _EXPORTS:
         raise BadInputError(f"the record of {filename} has {EXPORTS} that cannot be read")
-    return {kind: _texts(specs, EXPORTS, filename) for kind, specs in value.items() if specs}
+    return {kind: _specs(specs, EXPORTS, filename) for kind, specs in value.items() if specs}
 
 
 def _hash(value: object, key: str, filename: str) -> str:
@@ -180,6 +183,14 @@ def _text(value: object, key: str, filename: str) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
         raise BadInputError(f"the record of {filename} has a {key} that cannot be read")
     return value
+
+
+def _specs(value: object, key: str, filename: str) -> list[str]:
+    """Return match specs of a record: they say which package, never from where (CEP 26)."""
+    specs = _texts(value, key, filename)
+    if astray := next((spec for spec in specs if _ELSEWHERE.search(spec)), None):
+        raise BadInputError(f"the record of {filename} has {key} that name a place: {astray[:120]!r}")
+    return specs
 
 
 def _texts(value: object, key: str, filename: str) -> list[str]:
