@@ -1,5 +1,6 @@
 """What a channel lists of one name in one subdir, cleaned, and what of it was refused and why."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -55,7 +56,9 @@ def cleaned(
     """Return what counts of the records of ``name``, and what does not; two records of one file count both as none."""
     kept: dict[str, dict[str, Any]] = {}
     refused: list[Refused] = []
-    for filename, record in records:
+    rows = list(records)
+    often = {filename for filename, count in Counter(filename for filename, _ in rows).items() if count > 1}
+    for filename, record in rows:
         try:
             clean = clean_record(filename, record, subdir=subdir)  # type: ignore[arg-type]  # it looks for itself
         except BadInputError as error:
@@ -63,7 +66,7 @@ def cleaned(
             continue
         if clean["name"] != name:
             refused.append(Refused(filename, f"it is listed under {name}"))
-        elif filename in kept:
+        elif filename in often:
             refused.append(Refused(filename, "it is listed twice"))
         else:
             kept[filename] = clean

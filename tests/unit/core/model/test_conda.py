@@ -58,6 +58,13 @@ def test_what_could_lead_elsewhere_is_dropped(key):
         {"depends": "python"},
         {"depends": ["a\nb"]},
         {"depends": [1]},
+        {"depends": ["elsewhere::evil"]},
+        {"depends": ["https://elsewhere.invalid/evil::evil"]},
+        {"constrains": ["evil[channel=elsewhere]"]},
+        {"depends": ["evil[version='>1', url = x]"]},
+        {"run_exports": {"weak": ["elsewhere::evil"]}},
+        {"run_exports": {"other": ["evil"]}},
+        {"run_exports": ["evil"]},
         {"license": "a\x00b"},
         {"noarch": "ruby"},
         {"timestamp": 1.5},
@@ -110,3 +117,10 @@ def test_an_artifact_whose_record_is_of_another_file_has_none():
         conda_record(made.model_copy(update={"index": {"record": other}}))
     with pytest.raises(BadInputError, match="no record"):
         conda_record(made.model_copy(update={"index": {}}))
+
+
+def test_what_a_package_exports_is_kept_and_what_nobody_said_is_not_made_up():
+    exports = {"weak": ["numpy >=2,<3"], "strong": []}
+    clean = clean_record(FILE, _record(run_exports=exports, depends=["blas * *mkl|*openblas"]), subdir="linux-64")
+    assert clean["run_exports"] == {"weak": ["numpy >=2,<3"]}
+    assert "run_exports" not in clean_record(FILE, _record(), subdir="linux-64")
