@@ -91,7 +91,7 @@ def _built(definition: ImageDefinition, source: Path, settings: Settings, build:
     if definition.target.arch != "x86_64":
         raise MissingToolError("base images are built for x86_64 only", todo="name a base by digest")
     if locked.by_name:
-        locked.check(definition.target, where=str(source / "packages.lock"))
+        locked.check(definition.target, python=not definition.conda, where=str(source / "packages.lock"))
     folder = settings.base_cache / base_key(recipe, locked)
     if locked.by_name and _is_whole(folder):
         return Base(manifest=Layout(folder).manifest_sha256, reused=True, folder=folder)
@@ -102,7 +102,7 @@ def _built(definition: ImageDefinition, source: Path, settings: Settings, build:
     with _beside(folder) as half:
         root = half / "root.tar"
         found = build(recipe, locked, settings.debian_mirror, root)
-        found.check(definition.target, where=str(source / "base.yaml"))
+        found.check(definition.target, python=not definition.conda, where=str(source / "base.yaml"))
         folder = settings.base_cache / base_key(recipe, found)
         if not _is_whole(folder):
             _write(root, half / "layout", source.name)

@@ -54,10 +54,11 @@ class Versions(NamedTuple):
         """Return the form that ``packages.lock`` keeps: ``name=version`` lines, sorted."""
         return "".join(f"{name}={version}\n" for name, version in sorted(self.by_name.items()))
 
-    def check(self, target: Target, *, where: str) -> None:
-        """Raise ``BadInputError`` unless Python and the C library are the target's."""
+    def check(self, target: Target, *, python: bool = True, where: str) -> None:
+        """Raise ``BadInputError`` unless the C library is the target's, and Python where the base's is used."""
         minor = ".".join(map(str, target.python_minor))
-        for package, wanted in ((f"python{minor}-minimal", target.python), ("libc6", target.glibc)):
+        wanted_here = {f"python{minor}-minimal": target.python} if python else {}
+        for package, wanted in (wanted_here | {"libc6": target.glibc}).items():
             found = self.by_name.get(package, "").partition("-")[0]
             if found != wanted:
                 raise BadInputError(

@@ -1,0 +1,187 @@
+"""Conda packages on an image, for real: a CPython of this machine, projects installed here, and an unmodified client."""
+
+import json
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sekisho.containers import DockerContainers
+from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
+from sekisho.model import Target
+from sekisho.ports import ContainerTask
+from sekisho.settings import load_settings
+from sekisho_builder.assemble import assemble
+from sekisho_builder.assemble.conda_archive import CondaPackage
+from sekisho_builder.assemble.conda_layers import build_conda
+from sekisho_builder.assemble.environment import Environment
+from sekisho_builder.assemble.layer_series import LayerForm
+from sekisho_builder.base import open_base
+from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
+from sekisho_builder.oci import to_docker_archive
+from sekisho_builder.oci.layout import Layout
+from tests.channels import Channel, FakeChannels, Rattler, installed, make_package, python_package
+from tests.channels.packages import PLACEHOLDER, Link
+from tests.fake_upstream import run_asgi
+from tests.records import policy
+from tests.unit.builder.conda_room import conda_lock_of
+from tests.unit.builder.gating import ACCEPT, LICENCE, WEAKNESS, allow_all
+from tests.unit.builder.room import definition
+from tests.wheels import make_wheel
+
+IMAGES = Path(__file__).parents[3] / "images"
+PREFIX = "/opt/conda"
+PYTHON = python_package()
+TARGET = Target(python=PYTHON.version, glibc="2.36")
+TOOL = make_package(
+    "tool",
+    "0.3",
+    build="h1_0",
+    subdir="linux-64",
+    ending=".tar.bz2",
+    depends=("python", "__glibc >=2.17"),
+    files={
+        "bin/tool": f"#!{PLACEHOLDER}/bin/python\nimport sys\nprint(open('{PLACEHOLDER}/share/tool').read(), sys.prefix)\n".encode(),
+        "share/tool": b"data of the tool",
+        "share/latest": Link("tool"),
+        "lib/where.bin": b"\0\1" + PLACEHOLDER.encode() + b"/share\0end",
+    },
+    binary=frozenset({"lib/where.bin"}),
+)
+PACKAGES = (PYTHON, TOOL, installed("idna"), installed("packaging"))
+SPECS = ("idna", "packaging", "python", "tool")
+WHEEL = make_wheel(
+    "alpha",
+    entry_points="[console_scripts]\nhello = alpha:main\n",
+    requires=("idna",),
+    files={
+        "alpha/__init__.py": b"import idna, sys\ndef main():\n    print('hello', idna.encode('x').decode(), sys.prefix)\n"
+    },
+)
+CONDA = {
+    "base": {"debian": "debian-12"},
+    "target": TARGET,
+    "conda": SPECS,
+    "prefix": PREFIX,
+    "requirements": ("alpha",),
+    "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
+    "accept": ACCEPT,
+}
+
+
+@pytest.fixture(scope="module")
+def engine():
+    containers = DockerContainers()
+    try:
+        containers.run(ContainerTask(image="sekisho-nothing", command=("true",)))
+    except NotFoundError:
+        return containers
+    except MissingToolError as error:
+        pytest.skip(error.what)
+    return containers
+
+
+def build(folder, made, packages, wheels=()):
+    """Assemble on the real base, and return the image's papers."""
+    try:
+        base = open_base(made, IMAGES, load_settings())
+    except (MissingToolError, UpstreamError) as error:
+        pytest.skip(f"no base image: {error.what}")
+    lock = conda_lock_of(packages, wheels, target=made.target, direct=made.requirements, conda=made.conda,
+                         name=made.name, resolve_before=made.resolve_before)  # fmt: skip
+    for one in (*packages, *wheels):
+        (folder / one.sha256).write_bytes(one.data)
+
+    def find(row):
+        return folder / row.sha256
+
+    def put(cache, out):
+        assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find)
+        return Layout(out)
+
+    put(folder / "cache", folder / "out")
+    return lock, Made(
+        definition=made, lock=lock, layout=Layout(folder / "out"), base=base.layout, folder=folder, debs=find,
+        wheels=find, again=lambda empty: put(empty / "cache", empty / "out"),
+        keep=lambda name, data: (folder / name).write_bytes(data) and None,
+        record=OnRecord(policy=policy(LICENCE, WEAKNESS), judgement=allow_all(lock)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(engine, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    made = definition(**CONDA)
+    lock, papers = build(folder, made, PACKAGES, [WHEEL])
+    image = engine.load(to_docker_archive(papers.layout, folder / "image.tar"))
+    yield made, lock, papers, image
+    engine.remove(image)
+
+
+@pytest.mark.docker
+def test_programs_of_both_kinds_run(engine, built):
+    script = (
+        "tool; hello; command -v python; python -c 'import sys; print(sys.version.split()[0])'; cat $P/share/latest"
+    )
+    result = engine.run(ContainerTask(image=built[3], command=("sh", "-c", script), environment={"P": PREFIX}))
+    assert result.output.splitlines() == [
+        f"data of the tool {PREFIX}", f"hello x {PREFIX}", f"{PREFIX}/bin/python", PYTHON.version, "data of the tool",
+    ]  # fmt: skip
+
+
+@pytest.mark.docker
+def test_every_gate_passes(engine, built):
+    made, lock, papers, image = built
+    manifest = papers.layout.manifest_sha256
+    report = run_gates(made, lock, image, engine, manifest=manifest, made=papers, now=datetime.now(UTC))
+    assert {gate.gate: gate.status for gate in report.gates} == dict.fromkeys(GATES, "passed"), report
+    evidence = {gate.gate: gate.evidence for gate in report.gates}
+    assert "4 conda packages, all as locked, with 2 Python projects in them" in evidence["installed-set"]
+    assert any("of the 4 approved conda packages" in line for line in evidence["traced-files"])
+
+
+def laid_out(prefix, folder):
+    """Return what an environment at ``prefix`` holds, by path: links as their targets."""
+    minor = PYTHON.version.rpartition(".")[0]
+    environment = Environment("place", minor, known_as=str(prefix))
+    shelf = []
+    for package in PACKAGES:
+        (folder / package.filename).write_bytes(package.data)
+        shelf.append(CondaPackage("main", package.path, package.filename, package.sha256, len(package.data),
+                                  folder / package.filename))  # fmt: skip
+    build_conda(shelf, environment, LayerForm("spliced", 1 << 31), folder / "layer.tar.gz")
+    with tarfile.open(folder / "layer.tar.gz") as archive:
+        return {
+            info.name.removeprefix("place/"): info.linkname if info.issym() else archive.extractfile(info).read()
+            for info in archive
+            if not info.isdir()
+        }
+
+
+def test_what_lies_there_is_what_an_unmodified_client_installs(tmp_path):
+    """Every file of py-rattler's own installation, byte for byte, but for bytecode, records and entry points."""
+    prefix = tmp_path / "env"
+    ours = laid_out(prefix, tmp_path)
+    with run_asgi(FakeChannels(channels={"main": Channel(PACKAGES)})) as url, Rattler(tmp_path / "client") as client:
+        client.install([f"{url}/main"], list(SPECS), prefix)
+    theirs = {
+        str(path.relative_to(prefix)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in prefix.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+    del theirs["CACHEDIR.TAG"]  # the client's own
+    programs = {"bin/idna"} & theirs.keys()
+    plain = {name for name in theirs if not name.endswith(".pyc") and not name.startswith("conda-meta/")} - programs
+    assert {name for name in ours if not name.startswith("conda-meta/")} - programs == plain
+    assert len(plain) > 500
+    assert [name for name in plain if ours[name] != theirs[name]] == []
+    for package in PACKAGES:
+        mine, other = (json.loads(side[f"conda-meta/{package.stem}.json"]) for side in (ours, theirs))
+        for key in ("name", "version", "build", "build_number", "depends", "subdir", "sha256", "size", "fn", "noarch"):
+            assert mine.get(key) == other.get(key), (package.name, key)
+        rows = {row["_path"]: row for row in other["paths_data"]["paths"]}
+        for row in mine["paths_data"]["paths"]:
+            if row["path_type"] == "hardlink":
+                assert row["sha256"] == rows[row["_path"]]["sha256"]
+                assert row["sha256_in_prefix"] == rows[row["_path"]].get("sha256_in_prefix", row["sha256"])
