@@ -262,16 +262,19 @@ class Rejudging:
         if not rows:
             return
         uses, now = self._uses(rows), self._clock()
+        facts = self._sightings.facts(grave.artifact.sha256 for grave in rows)
         benches: dict[str, Bench] = {}
         for grave in rows:
             if grave.workspace not in benches:
-                known = inform(snapshot, learn(snapshot), grave.workspace, now, advisories=self._feeds.index)
-                benches[grave.workspace] = self._benches(snapshot.policy, known, now)[0]
+                there = inform(snapshot, learn(snapshot), grave.workspace, now, advisories=self._feeds.index)
+                benches[grave.workspace] = self._benches(snapshot.policy, there, now)[0]
             bench = benches[grave.workspace]
-            against = bench.known.against(grave.artifact) or ()
+            known = facts.get(grave.artifact.sha256)
+            against = bench.known.against(grave.artifact, known) or ()
             yield {
-                **impact(grave.verdict, uses, bench).plain(),
+                **impact(grave.verdict, uses, bench, known).plain(),
                 "workspace": grave.workspace,
+                "kind": grave.artifact.kind,
                 "name": grave.artifact.name,
                 "advisories": [hit.advisory.id for hit in against],
                 "approvers": snapshot.policy.approvers_for(grave.workspace),

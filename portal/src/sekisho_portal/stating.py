@@ -38,7 +38,8 @@ def _people(excuses: Excuses, one: VexStatement, advisories: Advisories, workspa
     """Return who says the same in a workspace, of every release that ``one`` names."""
     found = []
     for release in one.releases:
-        hits = advisories.affecting(one.kind, one.project, release)
+        named = advisories.known_as(one.kind, one.project)
+        hits = [hit for subject in named for hit in advisories.affecting(*subject, release)]
         names = {
             one.advisory,
             *(name for hit in hits if one.advisory in hit.advisory.names for name in hit.advisory.names),

@@ -129,7 +129,7 @@ def test_each_rule_denies_when_it_raises_anything(name, error):
 
     rule = next(rule for rule in RULES if rule.__name__ == name)
     more = {"Denied": {"projects": ("six",)}, "ReleaseAge": {"days": 1}, "License": {"allow": ("MIT",)},
-            "AdvisoryRule": {"severity": 7}, "ProjectStatus": {"statuses": ("archived",)}, "Floor": {"behind_days": 1},
+            "AdvisoryRule": {"severity": 7}, "Build": {"refuse": ("six",)}, "Channel": {"may": {"forge": ("six",)}}, "ProjectStatus": {"statuses": ("archived",)}, "Floor": {"behind_days": 1},
             "Provenance": {"publishers": ({"project": "six", "publisher": "x", "repository": "y"},)}}.get(name, {})  # fmt: skip
     check = get_args(rule.model_fields["check"].annotation)[0]
     built = rule(id="a-rule", check=check, **more, **({} if rule is Denied else {"then": "allow"}))

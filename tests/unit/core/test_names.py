@@ -2,6 +2,7 @@ import pytest
 
 from sekisho.errors import BadInputError
 from sekisho.model import normalize_project, normalize_release, purl
+from tests.records import package
 
 ODD = [
     "",
@@ -82,6 +83,25 @@ def test_a_release_elsewhere_is_kept():
 
 def test_a_purl_quotes_what_would_change_its_meaning():
     assert purl("pypi", "torch", "2.0+cu118", "torch 2?.whl") == "pkg:pypi/torch@2.0%2Bcu118?file_name=torch%202%3F.whl"
+
+
+@pytest.mark.parametrize(
+    ("artifact", "found"),
+    [
+        (
+            package("numpy", "2.1.0", "py311_0"),
+            "pkg:conda/numpy@2.1.0?build=py311_0&channel=forge&subdir=linux-64&type=conda",
+        ),
+        (
+            package("x-y", "1!2.0+a", "0", subdir="noarch"),
+            "pkg:conda/x-y@1%212.0%2Ba?build=0&channel=forge&subdir=noarch&type=conda",
+        ),
+    ],
+)
+def test_the_purl_of_a_package_says_build_channel_subdir_and_type(artifact, found):
+    assert artifact.purl == found
+    old = artifact.model_copy(update={"path": artifact.path.replace(".conda", ".tar.bz2")})
+    assert old.purl == found.replace("type=conda", "type=tar.bz2")
 
 
 def test_a_purl_keeps_the_slash_between_organisation_and_model():

@@ -2,13 +2,22 @@ from datetime import timedelta
 
 import pytest
 
+from sekisho.errors import BadInputError
 from sekisho.model import Outcome
 from sekisho.policy.rules import Case
-from tests.records import NOW, artifact, facts, policy
+from tests.records import NOW, artifact, facts, package, policy
 
 WHEEL = artifact()
 GOOD = facts(WHEEL)
 FOUND = [{"code": "record_mismatch", "detail": "x.py is not in RECORD"}]
+CUDA = package("pytorch", "2.1.0", "cuda12_py311_0")
+NUMBERED = package("pytorch", "2.1.0", "h1_200", build_number=200)
+ODD = package("pytorch", "1..0")
+
+
+def found(code):
+    return facts(CUDA, findings=[{"code": code, "detail": "here"}])
+
 
 # rule, artifact, facts, whether the rule answers
 CASES = {
@@ -43,6 +52,35 @@ CASES = {
     "metadata finding": ({"check": "metadata_mismatch"}, WHEEL, facts(WHEEL, findings=[{"code": "metadata_mismatch", "detail": "x"}]), True),
     "pth finding": ({"check": "top_level_pth"}, WHEEL, facts(WHEEL, findings=[{"code": "top_level_pth", "detail": "x.pth"}]), True),
     "no finding": ({"check": "top_level_pth"}, WHEEL, GOOD, False),
+    "link script": ({"check": "link_script"}, CUDA, found("link_script"), True),
+    "settings of a client": ({"check": "client_settings"}, CUDA, found("client_settings"), True),
+    "other depends": ({"check": "depends_mismatch"}, CUDA, found("depends_mismatch"), True),
+    "no link script": ({"check": "link_script"}, CUDA, found("menu"), False),
+    "activation": ({"check": "activation_script"}, CUDA, found("activation_script"), True),
+    "menu": ({"check": "menu"}, CUDA, found("menu"), True),
+    "another user": ({"check": "privileged_mode"}, CUDA, found("privileged_mode"), True),
+    "a build to refuse": ({"check": "build", "refuse": ["pytorch=*=*cuda11*", "*[build=*cuda12*]"]}, CUDA, None, True),
+    "another build to refuse": ({"check": "build", "refuse": ["pytorch=*=*cpu*"]}, CUDA, None, False),
+    "a build of another package to refuse": ({"check": "build", "refuse": ["torch=*=*cuda12*"]}, CUDA, None, False),
+    "a build number to refuse": ({"check": "build", "refuse": ["*[build_number='>=100']"]}, NUMBERED, None, True),
+    "a lower build number": ({"check": "build", "refuse": ["*[build_number='>=300']"]}, NUMBERED, None, False),
+    "none of the only builds": ({"check": "build", "only": ["pytorch=*=*cpu*", "pytorch=*=*cuda11*"]}, CUDA, None, True),
+    "one of the only builds": ({"check": "build", "only": ["pytorch=*=*cpu*", "pytorch=*=*cuda12*"]}, CUDA, None, False),
+    "only builds of another package": ({"check": "build", "only": ["libblas=*=*openblas"]}, CUDA, None, False),
+    "a wheel has no build": ({"check": "build", "refuse": ["*"]}, WHEEL, GOOD, False),
+    "a channel that may": ({"check": "channel", "may": {"forge": ["numpy", "py*"]}}, CUDA, None, False),
+    "a channel that may not": ({"check": "channel", "may": {"forge": ["numpy"], "other": ["*"]}}, CUDA, None, True),
+    "a channel that is not named": ({"check": "channel", "may": {"other": ["*"]}}, CUDA, None, True),
+    "a wheel is of no channel": ({"check": "channel", "may": {"other": ["x"]}}, WHEEL, GOOD, False),
+    "denied in a channel": ({"check": "denied", "kind": "conda", "projects": ["pytorch"]}, CUDA, None, True),
+    "denied release in a channel": ({"check": "denied", "kind": "conda", "projects": ["pytorch<2.2"]}, CUDA, None, True),
+    "denied other release in a channel": ({"check": "denied", "kind": "conda", "projects": ["pytorch<2.1.0a1"]}, CUDA, None, False),
+    "denied build": ({"check": "denied", "kind": "conda", "projects": ["pytorch=*=*cuda12*"]}, CUDA, None, True),
+    "denied other build": ({"check": "denied", "kind": "conda", "projects": ["pytorch=*=*cpu*"]}, CUDA, None, False),
+    "denied of the channel": ({"check": "denied", "kind": "conda", "projects": ["forge::pytorch"]}, CUDA, None, True),
+    "denied of another channel": ({"check": "denied", "kind": "conda", "projects": ["main::pytorch"]}, CUDA, None, False),
+    "denied and no version to compare": ({"check": "denied", "kind": "conda", "projects": ["pytorch<1"]}, ODD, None, True),
+    "denied in an index only": ({"check": "denied", "projects": ["pytorch"]}, CUDA, None, False),
 }  # fmt: skip
 
 
@@ -78,6 +116,48 @@ def test_a_rule_answers_what_the_policy_says_with_its_evidence(name, outcome):
 )
 def test_without_then_a_denial_denies_and_the_others_ask_a_person(rule, outcome):
     assert _look(rule, WHEEL, GOOD).outcome is outcome
+
+
+@pytest.mark.parametrize("check", ["link_script", "client_settings", "depends_mismatch"])
+def test_what_only_conda_packages_have_is_denied_unless_the_policy_says_otherwise(check):
+    reason = _look({"check": check}, CUDA, found(check))
+    assert (reason.outcome, reason.evidence) == (Outcome.DENY, "here")
+
+
+@pytest.mark.parametrize(
+    ("projects", "release", "denied"),
+    [
+        (["pytorch"], None, True),
+        (["pytorch<3"], None, False),
+        (["pytorch<3"], "2.1", True),
+        (["pytorch<3"], "3.0", False),
+        (["pytorch=*=cpu*"], "2.1", False),
+        (["forge::pytorch"], None, False),
+    ],
+)
+def test_a_release_of_a_channel_is_denied_whole_only_where_all_its_files_are(projects, release, denied):
+    rules = policy({"id": "no", "check": "denied", "kind": "conda", "projects": projects})
+    assert bool(rules.denial("conda", "pytorch", release)) is denied
+    assert rules.denial("pypi", "pytorch", release) is None
+    assert rules.denying("conda", "pytorch") == ("no",)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"check": "denied", "kind": "conda", "projects": ["*"]},
+        {"check": "denied", "kind": "conda", "projects": ["py*"]},
+        {"check": "denied", "kind": "conda", "projects": ["numpy>=1..2"]},
+        {"check": "denied", "projects": ["numpy=*=mkl"]},
+        {"check": "floor", "kind": "conda", "floors": ["numpy"]},
+        {"check": "build"},
+        {"check": "build", "refuse": ["numpy[license=MIT]"]},
+        {"check": "channel", "may": {}},
+    ],
+)
+def test_a_rule_on_channels_that_says_nothing_valid_is_refused(rule):
+    with pytest.raises(BadInputError):
+        policy({"id": "x", **rule})
 
 
 def test_evidence_shows_the_first_binaries_and_how_many_there_are():

@@ -148,7 +148,7 @@ class AdvisoryIndex:
             fixed = (*(before.fixed if before else ()), *part.fixed)
             sure = number in certain or bool(before and before.certain)
             found[part.advisory] = Hit(self.advisories[part.advisory], tuple(dict.fromkeys(fixed)), sure)
-        yield from sorted(found.values(), key=_gravity, reverse=True)
+        yield from sorted(found.values(), key=gravity, reverse=True)
 
     def dump(self) -> bytes:
         """Return the index as compact JSON, for other processes."""
@@ -219,7 +219,8 @@ def _same(version: Any) -> Iterator[Any]:  # noqa: ANN401 (a kind's own ordered 
         yield version_of("pypi", version.public)
 
 
-def _gravity(hit: Hit) -> tuple[bool, bool, int, str]:
+def gravity(hit: Hit) -> tuple[bool, bool, int, str]:
+    """Return what orders hits, the gravest last."""
     advisory = hit.advisory
     return advisory.malicious, advisory.exploited, -1 if advisory.score is None else advisory.score, advisory.id
 

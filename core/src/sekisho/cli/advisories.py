@@ -107,9 +107,8 @@ def _lines(row: dict[str, Any]) -> list[str]:
     lines.append(f"  upgrade to {row['upgrade']}" if row.get("upgrade") else "  no release is known to mend it")
     for name in row["advisories"][:3]:
         twice = f", by {row['approvers']} different approvers" if row.get("approvers", 1) > 1 else ""
-        lines.append(
-            f"  or state{twice}: sekisho vex not-affected {name} {row['name'].replace(' ', '==')} --justification …"
-        )
+        subject = f"{'conda:' if row.get('kind') == 'conda' else ''}{row['name'].replace(' ', '==')}"
+        lines.append(f"  or state{twice}: sekisho vex not-affected {name} {subject} --justification …")
     return [printable(line) for line in lines]
 
 
@@ -138,6 +137,8 @@ def not_affected(
 ) -> None:
     """State that ADVISORY does not matter for some releases of one package; needs the role approver.
 
+    A package of a channel is named as conda:NAME==VERSION.
+
     The statement is signed and committed to the allowlists tree; rules with `unless: vex` heed it. In a workspace with
     `approvers: 2` it counts once two different approvers have stated the same, with the same justification.
     """
@@ -146,9 +147,11 @@ def not_affected(
     if len(names) != 1 or not all(release for _, _, release in found):
         raise BadInputError("name one package with exact releases", where=", ".join(releases), todo="as six==1.17.0")
     until = moment(expires)
+    kind, colon, project = names.pop().rpartition(":")
     body = {
         "advisory": advisory,
-        "project": names.pop(),
+        **({"kind": kind} if colon else {}),
+        "project": project,
         "releases": [release.strip() for _, _, release in found],
         "justification": justification,
         "impact": impact,
@@ -175,7 +178,8 @@ def list_(*, as_json: bool) -> None:
 
 def _said(row: dict[str, Any]) -> list[str]:
     """Say what a statement says, and where it does not count yet."""
-    releases = " ".join(f"{row['project']}=={release}" for release in row["releases"])
+    prefix = "conda:" if row.get("kind") == "conda" else ""
+    releases = " ".join(f"{prefix}{row['project']}=={release}" for release in row["releases"])
     until = f" until {row['expires'][:16]}Z" if row.get("expires") else ""
     lines = [
         (

@@ -32,7 +32,8 @@ class Weakness(Record):
 class Supposed(Record):
     """What the case supposes to be known. Feeds are as of ``now`` unless ``feed_days`` says how old they are.
 
-    ``published`` is who published the last approved release, as ``GitHub acme/tool release.yml``.
+    ``published`` is who published the last approved release, as ``GitHub acme/tool release.yml``. Of what is not
+    ``covered`` nobody knows under which name advisories speak of it.
     """
 
     advisories: tuple[Weakness, ...] = ()
@@ -44,6 +45,7 @@ class Supposed(Record):
     scanned: tuple[str, ...] | None = None
     published: tuple[str, ...] = ()
     direct: bool = False
+    covered: bool = True
 
 
 class Expected(Record):
@@ -54,7 +56,10 @@ class Expected(Record):
 
 
 class PolicyCase(Record):
-    """One artifact with its facts, what is known, and what the policy must say. What is left out is harmless."""
+    """One artifact with its facts, what is known, and what the policy must say. What is left out is harmless.
+
+    An artifact of kind ``conda`` may have a ``build`` and a ``subdir``.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     artifact: Mapping[str, Any]
@@ -93,14 +98,15 @@ class _Supposition:
         self.feeds = feeds
         self._files: Mapping[str, Advisory] = {}
         self._known = known.advisories
+        self._covered = known.covered
 
     def covers(self, kind: str) -> bool:
         """Cover every kind: a case says what is known."""
-        return bool(kind)
+        return self._covered or kind == "pypi"
 
     def known_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:
-        """Know every project by its own name."""
-        return ((kind, project),)
+        """Know every project by its own name, or not at all."""
+        return ((kind, project),) if self._covered else ()
 
     def affecting(self, kind: str, project: str, release: str) -> tuple[Hit, ...]:
         """Return what the case supposes."""
@@ -136,10 +142,21 @@ def run_case(policy: Policy, case: PolicyCase, *, where: str) -> Answer:
 
 def _artifact(case: PolicyCase) -> dict[str, Any]:
     given = case.artifact
+    if given.get("kind") == "conda":
+        return _package(case, dict(given))
     name = f"{str(given.get('project', 'x')).replace('-', '_')}-{given.get('release', '1.0')}-py3-none-any.whl"
     harmless = {"source": "pypi", "release": "1.0", "filename": name, "sha256": _SHA256, "size": 1}
     made = harmless | {"uploaded": case.now - timedelta(days=3650)} | dict(given)
     return {"path": made["filename"], **made}
+
+
+def _package(case: PolicyCase, given: dict[str, Any]) -> dict[str, Any]:
+    """Return a channel's package: ``build`` and ``subdir`` are said beside what every artifact has."""
+    build, subdir = given.pop("build", "0"), given.pop("subdir", "linux-64")
+    made = {"source": "forge", "project": "x", "release": "1.0", "sha256": _SHA256, "size": 1} | given
+    filename = f"{made['project']}-{made['release']}-{build}.conda"
+    seen = case.now - timedelta(days=3650)
+    return {"filename": filename, "path": f"{subdir}/{filename}", "uploaded": seen, **made}
 
 
 def _knowledge(case: PolicyCase, artifact: Artifact) -> Knowledge:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from sekisho.model.match_spec import build_of
+
 if TYPE_CHECKING:
     from sekisho.policy.rules.base import Case
 
@@ -17,6 +19,9 @@ BEFORE: Mapping[str, str] = {
     "project": "STRING",
     "release": "STRING",
     "filename": "STRING",
+    "build": "STRING",
+    "channel": "STRING",
+    "subdir": "STRING",
     "size": "INT",
     "age_days": "INT",
     "yanked": "BOOL",
@@ -24,7 +29,10 @@ BEFORE: Mapping[str, str] = {
     "approved_before": "BOOL",
     "workspace": "STRING",
 }
-"""What is known before an artifact was inspected. ``age_days`` is -1 where the source states no upload time."""
+"""What is known before an artifact was inspected. ``age_days`` is -1 where the source states no upload time.
+
+``build``, ``channel`` and ``subdir`` are those of a conda package, and empty for any other file.
+"""
 
 AFTER: Mapping[str, str] = {
     "license": "STRING",
@@ -70,13 +78,16 @@ def condition(text: str) -> Condition:
 def _values(case: "Case") -> dict[str, Any]:
     artifact, facts, known = case.artifact, case.facts, case.known
     subject = (artifact.kind, artifact.project)
-    uploaded = artifact.uploaded
+    uploaded, channel = artifact.uploaded, artifact.kind == "conda"
     values = {
         "kind": artifact.kind,
         "source": artifact.source,
         "project": artifact.project,
         "release": artifact.release,
         "filename": artifact.filename,
+        "build": build_of(artifact) if channel else "",
+        "channel": artifact.source if channel else "",
+        "subdir": artifact.path.partition("/")[0] if channel else "",
         "size": artifact.size,
         "age_days": -1 if uploaded is None else (case.now - uploaded).days,
         "yanked": artifact.yanked is not None,

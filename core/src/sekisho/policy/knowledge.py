@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
 from sekisho.advisories import Advisory, AdvisoryIndex, Hit
-from sekisho.model import EVERYONE, Artifact, Slug
+from sekisho.advisories.index import gravity
+from sekisho.model import EVERYONE, Artifact, Facts, Slug
 from sekisho.policy.distance import Names
 from sekisho.vex import Excuses
 
@@ -79,9 +80,22 @@ class Knowledge:
     direct: frozenset[Project] = frozenset()
     workspace: Slug = EVERYONE
 
-    def against(self, artifact: Artifact) -> tuple[Hit, ...] | None:
-        """Return the advisories that concern an artifact, or ``None`` where no data covers it: that is not clean."""
-        return self.concerning(artifact.kind, artifact.project, artifact.release)
+    def against(self, artifact: Artifact, facts: Facts | None = None) -> tuple[Hit, ...] | None:
+        """Return the advisories that concern an artifact, or ``None`` where no data covers it: that is not clean.
+
+        Of a conda package they are those on what it holds, by its own METADATA, and on what else it is known as.
+        """
+        held = {("pypi", one.project): one.release for one in facts.contains} if facts else {}
+        if not held or not self.advisories.covers("pypi"):
+            return self.concerning(artifact.kind, artifact.project, artifact.release)
+        named = self.advisories.known_as(artifact.kind, artifact.project)
+        asked = dict.fromkeys(named, artifact.release) | held
+        found: dict[str, Hit] = {}
+        for subject, release in asked.items():
+            for hit in self.advisories.affecting(*subject, release):
+                if hit.certain or hit.advisory.id not in found:
+                    found[hit.advisory.id] = hit
+        return tuple(sorted(found.values(), key=gravity, reverse=True))
 
     def concerning(self, kind: str, project: str, release: str) -> tuple[Hit, ...] | None:
         """Return the advisories that concern a release, under whatever names the data speaks of its project."""

@@ -60,11 +60,21 @@ class Uses:
         """Return the locks that hold a file."""
         return tuple(self._locks[number] for number in self._holders.get(sha256, ()))
 
-    def concerned(self, name: str, advisories: AdvisoryIndex) -> Iterator[tuple[Artifact, Hit]]:
-        """Yield every approved file that the advisory of this name concerns."""
+    def concerned(
+        self, name: str, advisories: AdvisoryIndex, facts: Mapping[str, Facts] | None = None
+    ) -> Iterator[tuple[Artifact, Hit]]:
+        """Yield every approved file that the advisory of this name concerns, ``facts`` telling what packages hold."""
+        for sha256, known in (facts or {}).items():
+            if known.contains and (held := self.artifacts.get(sha256)):
+                for one in known.contains:
+                    for hit in advisories.affecting("pypi", one.project, one.release):
+                        if name in hit.advisory.names:
+                            yield held, hit
         for kind, project in advisories.concerned(name):
             for sha256 in self._projects.get((kind, project), ()):
                 artifact = self.artifacts[sha256]
+                if facts and sha256 in facts and facts[sha256].contains:
+                    continue
                 for known_as in advisories.known_as(kind, project):
                     for hit in advisories.affecting(*known_as, artifact.release):
                         if name in hit.advisory.names:
@@ -104,7 +114,7 @@ def worse(before: Mapping[str, Outcome], after: Mapping[str, Verdict]) -> tuple[
     return tuple(sorted(found, key=lambda verdict: (-verdict.outcome.gravity, verdict.purl)))
 
 
-def impact(verdict: Verdict, uses: Uses, bench: Bench) -> Impact:
+def impact(verdict: Verdict, uses: Uses, bench: Bench, facts: Facts | None = None) -> Impact:
     """Say what a verdict on an approved file means for everybody who has it."""
     held, given = uses.holders(verdict.sha256), uses.approvals(verdict.sha256)
     artifact = uses.artifacts.get(verdict.sha256)
@@ -118,16 +128,20 @@ def impact(verdict: Verdict, uses: Uses, bench: Bench) -> Impact:
         locks=tuple(sorted({one.lock for one in held})),
         images=tuple(sorted({image for one in held for image in one.images})),
         workspaces=tuple(sorted({one.workspace for one in held} | {name for one in given for name in one.scope})),
-        upgrade=None if artifact is None else upgrade(artifact, bench.known.against(artifact) or ()),
+        upgrade=None if artifact is None else upgrade(artifact, bench.known.against(artifact, facts) or ()),
     )
 
 
 def upgrade(artifact: Artifact, hits: Iterable[Hit]) -> str | None:
-    """Return the lowest release that mends everything known against one; nothing if something has no fix."""
-    present = version_of(artifact.kind, artifact.release)
+    """Return the lowest release that mends everything known against one; nothing if something has no fix.
+
+    Of a conda package that is one of what it holds: advisories speak of the index's releases.
+    """
+    kind = "pypi" if artifact.kind == "conda" else artifact.kind
+    present = version_of(kind, artifact.release)
     best = None
     for hit in hits:
-        fixes = [found for text in hit.fixed if (found := version_of(artifact.kind, text)) is not None]
+        fixes = [found for text in hit.fixed if (found := version_of(kind, text)) is not None]
         above = [found for found in fixes if present is not None and found > present]
         if not above:
             return None

@@ -34,7 +34,7 @@ class Denials:
         for rule in policy.rules:
             if isinstance(rule, Denied) and rule.kind == "conda":
                 for name, entries in rule.entries.items():
-                    named.setdefault(name, []).append(f"{rule.id} {rule.when} {[text for text, _ in entries]}")
+                    named.setdefault(name, []).append(f"{rule.id} {rule.when} {[entry.text for entry in entries]}")
         self._named = {name: repr(sorted(texts)).encode() for name, texts in named.items()}
 
     def mark(self, name: str) -> bytes:

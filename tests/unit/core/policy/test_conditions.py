@@ -6,7 +6,7 @@ from sekisho.errors import BadInputError
 from sekisho.model import Outcome
 from sekisho.policy import judge
 from sekisho.policy.knowledge import Knowledge
-from tests.records import NOW, artifact, by_hash, closure, facts, policy
+from tests.records import NOW, artifact, by_hash, closure, facts, package, policy
 
 NUMPY = artifact()
 
@@ -41,6 +41,22 @@ def _outcome(when, more=None, known=None, check="license"):
 )
 def test_a_rule_speaks_only_where_its_condition_holds(when, holds):
     assert _outcome(when)[0] is (Outcome.REVIEW if holds else Outcome.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("when", "holds"),
+    [
+        ("build.startsWith('cuda12') && subdir == 'linux-64' && channel == 'forge'", True),
+        ("kind == 'conda' && subdir == 'noarch'", False),
+        ("build.contains('mkl')", False),
+    ],
+)
+def test_a_condition_sees_where_a_package_of_a_channel_is_from(when, holds):
+    one = package("pytorch", "2.1.0", "cuda12_0")
+    rule = policy({"id": "all", "check": "build", "refuse": ["*"], "when": when})
+    found = judge(closure(one), by_hash(facts(one)), rule, approved=frozenset(), now=NOW)
+    assert found.outcome is (Outcome.REVIEW if holds else Outcome.ALLOW)
+    assert _outcome("build == '' && channel == '' && subdir == ''")[0] is Outcome.REVIEW
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sekisho.policy.knowledge import Knowledge, Published, Status
 from sekisho.policy.rules import Case
 from sekisho.vex import Excuses
 from tests.advisories import CRITICAL, MEDIUM, index, osv
-from tests.records import NOW, artifact, facts, policy, statement
+from tests.records import NOW, artifact, facts, package, policy, statement
 
 NUMPY = artifact()
 CONDA = artifact(kind="conda", project="numpy", filename="numpy-2.1.0-py311_0.conda")
@@ -63,10 +63,15 @@ def _scanned(*codes, scanner="guarddog"):
     return {"scans": ({"scanner": scanner, "findings": codes},)}
 
 
+def _holds(project, release):
+    return {"contains": ({"project": project, "release": release},)}
+
+
 def _direct(**more):
     return Knowledge(direct=frozenset({SUBJECT}), **more)
 
 
+CONDA_FLOOR = {"check": "floor", "kind": "conda", "floors": ["numpy>=2.1.1rc1"]}
 BROKEN = {"findings": ({"code": "unverified_provenance", "detail": "it is about another file"},)}
 LAST = Knowledge(published={SUBJECT: frozenset({"GitHub numpy/numpy wheels.yml"})})
 NEWEST = {SUBJECT: Published("9.0", datetime(2026, 1, 1, tzinfo=NOW.tzinfo))}
@@ -92,6 +97,16 @@ CASES = {
     "a hub is unknown, not clean": (ADVISORY, MODEL, {}, Knowledge(advisories=CLEAN), REVIEW),
     "a channel by another name": (ADVISORY, CONDA, {}, Knowledge(advisories=GRAVE.named({CONDA.project: ("six", "numpy")})), DENY),
     "a channel by a name without advisories": (ADVISORY, CONDA, {}, Knowledge(advisories=CLEAN.named({CONDA.project: ("numpy",)})), None),
+    "a package that holds what is concerned": (ADVISORY, CONDA, _holds("numpy", "2.1.0"), Knowledge(advisories=GRAVE), DENY),
+    "a package that holds another release than its own": (ADVISORY, CONDA, _holds("numpy", "2.1.1"), Knowledge(advisories=GRAVE), None),
+    "a package that holds something else, too": (ADVISORY, CONDA, _holds("six", "1.0"), Knowledge(advisories=GRAVE.named({CONDA.project: ("numpy",)})), DENY),
+    "a package that holds what nothing is known against": (ADVISORY, CONDA, _holds("six", "1.0"), Knowledge(advisories=GRAVE), None),
+    "a package that holds malicious code": ({"check": "malicious"}, CONDA, _holds("numpy", "2.1.0"), Knowledge(advisories=MALICIOUS), DENY),
+    "a package that holds what is excused": (VEX, CONDA, _holds("numpy", "2.1.0"), _excused(kind="conda"), ALLOW),
+    "a package that holds what is excused in the index": (VEX, CONDA, _holds("numpy", "2.1.0"), _excused(), DENY),
+    "a package below its floor": (CONDA_FLOOR, CONDA, {}, Knowledge(direct=frozenset({("conda", "numpy")})), REVIEW),
+    "a package on its floor": (CONDA_FLOOR | {"floors": ["numpy>=2.1.0.0"]}, CONDA, {}, Knowledge(direct=frozenset({("conda", "numpy")})), None),
+    "a package with a name of an approved one": ({"check": "name_distance", "kind": "conda"}, package("nunpy"), {}, Knowledge(names={"conda": Names(["numpy"])}), REVIEW),
     "exploited": (ADVISORY | {"kev": True}, NUMPY, {}, Knowledge(advisories=EXPLOITED), DENY),
     "exploited and not asked": (ADVISORY, NUMPY, {}, Knowledge(advisories=EXPLOITED), None),
     "likely": (ADVISORY | {"epss": 0.5}, NUMPY, {}, Knowledge(advisories=LIKELY), DENY),
@@ -183,7 +198,7 @@ def _says(name):
         ("grave", "GHSA-aaaa-bbbb-cccc (9.8; fixed in 2.1.1)"),
         ("exploited", "CVE-2026-9 (6.1; exploited; no fix named)"),
         ("severity unknown", "of unknown severity: GHSA-aaaa-bbbb-cccc"),
-        ("a channel is unknown, not clean", "no advisory data covers conda"),
+        ("a channel is unknown, not clean", "no advisory data covers numpy, which holds no project of an index that is known"),
         ("excused", "does not matter (v-1: vulnerable_code_not_present)"),
         ("young, and mends what is approved", "uploaded 2 days ago, less than 7, but it mends GHSA-aaaa-bbbb-cccc of the approved 2.0.0"),
         ("no time, and seen lately", "first seen 6 days ago"),

@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from sekisho.policy.rules.age import ReleaseAge
-from sekisho.policy.rules.archive import Inspection, NativeCode, Scanner, SdistOnly
+from sekisho.policy.rules.archive import CondaInspection, Inspection, NativeCode, Scanner, SdistOnly
 from sekisho.policy.rules.base import BaseRule, Case, Look
+from sekisho.policy.rules.channels import Build, Channel
 from sekisho.policy.rules.floor import Floor
 from sekisho.policy.rules.licence import License, LicenseFamily
 from sekisho.policy.rules.names import Denied, NameDistance
@@ -29,6 +30,9 @@ Rule = Annotated[
     | SdistOnly
     | NativeCode
     | Inspection
+    | CondaInspection
+    | Build
+    | Channel
     | Scanner
     | NameDistance
     | Floor,
@@ -38,7 +42,10 @@ Rule = Annotated[
 __all__ = [
     "AdvisoryRule",
     "BaseRule",
+    "Build",
     "Case",
+    "Channel",
+    "CondaInspection",
     "Denied",
     "Floor",
     "Inspection",

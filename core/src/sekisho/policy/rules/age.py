@@ -13,8 +13,8 @@ class ReleaseAge(BaseRule):
     """A release younger than ``days`` waits: most attacks are found within that time.
 
     The upload time that the source states counts, unless it is missing or in the future: then, or with
-    ``clock: first-seen``, the time at which we saw the file first. A release that mends an advisory on an approved one
-    need not wait, a person may take it at once.
+    ``clock: first-seen``, the time at which we saw the file first, which is all there is of a channel's packages. A
+    release that mends an advisory on an approved one need not wait, a person may take it at once.
     """
 
     check: Literal["release_age"]
@@ -35,14 +35,18 @@ class ReleaseAge(BaseRule):
 
     def _since(self, case: Case) -> tuple[datetime | None, str]:
         """Return since when the file is out, and by which clock; without one, why there is none."""
-        uploaded = case.artifact.uploaded
+        uploaded, channel = case.artifact.uploaded, case.artifact.kind == "conda"
         seen = case.known.first_seen.get(case.artifact.sha256)
         if uploaded is None:
             problem = "the source states no upload time"
         elif uploaded > case.now:
             problem = "the source states an upload time in the future"
         elif self.clock == "source":
-            return (seen, "first seen") if seen is not None and seen < uploaded else (uploaded, "uploaded")
+            return (
+                (seen, "first seen")
+                if seen is not None and seen < uploaded
+                else (uploaded, "first seen" if channel else "uploaded")
+            )
         else:
             problem = "it was not seen before"
         return (seen, "first seen") if seen is not None else (None, problem)

@@ -40,22 +40,54 @@ class NativeCode(BaseRule):
 class Inspection(BaseRule):
     """What the inspection found in the archive.
 
-    ``record_mismatch``: RECORD does not list every file with its right hash; ``metadata_mismatch``: METADATA is not
-    what the file's name, or what resolution saw, says; ``archive_confusion``: two readers of the archive could see
-    different files, or it is a bomb; ``top_level_pth``: a ``.pth`` file, a
-    ``sitecustomize`` or a part of the interpreter itself would run with every start of Python.
+    ``record_mismatch``: RECORD, or a conda package's paths.json, does not list every file with its right hash;
+    ``metadata_mismatch``: METADATA is not what the file's name, or what resolution saw, says, or index.json not what
+    the channel says; ``archive_confusion``: two readers of the archive could see different files, it leads out of its
+    folder, or it is a bomb; ``top_level_pth``: a ``.pth`` file, a ``sitecustomize`` or a part of the interpreter itself
+    would run with every start of Python. Of conda packages: ``activation_script``: shells run it with the environment;
+    ``menu``: it makes shortcuts; ``privileged_mode``: it would run as another user.
     """
 
     inspects: ClassVar[bool] = True
     finds: ClassVar[bool] = True
-    check: Literal["record_mismatch", "metadata_mismatch", "archive_confusion", "top_level_pth"]
+    check: Literal[
+        "record_mismatch",
+        "metadata_mismatch",
+        "archive_confusion",
+        "top_level_pth",
+        "activation_script",
+        "menu",
+        "privileged_mode",
+    ]
 
     def look(self, case: Case) -> Reason | None:
         """Answer with the findings of that name."""
-        if case.facts is None or not case.facts.findings:
-            return None
-        found = [f.detail for f in case.facts.findings if f.code == self.check]
-        return self.reason("; ".join(found[:5])) if found else None
+        return _found(self, self.check, case)
+
+
+class CondaInspection(BaseRule):
+    """What the inspection found in a conda package, and what is denied unless the rule says otherwise.
+
+    ``link_script``: clients run it when they install or remove the package; ``client_settings``: conda or pip read it,
+    and may be led to another channel or index; ``depends_mismatch``: the channel states other dependencies than the
+    package does, as channels do that mend their index afterwards.
+    """
+
+    inspects: ClassVar[bool] = True
+    finds: ClassVar[bool] = True
+    check: Literal["link_script", "client_settings", "depends_mismatch"]
+    then: Outcome = Outcome.DENY
+
+    def look(self, case: Case) -> Reason | None:
+        """Answer with the findings of that name."""
+        return _found(self, self.check, case)
+
+
+def _found(rule: BaseRule, code: str, case: Case) -> Reason | None:
+    if case.facts is None or not case.facts.findings:
+        return None
+    found = [finding.detail for finding in case.facts.findings if finding.code == code]
+    return rule.reason("; ".join(found[:5])) if found else None
 
 
 class Scanner(BaseRule):

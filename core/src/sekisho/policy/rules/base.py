@@ -35,7 +35,7 @@ class Case:
     def hits(self) -> tuple[Hit, ...] | None:
         """Return the advisories that concern the artifact, or ``None`` where no data covers it."""
         if self._hits is ...:
-            self._hits = self.known.against(self.artifact)
+            self._hits = self.known.against(self.artifact, self.facts)
         return self._hits
 
 

@@ -4,25 +4,24 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import Version
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from sekisho.model import Kind, Reason, normalize_project
+from sekisho.model import Kind, Reason
 from sekisho.policy.rules.base import BaseRule, Case
+from sekisho.policy.rules.entries import Entry, entry_of
 
 
 @lru_cache(maxsize=64)
-def _floors(kind: Kind, floors: tuple[str, ...]) -> Mapping[str, Requirement]:
-    return {normalize_project(kind, (entry := Requirement(text)).name): entry for text in floors}
+def _floors(kind: Kind, floors: tuple[str, ...]) -> Mapping[str, Entry]:
+    return {(entry := entry_of(kind, text)).project: entry for text in floors}
 
 
 class Floor(BaseRule):
     """A direct requirement resolved below its floor.
 
     Where a newer release has no wheel for the target, a resolver does not fail, it goes back, by years if it must.
-    ``floors`` are PEP 508 requirements that must hold; ``behind_days`` is how much older than the newest release of
-    its project the chosen one may be.
+    ``floors`` are PEP 508 requirements that must hold, with ``kind: conda`` match specs; ``behind_days`` is how much
+    older than the newest release of its project the chosen one may be.
     """
 
     check: Literal["floor"]
@@ -32,15 +31,11 @@ class Floor(BaseRule):
 
     @field_validator("floors")
     @classmethod
-    def _are_requirements(cls, floors: tuple[str, ...]) -> tuple[str, ...]:
+    def _name_releases(cls, floors: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for text in floors:
-            try:
-                entry = Requirement(text)
-            except InvalidRequirement as error:
-                message = f"{text!r} is not a requirement: {error}"
-                raise ValueError(message) from error
-            if not entry.specifier:
-                message = f"{text!r} names no release that it must not be below, as in {entry.name}>=1"
+            entry = entry_of(info.data.get("kind", "pypi"), text)
+            if not entry.says_which:
+                message = f"{text!r} names no release that it must not be below, as in {entry.project}>=1"
                 raise ValueError(message)
         return floors
 
@@ -58,8 +53,8 @@ class Floor(BaseRule):
         if artifact.kind != self.kind or subject not in case.known.direct:
             return None
         entry = _floors(self.kind, self.floors).get(artifact.project)
-        if entry is not None and not _reaches(entry, artifact.release):
-            return self.reason(f"{artifact.release} was chosen, below the floor {entry}")
+        if entry is not None and not entry.holds(artifact.release, unknown=False):
+            return self.reason(f"{artifact.release} was chosen, below the floor {entry.text}")
         newest = case.known.newest.get(subject)
         if self.behind_days is None or newest is None or artifact.uploaded is None:
             return None
@@ -67,10 +62,3 @@ class Floor(BaseRule):
         if behind <= self.behind_days:
             return None
         return self.reason(f"{artifact.release} was chosen, {behind} days older than {newest.release}")
-
-
-def _reaches(entry: Requirement, release: str) -> bool:
-    try:
-        return entry.specifier.contains(Version(release), prereleases=True)
-    except ValueError:  # InvalidVersion, or a number that Python does not read
-        return False

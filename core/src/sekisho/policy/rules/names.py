@@ -4,25 +4,18 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Annotated, ClassVar, Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import Version
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from sekisho.model import Kind, Outcome, Reason, normalize_project
+from sekisho.model import Kind, Outcome, Reason
 from sekisho.policy.distance import Names
 from sekisho.policy.rules.base import BaseRule, Case, Look
-
-
-def _within(entry: Requirement, release: str) -> bool:
-    """Tell whether the release may be one that ``entry`` names; one that cannot be compared may be any."""
-    try:
-        return entry.specifier.contains(Version(release), prereleases=True)
-    except ValueError:  # InvalidVersion, or a number that Python does not read
-        return True
+from sekisho.policy.rules.entries import Entry, entry_of
 
 
 class Denied(BaseRule):
-    """Names and releases that nobody may have: PEP 508 requirements, as in ``foo`` or ``foo<1.2``."""
+    """Names and releases that nobody may have: PEP 508 requirements, as in ``foo`` or ``foo<1.2``; with ``kind: conda``
+    match specs (CEP 29), as in ``foo=*=*mkl*`` or ``forge::foo``.
+    """  # noqa: D205
 
     hard: ClassVar[bool] = True
     check: Literal["denied"]
@@ -32,37 +25,41 @@ class Denied(BaseRule):
 
     @field_validator("projects")
     @classmethod
-    def _are_requirements(cls, projects: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_entries(cls, projects: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for text in projects:
-            try:
-                Requirement(text)
-            except InvalidRequirement as error:
-                message = f"{text!r} is not a requirement: {error}"
-                raise ValueError(message) from error
+            entry_of(info.data.get("kind", "pypi"), text)
         return projects
 
     @cached_property
-    def entries(self) -> Mapping[str, tuple[tuple[str, Requirement], ...]]:
+    def entries(self) -> Mapping[str, tuple[Entry, ...]]:
         """Return the entries by project: doors ask for every file, and there may be thousands of entries."""
-        found: dict[str, tuple[tuple[str, Requirement], ...]] = {}
+        found: dict[str, tuple[Entry, ...]] = {}
         for text in self.projects:
-            entry = Requirement(text)
-            name = normalize_project(self.kind, entry.name)
-            found[name] = (*found.get(name, ()), (text, entry))
+            entry = entry_of(self.kind, text)
+            found[entry.project] = (*found.get(entry.project, ()), entry)
         return found
 
     def look(self, case: Case) -> Reason | None:
-        """Answer for the first entry that names the artifact's project and release."""
-        return self.of(case.artifact.kind, case.artifact.project, case.artifact.release)
+        """Answer for the first entry that names the artifact."""
+        artifact = case.artifact
+        if artifact.kind != self.kind:
+            return None
+        for entry in self.entries.get(artifact.project, ()):
+            if entry.names(artifact):
+                return self._denies(entry)
+        return None
 
     def of(self, kind: Kind, project: str, release: str | None) -> Reason | None:
-        """Answer for the first entry that names a release; without one, for an entry that names all of them."""
+        """Answer for the first entry that names a release, whatever its files; without one, that names all of them."""
         if kind != self.kind:
             return None
-        for text, entry in self.entries.get(project, ()):
-            if _within(entry, release) if release else not entry.specifier:
-                return self.reason(f"the policy denies {text}")
+        for entry in self.entries.get(project, ()):
+            if entry.names_release(release) if release else entry.names_all:
+                return self._denies(entry)
         return None
+
+    def _denies(self, entry: Entry) -> Reason:
+        return self.reason(f"the policy denies {entry.text}")
 
 
 _NO_NAMES = Names()

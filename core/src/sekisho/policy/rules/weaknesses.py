@@ -31,7 +31,7 @@ class Malicious(BaseRule):
             return self.reason(f"{named.id} names this very file: {named.summary}")
         hits = case.hits
         if hits is None:
-            return self.doubt(f"unknown: no data on malicious packages covers {case.artifact.kind}")
+            return self.doubt(f"unknown: no data on malicious packages covers {_unknown(case)}")
         found = [hit.advisory for hit in hits if hit.advisory.malicious]
         return self.reason("; ".join(f"{one.id}: {one.summary}" for one in found[:_SHOWN])) if found else None
 
@@ -57,7 +57,7 @@ class AdvisoryRule(BaseRule):
         """Answer with the gravest few, what mends them, and what excuses the others."""
         hits = case.hits
         if hits is None:
-            return self.doubt(f"unknown: no advisory data covers {case.artifact.kind}")
+            return self.doubt(f"unknown: no advisory data covers {_unknown(case)}")
         if not hits:
             return None
         excused, left = self._excuse(hits, case)
@@ -93,6 +93,13 @@ class AdvisoryRule(BaseRule):
             or (self.kev and hit.advisory.exploited)
             or (self.epss is not None and likely is not None and likely >= self.epss * 100_000)
         )
+
+
+def _unknown(case: Case) -> str:
+    """Return what no data speaks of: a kind of source, or of a channel's package that nobody knows by another name."""
+    artifact = case.artifact
+    known = artifact.kind == "conda" and case.known.advisories.covers("pypi")
+    return f"{artifact.project}, which holds no project of an index that is known" if known else artifact.kind
 
 
 def _list(hits: Sequence[Hit]) -> str:
