@@ -1,13 +1,14 @@
 """An explicit file → an environment, by py-rattler: every package held to the hash behind its address."""
 
+import hashlib
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import rattler
 from rattler.exceptions import ExtractError, InstallerError, IoError, LinkError, TransactionError
 
-from sekisho.errors import BadInputError, UpstreamError
+from sekisho.errors import BadInputError, CorruptError, UpstreamError
 from sekisho.model import PackageName
 from sekisho_builder.conda_command.arguments import Asked, caches_of
 from sekisho_builder.conda_command.solving import client
@@ -52,6 +53,8 @@ def _record(line: str, where: str) -> rattler.RepoDataRecord:
     if stated is None:
         raise BadInputError("there is no hash behind the address", where=where, todo="write the file again")
     package = PackageName.parse(path[-1])
+    if parts.scheme == "file":
+        _check(Path(unquote(parts.path)), stated, where)
     record = rattler.PackageRecord(
         name=package.name,
         version=package.version,
@@ -62,3 +65,12 @@ def _record(line: str, where: str) -> rattler.RepoDataRecord:
         md5=bytes.fromhex(stated["md5"]) if stated["md5"] else None,
     )
     return rattler.RepoDataRecord(record, path[-1], url, url.rsplit("/", 2)[0])
+
+
+def _check(path: Path, stated: re.Match[str], where: str) -> None:
+    """Hold a file of this machine to its hash: py-rattler does so only for what it fetches."""
+    name = "sha256" if stated["sha256"] else "md5"
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, name).hexdigest()
+    if found != stated[name]:
+        raise CorruptError(f"{path.name} is not what it should be: its {name} is {found}", where=where)
