@@ -68,7 +68,7 @@ def lock_file(settings: Settings, portal: PortalClient, named: Named) -> Found:
     else:
         target = infer_target(options["python"], options["glibc"], options["arch"], None, place)
         body = {"target": target.value.plain()}
-    specs = tuple(parse_spec(spec) for spec in named.specs)
+    specs = tuple(map(_read_spec, named.specs))
     known = portal.channels()
     asked = ToLock(
         workspace=workspace,
@@ -84,6 +84,14 @@ def lock_file(settings: Settings, portal: PortalClient, named: Named) -> Found:
     )
     given = Lock.parse(portal.lock(asked.plain(), answer.plain(), name=workspace), where="the portal's lock")
     return Found(given, Path(), unified=answer.text)
+
+
+def _read_spec(text: str) -> str:
+    try:
+        parse_spec(text)
+    except ValueError as error:
+        raise BadInputError(f"{text[:120]!r} is no match spec: {error}", where="--spec", todo="see CEP 29") from error
+    return text.strip()
 
 
 def _names(portal: PortalClient) -> Mapping[str, tuple[str, ...]]:
