@@ -147,11 +147,9 @@ def not_affected(
     if len(names) != 1 or not all(release for _, _, release in found):
         raise BadInputError("name one package with exact releases", where=", ".join(releases), todo="as six==1.17.0")
     until = moment(expires)
-    kind, colon, project = names.pop().rpartition(":")
     body = {
         "advisory": advisory,
-        **({"kind": kind} if colon else {}),
-        "project": project,
+        "project": names.pop(),
         "releases": [release.strip() for _, _, release in found],
         "justification": justification,
         "impact": impact,
