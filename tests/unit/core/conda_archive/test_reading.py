@@ -57,6 +57,25 @@ def test_a_package_by_the_builders_own_writer_is_read(tmp_path):
     assert read((tmp_path / CONDA).read_bytes()).keys() >= {"bin/thing", "info/index.json", "lib/again"}
 
 
+@pytest.mark.parametrize("ending", [".conda", ".tar.bz2"])
+def test_what_is_read_is_what_the_builders_own_reader_extracts(tmp_path, ending):
+    from conda_package_streaming.extract import extract
+
+    package_file = tmp_path / (STEM + ending)
+    package_file.write_bytes(package(FILES, ending=ending))
+    extract(package_file, tmp_path / "there")
+    found = read(package_file.read_bytes(), package_file.name)
+    there = {
+        str(one.relative_to(tmp_path / "there")): one for one in (tmp_path / "there").rglob("*") if not one.is_dir()
+    }
+    assert found.keys() == there.keys()
+    for path, (kind, mode, content) in found.items():
+        assert there[path].is_symlink() == (kind == "softlink")
+        if kind == "file":
+            assert there[path].read_bytes() == content
+            assert there[path].stat().st_mode & 0o777 == mode
+
+
 def test_info_comes_first_and_alone_where_that_is_all_that_is_asked_for():
     data = package(FILES)
     paths = [one.path for one in read_members(io.BytesIO(data), CONDA)]
