@@ -129,7 +129,8 @@ def locks(
     at: At, _who: Who, what: What, workspace: WorkspaceWanted = None, limit: MostLocks = 10_000
 ) -> dict[str, Any]:
     """Return which locks, and images made of them, hold a package, a release, a file, or what an advisory concerns."""
-    return find_held(at.desk.locks, at.desk.feeds.index, read_sought(what), workspace=workspace, limit=limit)
+    desk, sought = at.desk, read_sought(what)
+    return find_held(desk.locks, desk.feeds.index, sought, desk.sightings.containing, workspace=workspace, limit=limit)
 
 
 @acts.post("/locks")

@@ -55,6 +55,7 @@ class Desk:
     ) -> None:
         self.means = means
         self.feeds = feeds
+        self.sightings = sightings
         self.again = again
         self.demand = demand
         self.mentions = mentions

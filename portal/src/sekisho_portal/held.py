@@ -1,7 +1,7 @@
 """Which locks, images and workspaces hold something: a package, one release, one file, or what an advisory concerns."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -55,15 +55,25 @@ def _spellings(name: str, kinds: tuple[Kind, ...]) -> Iterator[tuple[Kind, str]]
         yield kind, normalize_project(kind, name.lower() if kind == "conda" else name)
 
 
+Containing = Callable[[str], Iterable[tuple[str, str]]]
+"""Returns (sha256, release) of the packages of channels that hold a project of the index."""
+
+
 def find_held(
-    index: LockIndex, advisories: AdvisoryIndex, sought: Sought, *, workspace: str | None, limit: int
+    index: LockIndex,
+    advisories: AdvisoryIndex,
+    sought: Sought,
+    containing: Containing,
+    *,
+    workspace: str | None,
+    limit: int,
 ) -> dict[str, Any]:
     """Return the files that fit, and the locks that hold them, newest first: their number, and ``limit`` of them.
 
     A file is marked ``maybe`` where nobody can tell from what an advisory says whether it is concerned.
     """
     index.follow()
-    found = dict(_files(index, advisories, sought))
+    found = dict(_files(index, advisories, sought, containing))
     locks = index.holding(tuple(found), workspace=workspace)
     names = {file.id: f"{file.project} {file.release}" for file in found}
     held = {number for lock in locks for number in lock.files}
@@ -75,12 +85,15 @@ def find_held(
     }
 
 
-def _files(index: LockIndex, advisories: AdvisoryIndex, sought: Sought) -> Iterator[tuple[HeldFile, bool]]:
+def _files(
+    index: LockIndex, advisories: AdvisoryIndex, sought: Sought, containing: Containing
+) -> Iterator[tuple[HeldFile, bool]]:
     if sought.sha256 is not None:
         yield from ((file, True) for file in index.files_of([sought.sha256]))
         return
     if sought.advisory is not None:
         yield from _concerned(index, advisories, sought.advisory)
+        yield from _holding(index, advisories, sought.advisory, containing)
         return
     for kind, name in sought.names:
         wanted = normalize_release(kind, sought.release) if sought.release else None
@@ -101,6 +114,20 @@ def _concerned(index: LockIndex, advisories: AdvisoryIndex, name: str) -> Iterat
             ]
             if hits:
                 yield file, any(hit.certain for hit in hits)
+
+
+def _holding(
+    index: LockIndex, advisories: AdvisoryIndex, name: str, containing: Containing
+) -> Iterator[tuple[HeldFile, bool]]:
+    """Yield the packages of channels that hold what an advisory concerns, whatever else they are known as."""
+    certain: dict[str, bool] = {}
+    for kind, project in advisories.concerned(name):
+        for sha256, release in containing(project) if kind == "pypi" else ():
+            hits = [hit for hit in advisories.affecting(kind, project, release) if name in hit.advisory.names]
+            if hits:
+                certain[sha256] = certain.get(sha256, False) or any(hit.certain for hit in hits)
+    for file in index.files_of(certain):
+        yield file, certain[file.sha256]
 
 
 def _file(file: HeldFile, *, certain: bool) -> dict[str, Any]:

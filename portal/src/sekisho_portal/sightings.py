@@ -23,6 +23,14 @@ _TABLE = Table(
     Column("facts", Text),
     Column("seq", Integer, nullable=False, index=True),
 )
+_CONTAINED = Table(
+    "contained",
+    MetaData(),
+    Column("project", String(200), primary_key=True),
+    Column("release", String(200), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+)
+"""What packages of channels hold, by the project of the index."""
 
 
 class Sightings:
@@ -33,10 +41,12 @@ class Sightings:
         self._ledger = ledger
         self._lock = threading.Lock()
         create_table(engine, _TABLE)
+        create_table(engine, _CONTAINED)
         with engine.begin() as connection:
             self._mark = int(connection.execute(select(func.max(_TABLE.c.seq))).scalar() or 0)
             if self._mark > ledger.size():  # another ledger's
                 connection.execute(delete(_TABLE))
+                connection.execute(delete(_CONTAINED))
                 self._mark = 0
 
     def follow(self) -> None:
@@ -50,6 +60,10 @@ class Sightings:
         with self._engine.connect() as connection:
             write_alone(connection, _TABLE)
             for row in rows:
+                for one in _held(row):
+                    same = [_CONTAINED.c[key] == value for key, value in one.items()]
+                    if connection.execute(select(_CONTAINED.c.sha256).where(*same)).first() is None:
+                        connection.execute(insert(_CONTAINED), [one])
                 found = dict(_seen(row))
                 known = set[str]()
                 for some in _chunks(found):
@@ -76,11 +90,25 @@ class Sightings:
         """Return the facts of those files that were inspected."""
         return {row.sha256: Facts.parse_json(row.facts, where="sightings") for row in self._rows(hashes) if row.facts}
 
+    def containing(self, project: str) -> tuple[tuple[str, str], ...]:
+        """Return (sha256, release) of the packages of channels that hold a project of the index, by their METADATA."""
+        self.follow()
+        query = select(_CONTAINED.c.sha256, _CONTAINED.c.release).where(_CONTAINED.c.project == project)
+        with self._engine.connect() as connection:
+            return tuple((row.sha256, row.release) for row in connection.execute(query))
+
     def _rows(self, hashes: Iterable[str]) -> Iterator[Any]:
         self.follow()
         with self._engine.connect() as connection:
             for some in _chunks(dict.fromkeys(hashes)):
                 yield from connection.execute(select(_TABLE).where(_TABLE.c.sha256.in_(some)))
+
+
+def _held(row: Entry) -> Iterator[dict[str, str]]:
+    """Yield what inspected packages of channels hold."""
+    for facts in row.body.get("facts", ()):
+        for one in facts.get("contains", ()):
+            yield {"project": one["project"], "release": one["release"], "sha256": facts["sha256"]}
 
 
 def _seen(row: Entry) -> Iterator[tuple[str, str | None]]:

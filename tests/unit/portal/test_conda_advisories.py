@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from sekisho.lock import lock_digest, make_lock
+from sekisho_portal.held import find_held, read_sought
 from tests.advisories import CRITICAL, MEDIUM, osv, packed
 from tests.command_line import run
 from tests.fake_upstream import run_asgi
@@ -72,6 +74,32 @@ def test_what_a_package_holds_is_known_and_judged_again_with_every_import(house)
     assert house.admitted() == frozenset()
     take(house, osv(CVE, "torch", vector=CRITICAL, **NEWS | {"events": [{"introduced": "3"}]}))
     assert house.admitted() == {PYTORCH.sha256}
+
+
+def test_locks_that_hold_what_holds_it_are_found_by_the_advisory(house):
+    request = proposed(house, PYTORCH, **HOLDS)
+    approvals = [signed.approval for signed in house.snapshots.current().approvals]
+    closure = house.desk.standing(request).closure()
+    lock = make_lock("web", closure, approvals, workspace="everyone", now=house.clock())
+    house.report(request, "locked", lock=lock.plain())
+    take(house, osv(CVE, "torch", vector=MEDIUM, **NEWS), osv("CVE-2026-2000", "torch", versions=["9"]))
+    for name, holding in ((CVE, ["web"]), ("CVE-2026-2000", [])):
+        desk = house.desk
+        found = find_held(
+            desk.locks, desk.feeds.index, read_sought(name), desk.sightings.containing, workspace=None, limit=9
+        )
+        assert [row["name"] for row in found["locks"]] == holding
+        assert [row["sha256"] for row in found["files"]] == [PYTORCH.sha256][: len(holding)]
+    assert house.desk.affected()[0]["locks"] == [lock_digest(lock)]
+
+
+def test_before_an_inspection_nobody_knows_that_it_is_unknown(house):
+    request = house.ask(RITA, (), conda=["pytorch"], channels=["forge"])
+    standing = house.desk.standing(request)
+    assert house.desk._judging.foresee(standing, [PYTORCH], {})[PYTORCH.sha256].outcome == "allow"
+    take(house, osv(CVE, "torch", vector=CRITICAL, **NEWS))
+    house.desk.take_feed(ADA, "conda", json.dumps({"pytorch": "torch"}).encode(), "names.json")
+    assert house.desk._judging.foresee(standing, [PYTORCH], {})[PYTORCH.sha256].outcome == "deny"
 
 
 def test_a_package_and_a_wheel_of_one_project_are_both_affected(house):

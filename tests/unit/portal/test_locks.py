@@ -29,7 +29,8 @@ def locked(house, *artifacts, name="web", workspace="everyone"):
 
 def held(house, what, **more):
     asked = {"workspace": None, "limit": 100} | more
-    return find_held(house.desk.locks, house.desk.feeds.index, read_sought(what), **asked)
+    desk = house.desk
+    return find_held(desk.locks, desk.feeds.index, read_sought(what), desk.sightings.containing, **asked)
 
 
 def names(found):

@@ -31,7 +31,7 @@ class Malicious(BaseRule):
             return self.reason(f"{named.id} names this very file: {named.summary}")
         hits = case.hits
         if hits is None:
-            return self.doubt(f"unknown: no data on malicious packages covers {_unknown(case)}")
+            return _unknown(self, case, "data on malicious packages")
         found = [hit.advisory for hit in hits if hit.advisory.malicious]
         return self.reason("; ".join(f"{one.id}: {one.summary}" for one in found[:_SHOWN])) if found else None
 
@@ -57,7 +57,7 @@ class AdvisoryRule(BaseRule):
         """Answer with the gravest few, what mends them, and what excuses the others."""
         hits = case.hits
         if hits is None:
-            return self.doubt(f"unknown: no advisory data covers {_unknown(case)}")
+            return _unknown(self, case, "advisory data")
         if not hits:
             return None
         excused, left = self._excuse(hits, case)
@@ -95,11 +95,13 @@ class AdvisoryRule(BaseRule):
         )
 
 
-def _unknown(case: Case) -> str:
-    """Return what no data speaks of: a kind of source, or of a channel's package that nobody knows by another name."""
+def _unknown(rule: BaseRule, case: Case, what: str) -> Reason | None:
+    """Answer that no data covers the release. What a conda package holds only an inspection tells: before, nothing."""
     artifact = case.artifact
-    known = artifact.kind == "conda" and case.known.advisories.covers("pypi")
-    return f"{artifact.project}, which holds no project of an index that is known" if known else artifact.kind
+    if artifact.kind != "conda" or not case.known.advisories.covers("pypi"):
+        return rule.doubt(f"unknown: no {what} covers {artifact.kind}")
+    said = f"unknown: no {what} covers {artifact.project}, which holds no project of an index that is known"
+    return rule.doubt(said) if case.facts else None
 
 
 def _list(hits: Sequence[Hit]) -> str:
