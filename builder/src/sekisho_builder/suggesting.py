@@ -144,7 +144,7 @@ def _nearest(
 def _alternative(judged: Judged, answer: Answer, requirements: tuple[str, ...]) -> Alternative:
     closure = judged.closure
     before = {artifact.project: artifact.release for artifact in closure.artifacts}
-    after = {pin.project: pin.release for pin in answer.pins}
+    after = {pin.project: pin.release for pin in answer.pins if pin.release}
     still = {**{(pin.project, pin.release): outcome for pin, outcome in answer.exceptions.items()}}
     still |= {name: Outcome.REVIEW for name in judged.fixed if after.get(name[0]) == name[1]}
     return Alternative(

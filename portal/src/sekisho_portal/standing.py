@@ -124,6 +124,10 @@ class Standing:
             return False
         return bool(row.body["closure"] == closure.digest())
 
+    def _is_fewest(self) -> bool:
+        """Tell whether the builder proved that no other answer needs approvals of fewer conda packages."""
+        return self._is_suggested() and bool(self.last["suggested"].body.get("fewest"))
+
     def _is_searched(self) -> bool:
         """Tell whether the builder looks, or has looked: after an inspection, and whenever it was asked to again."""
         since = self.last["inspected"].seq if "inspected" in self.last else 0
@@ -222,7 +226,7 @@ class Standing:
         return {
             "needs": names,
             "searching": searching,
-            "ways": way_lines(names, alternative, self.request, searching=searching),
+            "ways": way_lines(names, alternative, self.request, searching=searching, fewest=self._is_fewest()),
             **({"alternative": alternative.model_dump(mode="json")} if alternative else {}),
         }
 

@@ -13,10 +13,12 @@ def way_lines(
     asked: Request,
     *,
     searching: bool,
+    fewest: bool = False,
 ) -> list[str]:
     """Say what stands in the way, and the nearest answer of which the policy allows more.
 
-    An alternative does not heed what binds a request, constraints and hashes.
+    An alternative does not heed what binds a request, constraints and hashes. ``fewest`` tells that no other answer
+    needs approvals of fewer conda packages.
     """
     lines = []
     if needs["deny"]:
@@ -24,6 +26,8 @@ def way_lines(
     if needs["review"]:
         also = "and what would still need an approval" if needs["deny"] else "it passes once somebody approves"
         lines.append(f"{also}: {_some(needs['review'])}")
+    if fewest:
+        lines.append("no other answer to it needs approvals of fewer conda packages")
     if searching:
         lines.append("the builder is looking for something to have instead")
     if alternative is None:
@@ -39,7 +43,8 @@ def way_lines(
     left = [f"approval of {_some(alternative.review)}"] if alternative.review else []
     left += [f"no denial of {_some(alternative.deny)}"] if alternative.deny else []
     what = f"it needs {' and '.join(left)}" if left else "the policy allows all of it"
-    lines.append(f"  {what}, as far as it is known before an inspection")
+    least = " (no other answer needs approvals of fewer conda packages)" if alternative.fewest else ""
+    lines.append(f"  {what}, as far as it is known before an inspection{least}")
     return lines
 
 

@@ -38,10 +38,6 @@ class CondaOffers:
                 found.setdefault(artifact.project, set()).add(artifact.path)
         return {name: tuple(sorted(paths)) for name, paths in found.items()}
 
-    def approved_hashes(self) -> frozenset[str]:
-        """Return the sha256 of what is approved, whatever channel it is of."""
-        return frozenset(artifact.sha256 for artifact in self._known)
-
     def artifact(self, pin: Pin) -> Artifact:
         """Return what was chosen as an artifact."""
         return self._of(self._solver.known[pin.project, pin.release])

@@ -1,36 +1,16 @@
 """What conda packages bring that an index has, too: it counts as installed when the rest is resolved.
 
-A conda package holds a project of an index where its inspection found that project's METADATA in it. What was not
-inspected yet, or holds none, is told by its name: what needs Python mostly has the project's own name.
+Which projects a conda package holds is told by the METADATA that its inspection found in it, and by no likeness of
+names: ``pytorch`` holds ``torch``, and ``tzdata`` does not hold ``tzdata``.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sekisho.errors import UnresolvableError
-from sekisho.model import Artifact, Request
-from sekisho.model.match_spec import match_spec, needs_of
-
-OTHERWISE_NAMED = {
-    "brotli-python": "brotli",
-    "dask-core": "dask",
-    "faiss-cpu": "faiss-cpu",
-    "matplotlib-base": "matplotlib",
-    "msgpack-python": "msgpack",
-    "py-opencv": "opencv-python",
-    "py-xgboost": "xgboost",
-    "pyarrow-core": "pyarrow",
-    "pytables": "tables",
-    "python-graphviz": "graphviz",
-    "python-tzdata": "tzdata",
-    "pytorch": "torch",
-    "seaborn-base": "seaborn",
-    "torch-cpu": "torch",
-}
-"""Conda packages whose name is not their project's, of those that people ask for."""
+from sekisho.model import Artifact, Facts, Request
 
 _PYTHON = "python"
 
@@ -43,42 +23,31 @@ class Provided(NamedTuple):
     by: Artifact
 
 
-def provided(artifacts: Iterable[Artifact], known: Mapping[str, Mapping[str, str]]) -> dict[str, Provided]:
-    """Return by project what conda packages hold; ``known`` are projects and releases by the sha256 of a package.
+def provided(artifacts: Iterable[Artifact], facts: Iterable[Facts]) -> dict[str, Provided]:
+    """Return by project what conda packages hold; ``facts`` are those of all of them.
 
-    What has no release that an index could have (PEP 440) is left out; see ``unmapped``.
+    What has no release that an index could have (PEP 440) is left out: see ``unmapped``.
     """
-    found: dict[str, Provided] = {}
-    for artifact in artifacts:
-        for project, release in _held(artifact, known).items():
-            if _is_version(release):
-                found[project] = Provided(project, release, artifact)
-    return found
-
-
-def unmapped(artifacts: Iterable[Artifact], known: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return what may hold a project of an index that cannot be told: its release is none that an index has."""
-    return sorted(
-        artifact.name
+    known = {found.sha256: found for found in facts}
+    return {
+        one.project: Provided(one.project, one.release, artifact)
         for artifact in artifacts
-        if any(not _is_version(release) for release in _held(artifact, known).values())
+        for one in known[artifact.sha256].contains
+        if _is_version(one.release)
+    }
+
+
+def unmapped(facts: Iterable[Facts]) -> list[str]:
+    """Return what conda packages hold under a release that no index can have: nothing is held to it."""
+    return sorted(
+        f"{one.project} {one.release}" for found in facts for one in found.contains if not _is_version(one.release)
     )
-
-
-def _held(artifact: Artifact, known: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-    if stated := known.get(artifact.sha256):
-        return stated
-    names = {spec.name for text in needs_of(artifact) if (spec := match_spec(text))}
-    if artifact.project == _PYTHON or not names & {_PYTHON, "python_abi"}:
-        return {}
-    name = OTHERWISE_NAMED.get(artifact.project, artifact.project)
-    return {canonicalize_name(name): artifact.release}
 
 
 def _is_version(text: str) -> bool:
     try:
         Version(text)
-    except InvalidVersion:
+    except (InvalidVersion, ValueError):
         return False
     return True
 

@@ -27,7 +27,6 @@ class Chosen(NamedTuple):
     name: str
     channel: str
     path: str
-    sha256: str
 
 
 class CondaSolver:
@@ -104,13 +103,14 @@ class CondaSolver:
         wish: Wish,
         *,
         free: Collection[str] | None = None,
-        opened: Collection[str] | None = None,
         closed: Collection[str] = (),
+        paid: Collection[str] = (),
+        opened: Collection[str] = (),
     ) -> list[Chosen]:
         """Return what was chosen.
 
-        With ``free``, of names that are ``closed``, or of all that are not ``opened``, only files of these hashes
-        count. Raises ``UnresolvableError`` with the reason.
+        With ``free``, of names that are ``closed`` only these paths count. Paths that are ``paid`` only count of names
+        that are ``opened``. Raises ``UnresolvableError`` with the reason.
         """
         message: dict[str, Any] = {
             "op": "solve",
@@ -121,7 +121,8 @@ class CondaSolver:
         }
         if free is not None:
             message |= {"free": sorted(free), "closed": sorted(closed)}
-            message |= {"open": sorted(opened)} if opened is not None else {}
+        if paid:
+            message |= {"paid": sorted(paid), "open": sorted(opened)}
         try:
             answer = self._ask(message)
         except UnresolvableError as error:

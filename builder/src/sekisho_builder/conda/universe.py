@@ -40,7 +40,6 @@ class Candidate(NamedTuple):
     name: str
     channel: str
     path: str
-    sha256: str
     record: RepoDataRecord
 
 
@@ -130,12 +129,13 @@ class Universe:
     async def solve(self, message: dict[str, Any]) -> dict[str, Any]:
         """Choose one candidate a name, as high as can be.
 
-        ``hidden`` are paths that are out, ``preferred`` paths that are taken where they fit. With ``free``, of names
-        that are ``closed`` (or, with ``open``, of all others) only files of these hashes count. Raises
-        ``UnresolvableError`` with the solver's reason.
+        ``hidden`` are paths that are out, ``preferred`` paths that are taken where they fit. Of names that are
+        ``closed`` only paths that are ``free`` count, and paths that are ``paid`` only of names that are ``open``.
+        Raises ``UnresolvableError`` with the solver's reason.
         """
         counts = _counting(message)
-        preferred = [self._candidates[path] for path in message.get("preferred", ()) if path in self._candidates]
+        kept = (self._candidates[path] for path in message.get("preferred", ()) if path in self._candidates)
+        preferred = [row for row in kept if counts(row)]  # or else the solver would take it whatever is offered
         try:
             found = await solve(
                 [_Offered(self._by_place, counts)],
@@ -169,15 +169,16 @@ class Universe:
 
 
 def _counting(message: dict[str, Any]) -> Counts:
-    hidden = frozenset(message.get("hidden", ()))
-    if message.get("free") is None:
-        return lambda row: row.path not in hidden
-    free = frozenset(message["free"])
-    if message.get("open") is not None:
-        opened = frozenset(message["open"])
-        return lambda row: row.path not in hidden and (row.name in opened or row.sha256 in free)
-    closed = frozenset(message["closed"])
-    return lambda row: row.path not in hidden and (row.name not in closed or row.sha256 in free)
+    hidden, paid = frozenset(message.get("hidden", ())), frozenset(message.get("paid", ()))
+    opened, closed = frozenset(message.get("open", ())), frozenset(message.get("closed", ()))
+    free = frozenset(message.get("free", ()))
+
+    def counts(row: Candidate) -> bool:
+        if row.path in hidden or (row.path in paid and row.name not in opened):
+            return False
+        return row.name not in closed or row.path in free
+
+    return counts
 
 
 def _best(preferred: Iterable[Candidate]) -> Iterable[Candidate]:
@@ -197,7 +198,6 @@ def _rows(groups: Iterable[Iterable[RepoDataRecord]], channels: dict[str, str]) 
             record.name.normalized,
             channels[_slashed(record.channel)],
             f"{record.subdir}/{record.file_name}",
-            record.sha256.hex(),
             record,
         )
         for group in groups

@@ -4,26 +4,25 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from sekisho.client import PortalSilentError
 from sekisho.errors import SekishoError, UnresolvableError
-from sekisho.model import Closure, Judgement, Newest, Request
+from sekisho.model import Closure, Newest, Outcome, Request
 from sekisho.policy import Policy
-from sekisho_builder.conda.provided import beside, check_asked_once, provided
+from sekisho_builder.conda.provided import beside, check_asked_once, provided, unmapped
 from sekisho_builder.conda.resolve import Part, alone, together
 from sekisho_builder.denials import name_denials
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.proxy import ProxySilentError
 from sekisho_builder.resolve import resolve
-from sekisho_builder.solver import Solver
 from sekisho_builder.sources import builds_sources, check_sources, with_sources
-from sekisho_builder.stages.channels import FromChannels
-from sekisho_builder.suggesting import read_judged, suggest
+from sekisho_builder.stages.instead import Instead, Suggested
 
 _LOG = logging.getLogger("sekisho.builder")
 
 
-class Proposing(FromChannels):
+class Proposing(Instead):
     """The stages before an approver is asked."""
 
     def resolve(self, request_id: str) -> None:
@@ -43,9 +42,15 @@ class Proposing(FromChannels):
     def _of_indexes(
         self, request_id: str, request: Request, policy: Policy, part: Part, told: Callable[[int, int], None]
     ) -> tuple[Closure, Mapping[str, Newest]]:
-        """Return the closure with what requirements come to beside ``part``, and the newest releases there are."""
-        installed = provided(part.artifacts, {})
+        """Return the closure with what requirements come to beside ``part``, and the newest releases there are.
+
+        What the conda packages hold is known once they are inspected, which comes before anything else of them.
+        """
+        facts = self._proxy.inspect(part.artifacts, told)[0] if part.artifacts else []
+        installed = provided(part.artifacts, facts)
         check_asked_once(request, installed)
+        for left_out in unmapped(facts):
+            _LOG.warning("request %s: nothing is held to %s, which is no release of an index", request_id, left_out)
         rest = beside(request, part.artifacts)
         offers = self._offers(request_id, rest)
         try:
@@ -75,19 +80,28 @@ class Proposing(FromChannels):
     def suggest(self, request_id: str) -> None:
         """Judgement → what to have instead, where somebody would have to act."""
         found = self._portal.records(request_id)
-        if not found["avoidable"]:
+        if not _is_sought(found):
             return
         request, closure = self._records(request_id)
-        judgement = Judgement.parse(found["judgement"], where=f"judgement of {request_id}")
-        judged = read_judged(closure, judgement, found["avoidable"])
-        free = request.model_copy(update={"constraints": (), "hashes": {}})  # the closure itself is preferred
         try:
-            with Solver(free, self._proxy, self._programs.run) as solve:
-                alternative = suggest(solve, self._offers(request_id, free), judged)
+            suggested = self._look(request_id, request, closure, found)
         except (PortalSilentError, ProxySilentError):
             raise
         except SekishoError as error:  # the request was judged, and that stands
             _LOG.warning("nothing could be suggested for request %s: %s", request_id, error.what)
-            alternative = None
-        body = {"closure": closure.digest(), "alternative": alternative.plain() if alternative else None}
+            suggested = Suggested()
+        alternative = suggested.alternative
+        body = {
+            "closure": closure.digest(),
+            "alternative": alternative.plain() if alternative else None,
+            "fewest": suggested.fewest,
+        }
         self._portal.report(request_id, "suggested", body)
+
+
+def _is_sought(found: Mapping[str, Any]) -> bool:
+    """Tell whether another answer may need less; of conda packages, whenever somebody has to approve any."""
+    if found["avoidable"]:
+        return True
+    judgement, closure = found["judgement"], found["closure"]
+    return bool(judgement and closure and closure.get("conda") and judgement["outcome"] != Outcome.ALLOW.value)

@@ -20,7 +20,8 @@ class Alternative(Record):
     """What to have instead of ``closure``: the nearest answer of which policy allows more, as far as it is known.
 
     ``requirements`` and ``conda`` are what to ask for; they are those of the request where it can be satisfied
-    otherwise. ``review`` and ``deny`` name what would still need an approval, and what no approval admits.
+    otherwise. ``review`` and ``deny`` name what would still need an approval, and what no approval admits. ``fewest``
+    tells that no other answer needs approvals of fewer conda packages.
     """
 
     closure: Sha256
@@ -29,6 +30,7 @@ class Alternative(Record):
     changes: tuple[Change, ...]
     review: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    fewest: bool = False
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:

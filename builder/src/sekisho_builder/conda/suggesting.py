@@ -1,0 +1,108 @@
+"""What to have instead of the conda packages of a closure, and whether anything needs fewer approvals than they do."""
+
+from collections.abc import Container, Iterable, Mapping
+from typing import NamedTuple
+
+from sekisho.model import Alternative, Change, Closure, Outcome, spec_name
+from sekisho.model.conda import PackageName
+from sekisho.model.match_spec import MatchSpec
+from sekisho_builder.conda.approvals import Approvals, Said
+
+
+class Present(NamedTuple):
+    """The conda packages of a closure, with what came of each by path.
+
+    ``held`` are the names of which another file would need an approval, too, as for a licence.
+    """
+
+    closure: Closure
+    said: Said
+    held: frozenset[str] = frozenset()
+
+    @property
+    def needed(self) -> list[str]:
+        """Return the paths that need an approval."""
+        return [path for path, outcome in self.said.items() if outcome is Outcome.REVIEW]
+
+    @property
+    def denied(self) -> list[str]:
+        """Return the paths that no approval admits."""
+        return [path for path, outcome in self.said.items() if outcome is Outcome.DENY]
+
+
+def present(closure: Closure, outcomes: Mapping[str, Outcome], avoidable: Container[str]) -> Present:
+    """Return the conda packages of a closure; ``outcomes`` and ``avoidable`` are by sha256."""
+    files = closure.of("conda")
+    rows = {row.path: outcomes.get(row.sha256, Outcome.DENY) for row in files}
+    held = (row.project for row in files if rows[row.path] is Outcome.REVIEW and row.sha256 not in avoidable)
+    return Present(closure, rows, frozenset(held))
+
+
+def is_fewest(now: Present, found: Approvals | None) -> bool:
+    """Tell whether it is proved that no answer to the same specs needs fewer approvals than the closure."""
+    return found is not None and found.proved and not now.denied and len(found.needed) >= len(now.needed)
+
+
+def instead(now: Present, found: Approvals | None, conda: Iterable[str]) -> Alternative | None:
+    """Return an answer to ``conda`` as an alternative; nothing if it is not better than the closure."""
+    if found is None or (not now.denied and len(found.needed) >= len(now.needed)):
+        return None
+    before = {row.node: _named(row.path) for row in now.closure.of("conda")}
+    after = {f"conda:{row.name}": _named(row.path) for row in found.chosen}
+    return Alternative(
+        closure=now.closure.digest(),
+        requirements=now.closure.direct,
+        conda=tuple(_pinned(spec, after) for spec in conda),
+        changes=tuple(
+            Change(project=node, before=_short(before, after, node), after=_short(after, before, node))
+            for node in sorted({*before, *after})
+            if before.get(node) != after.get(node)
+        ),
+        review=tuple(
+            sorted(f"{row.name} {_named(row.path).version}" for row in found.chosen if row.path in found.needed)
+        ),
+        fewest=found.proved,
+    )
+
+
+def leading_to(closure: Closure, paths: Iterable[str]) -> frozenset[str]:
+    """Return the names of match specs without which none of the files at ``paths`` would be in the closure."""
+    wanted = frozenset(paths)
+    found, left = set[str](), [row.node for row in closure.of("conda") if row.path in wanted]
+    while left:
+        node = left.pop()
+        if node not in found:
+            found.add(node)
+            left += [edge.project for edge in closure.edges if edge.needs == node]
+    return frozenset(name for spec in closure.conda if f"conda:{(name := spec_name(spec))}" in found)
+
+
+def relaxed(conda: Iterable[str], names: frozenset[str]) -> tuple[str, ...]:
+    """Return match specs, those of ``names`` for any version."""
+    return tuple(_bare(spec) if spec_name(spec) in names else spec for spec in conda)
+
+
+def _bare(spec: str) -> str:
+    found = MatchSpec.parse(spec)
+    return f"{found.channel}::{found.name}" if found.channel else found.name
+
+
+def _pinned(spec: str, chosen: Mapping[str, PackageName]) -> str:
+    """Return a spec as it is if what was chosen fits it, or else one for the version that was chosen."""
+    found = MatchSpec.parse(spec)
+    package = chosen.get(f"conda:{found.name}")
+    if package is None or found.version is None or found.version.contains(package.version):
+        return spec
+    return f"{_bare(spec)}=={package.version}"
+
+
+def _named(path: str) -> PackageName:
+    return PackageName.parse(path.rpartition("/")[2])
+
+
+def _short(rows: Mapping[str, PackageName], others: Mapping[str, PackageName], node: str) -> str | None:
+    """Return a package's version, with its build where the other one has the same version."""
+    own, other = rows.get(node), others.get(node)
+    if own is None:
+        return None
+    return f"{own.version} {own.build}" if other is not None and other.version == own.version else own.version
