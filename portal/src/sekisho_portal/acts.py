@@ -125,9 +125,7 @@ def affected(at: At, _who: Who) -> list[dict[str, Any]]:
 
 
 @acts.get("/locks")
-def locks(
-    at: At, _who: Who, what: What, workspace: WorkspaceWanted = None, limit: MostLocks = 10_000
-) -> dict[str, Any]:
+def locks(at: At, _who: Who, what: What, workspace: WorkspaceWanted = None, limit: MostLocks = 1000) -> dict[str, Any]:
     """Return which locks, and images made of them, hold a package, a release, a file, or what an advisory concerns."""
     desk, sought = at.desk, read_sought(what)
     return find_held(desk.locks, desk.feeds.index, sought, desk.sightings.containing, workspace=workspace, limit=limit)

@@ -74,13 +74,12 @@ def find_held(
     """
     index.follow()
     found = dict(_files(index, advisories, sought, containing))
-    locks = index.holding(tuple(found), workspace=workspace)
+    holding = index.holding(tuple(found), workspace=workspace, limit=limit)
     names = {file.id: f"{file.project} {file.release}" for file in found}
-    held = {number for lock in locks for number in lock.files}
     return {
-        "total": len(locks),
-        "files": [_file(file, certain=certain) for file, certain in found.items() if file.id in held],
-        "locks": [_lock(lock, names) for lock in locks[:limit]],
+        "total": holding.total,
+        "files": [_file(file, certain=certain) for file, certain in found.items() if file.id in holding.files],
+        "locks": [_lock(lock, names) for lock in holding.locks],
         "known": sought.advisory is None or bool(advisories.concerned(sought.advisory)),
     }
 

@@ -88,6 +88,14 @@ class LockRow(NamedTuple):
     files: tuple[int, ...]
 
 
+class Holding(NamedTuple):
+    """How many locks hold one of some files, which of the files are held at all, and locks, newest first."""
+
+    total: int
+    files: frozenset[int]
+    locks: tuple[LockRow, ...]
+
+
 class LockIndex:
     """The index. ``follow`` reads what the ledger gained since it was called last."""
 
@@ -149,21 +157,22 @@ class LockIndex:
                 for row in connection.execute(select(_FILES).where(_FILES.c.sha256.in_(some)))
             )
 
-    def holding(self, files: Sequence[HeldFile], *, workspace: str | None = None) -> tuple[LockRow, ...]:
-        """Return the locks that hold one of these files, newest first."""
+    def holding(self, files: Sequence[HeldFile], *, workspace: str | None = None, limit: int | None = None) -> Holding:
+        """Return which locks hold one of these files, and ``limit`` of them, newest first."""
         found: dict[int, list[int]] = {}
-        rows: dict[int, tuple[str, str, str, str, str]] = {}
-        columns = (_LOCKS.c.subject, _LOCKS.c.name, _LOCKS.c.workspace, _LOCKS.c.digest, _LOCKS.c.image)
+        held: set[int] = set()
         with self._engine.connect() as connection:
             for some in _chunks([file.id for file in files]):
-                query = select(_LOCKS.c.id, _HELD.c.file, *columns).join(_HELD, _HELD.c.lock == _LOCKS.c.id)
-                query = query.where(_HELD.c.file.in_(some))
+                query = select(_HELD.c.file, _HELD.c.lock).where(_HELD.c.file.in_(some))
                 if workspace is not None:
-                    query = query.where(_LOCKS.c.workspace == workspace)
-                for number, file, subject, name, place, digest, image in connection.execute(query):
-                    rows[number] = subject, name, place, digest, image
-                    found.setdefault(number, []).append(file)
-        return tuple(LockRow(*rows[number], tuple(sorted(found[number]))) for number in sorted(found, reverse=True))
+                    query = query.join(_LOCKS, _HELD.c.lock == _LOCKS.c.id).where(_LOCKS.c.workspace == workspace)
+                for file, lock in connection.execute(query).all():
+                    found.setdefault(lock, []).append(file)
+                    held.add(file)
+            newest = sorted(found, reverse=True)[:limit]
+            rows = dict(_described(connection, newest))
+        locks = tuple(LockRow(*rows[number], tuple(sorted(found[number]))) for number in newest)
+        return Holding(len(found), frozenset(held), locks)
 
     def count(self) -> int:
         """Return how many locks there are."""
@@ -173,6 +182,15 @@ class LockIndex:
 
 def _mark(connection: Connection) -> int:
     return int(connection.execute(select(func.max(_LOCKS.c.seq))).scalar() or 0)
+
+
+def _described(connection: Connection, numbers: Sequence[int]) -> Iterator[tuple[int, tuple[str, str, str, str, str]]]:
+    columns = (_LOCKS.c.id, _LOCKS.c.subject, _LOCKS.c.name, _LOCKS.c.workspace, _LOCKS.c.digest, _LOCKS.c.image)
+    for some in _chunks(numbers):
+        for number, subject, name, workspace, digest, image in connection.execute(
+            select(*columns).where(_LOCKS.c.id.in_(some))
+        ).all():
+            yield number, (subject, name, workspace, digest, image)
 
 
 def _take(connection: Connection, row: Entry, lock: Lock) -> None:

@@ -288,7 +288,7 @@ class Rejudging:
             wanted.update(artifact.sha256 for artifact in approval.artifacts)
         self._locks.follow()
         files = {file.id: file for file in self._locks.files_of(wanted)}
-        for lock in self._locks.holding(tuple(files.values())):
+        for lock in self._locks.holding(tuple(files.values())).locks:
             held = Held(lock.digest, lock.workspace, (lock.image,) if lock.image else ())
             uses.hold(held, {files[number].sha256 for number in lock.files})
         return uses
