@@ -28,6 +28,16 @@ class Named(NamedTuple):
     specs: tuple[str, ...]
     engine: str | None
     options: Mapping[str, str | None]
+    token: str | None
+
+
+class Asking(NamedTuple):
+    """Which engine asks which door, as whom, and what it believes."""
+
+    engine: str
+    door: DoorAddress
+    token: str | None
+    ca: Path | None
 
 
 @dataclass(frozen=True)
@@ -39,16 +49,16 @@ class Found:
     requester: str | None = None
     unified: str | None = None
 
-    def answered_by(self, engine: str, settings: Settings, portal: PortalClient, door: DoorAddress) -> "Found":
+    def answered_by(self, asking: Asking, portal: PortalClient) -> "Found":
         """Have conda-lock lock the very same packages again; raise ``RefusedError`` naming every difference."""
-        if engine != UNIFIED:
+        if asking.engine != UNIFIED:
             raise BadInputError(
-                f"{engine} has nothing to resolve: the lock is what was approved",
+                f"{asking.engine} has nothing to resolve: the lock is what was approved",
                 where="--engine",
                 todo=f"leave it out, or use --engine {UNIFIED} to have the unified lock written by conda-lock itself",
             )
         asked = to_pin(self.lock).model_copy(update={"names": _names(portal)})
-        answer = _ask(engine, asked, settings, door)
+        answer = _ask(asked, asking)
         check_same(self.lock, answer)
         return replace(self, unified=answer.text)
 
@@ -79,10 +89,11 @@ def lock_file(settings: Settings, portal: PortalClient, named: Named) -> Found:
         channels=tuple(body.get("channels") or known["channels"]),
         names=known["names"],
     )
-    answer = _ask(
-        named.engine or (UNIFIED if asked.conda else "uv"), asked, settings, DoorAddress(settings.proxy, workspace)
-    )
-    given = Lock.parse(portal.lock(asked.plain(), answer.plain(), name=workspace), where="the portal's lock")
+    door = DoorAddress(settings.proxy, workspace)
+    engine = named.engine or (UNIFIED if asked.conda else "uv")
+    answer = _ask(asked, Asking(engine, door, named.token, settings.trusted_ca))
+    packages = answer.model_copy(update={"text": None}).plain()
+    given = Lock.parse(portal.lock(asked.plain(), packages, name=workspace), where="the portal's lock")
     return Found(given, Path(), unified=answer.text)
 
 
@@ -98,8 +109,9 @@ def _names(portal: PortalClient) -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(projects) for name, projects in portal.channels()["names"].items()}
 
 
-def _ask(name: str, asked: ToLock, settings: Settings, door: DoorAddress) -> Answer:
+def _ask(asked: ToLock, asking: Asking) -> Answer:
     """Ask the engine of this name; raise ``MissingToolError`` where the builder is not installed."""
+    name = asking.engine
     if asked.conda and name != UNIFIED:
         raise BadInputError(
             f"{name} locks packages of an index alone", where=asked.conda[0], todo=f"use --engine {UNIFIED}"
@@ -110,4 +122,4 @@ def _ask(name: str, asked: ToLock, settings: Settings, door: DoorAddress) -> Ans
             f"{name} is not installed here", where="sekisho lock", todo="install sekisho-builder beside this command"
         )
     engine = cast("Engine", point.load())
-    return engine(asked, door.checked(), token=settings.token, ca=settings.trusted_ca)
+    return engine(asked, asking.door.checked(), token=asking.token, ca=asking.ca)

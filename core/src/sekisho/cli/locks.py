@@ -8,7 +8,7 @@ import click
 from sekisho.cli.ask import connect
 from sekisho.cli.frame import emit, json_option
 from sekisho.cli.image_locks import lock_image
-from sekisho.cli.locking import Found, Named, lock_file, lock_request
+from sekisho.cli.locking import Asking, Found, Named, lock_file, lock_request
 from sekisho.cli.written import write_locks
 from sekisho.errors import BadInputError
 from sekisho.lock import FORMATS, DoorAddress
@@ -42,6 +42,7 @@ _FORMATS = "; ".join(f"{name}: {found.file} for {found.reader}" for name, found 
 @click.option("--output", "-o", help="The file to write, a folder for it, or - to print it.")
 @click.option("--workspace", help="Whose door; default is SEKISHO_WORKSPACE, or the door that pip or uv asks.")
 @click.option("--frozen", help="Have addresses of the door as of a revision, a day or a moment.")
+@click.option("--with-token", is_flag=True, help="The engine sends SEKISHO_TOKEN to the door, where that wants one.")
 @click.option("--python", help="Full Python version of the target, as 3.11.2; default is this environment's.")
 @click.option("--glibc", help="C library of the target; default is this machine's.")
 @click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), help="Processor of the target.")
@@ -57,6 +58,7 @@ def lock(
     output: str | None,
     frozen: str | None,
     *,
+    with_token: bool,
     commit: bool,
     as_json: bool,
     **named: str | None,
@@ -71,6 +73,7 @@ def lock(
     if image and (output or named["workspace"]):
         raise click.UsageError("an image's lock lies beside its definition, and its workspace is the request's")
     settings = load_settings()
+    token = settings.token if with_token else None
     with connect(settings) as portal:
         found: Found
         if image:
@@ -78,10 +81,10 @@ def lock(
         elif request_id:
             found = lock_request(portal, request_id)
         else:
-            found = lock_file(settings, portal, Named(files, specs, engine, named))
+            found = lock_file(settings, portal, Named(files, specs, engine, named, token))
         door = DoorAddress(settings.proxy, found.lock.workspace, frozen)
         if engine and not files and not specs:
-            found = found.answered_by(engine, settings, portal, door)
+            found = found.answered_by(Asking(engine, door, token, settings.trusted_ca), portal)
     rows = write_locks(found, formats, door, output=output, commit=commit)
     if output == "-":
         return
