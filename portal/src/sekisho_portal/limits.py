@@ -61,7 +61,7 @@ class Limits:
         path = request.url.path
         if request.method != "POST":
             return _SMALL
-        if path == "/api/requests":
+        if path in {"/api/requests", "/api/locks"}:
             return _REQUEST
         if _FEEDS.fullmatch(path):
             return _FEED if await self._is(request, "admin") else _SMALL
