@@ -76,7 +76,8 @@ _POLICY_REST = """\
 How many days old data may be for its silence to count: `osv` (advisories and malicious packages), `kev` (what is known
 to be exploited), `epss` (how likely that is), each as `{{days: 7}}`; the defaults are {days}. While a feed that a rule
 leans on is older, missing, or dated in the future, nothing is approved by the policy alone, and the reason names the
-feed and its age. What no data covers, as a channel's packages, is unknown and goes to review. A site that does without
+feed and its age. What no data covers, as a channel's package that holds no
+project of an index that is known, is unknown and goes to review. A site that does without
 advisories says so, as `osv: absent`: then rules that lean on them are not asked, and every verdict and the portal's
 pages say that.
 

@@ -81,9 +81,9 @@ def conda(package, info, *, extra=(), packer=zstd.compress, method=zipfile.ZIP_S
     return out.getvalue()
 
 
-def package(members, *, ending=".conda", form=tarfile.PAX_FORMAT, **said):
+def package(members, *, ending=".conda", form=tarfile.PAX_FORMAT, stem=STEM, **said):
     """The bytes of a package of members, well described unless ``said`` differs."""
     info = described(members, **said)
     if ending == ".conda":
-        return conda(tar(members, form), tar(info, form))
+        return conda(tar(members, form), tar(info, form), stem=stem)
     return bz2.compress(tar([*members, *info], form))

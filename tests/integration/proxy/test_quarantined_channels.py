@@ -6,6 +6,8 @@ import pytest
 
 from sekisho.sources import Source
 from tests.channels import Channel, FakeChannels, make_package
+from tests.conda_archives import member
+from tests.conda_archives import package as packed
 from tests.fake_upstream import run_asgi
 from tests.integration.proxy.house import House
 
@@ -57,6 +59,20 @@ def test_bytes_that_are_not_those_of_the_record_are_none(house, fake):
         row = inspected(house, client, TOOL.artifact(source="main"))[TOOL.sha256]
         assert row["problem"]["code"] == "corrupt"
         assert row["problem"]["where"] == TOOL.path
+
+
+def test_a_bomb_and_a_traversal_are_findings_and_the_inspectors_go_on(house, fake):
+    """80 MB of zeros in a few kB, a member that climbs, and one that is no package; then an honest one."""
+    bad = [TOOL.but(spoilt=made) for made in (
+        packed([member("share/zeros", bytes(80 << 20))], stem=TOOL.stem), packed([member("../evil")], stem=TOOL.stem), b"nothing"
+    )]  # fmt: skip
+    with house.open() as client:
+        for one in bad:
+            fake.lies[f"/main/{one.path}"] = one.data
+            row = inspected(house, client, one.artifact(source="main"))[one.sha256]
+            assert [found["code"] for found in row["facts"]["findings"]] == ["archive_confusion"]
+        del fake.lies[f"/main/{TOOL.path}"]
+        assert "findings" not in inspected(house, client, TOOL.artifact(source="main"))[TOOL.sha256]["facts"]
 
 
 def test_facts_are_of_a_file_and_of_what_its_channel_says(house):

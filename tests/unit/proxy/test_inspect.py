@@ -249,6 +249,22 @@ def test_every_cut_of_a_wheel_is_refused(inspect):
         assert codes(inspect(data[:end])) == ["archive_confusion"]
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("x-1.0.data/data/pip.conf", True),
+        ("x-1.0.data/data/.condarc", True),
+        ("x-1.0.data/scripts/pip.conf", False),
+        ("x-1.0.data/purelib/pip.conf", False),
+        ("x/pip.conf", False),
+    ],
+)
+def test_settings_that_would_lead_pip_elsewhere(inspect, name, found):
+    assert codes(inspect(make_wheel("x", files={name: b"[global]\nindex-url = https://evil.invalid\n"}).data)) == (
+        ["client_settings"] if found else []
+    )
+
+
 def test_record_of_is_what_the_inspector_expects():
     assert record_of({"a": b""}, "x-1.0.dist-info").endswith(b"x-1.0.dist-info/RECORD,,\n")
     assert check_layout(io.BytesIO(make_wheel("x").data))

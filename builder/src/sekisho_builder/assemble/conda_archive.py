@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from sekisho.conda_archive import Member, PackageInfo, PathEntry, read_info, read_members
+from sekisho.conda_archive import Member, PackageInfo, PathEntry, is_link_script, read_info, read_members
 from sekisho.errors import BadInputError, ConfusingError, CorruptError
 from sekisho.model import PackageName
 from sekisho.store import file_sha256
-
-_SCRIPTS = ("post-link", "pre-link", "pre-unlink", "post-unlink")
 
 
 class CondaPackage(NamedTuple):
@@ -144,9 +142,3 @@ class CondaArchive:
             yield
         except ConfusingError as error:
             raise self.corrupt(error.what) from error
-
-
-def is_link_script(path: str) -> bool:
-    """Tell whether an installer would run what lies at ``path``: ``bin/.<name>-post-link.sh`` and its like."""
-    folder, _, name = path.rpartition("/")
-    return folder == "bin" and name.startswith(".") and name.endswith(tuple(f"-{word}.sh" for word in _SCRIPTS))

@@ -6,6 +6,7 @@ readers could take for two things is refused with ``ConfusingError``.
 
 from sekisho.conda_archive.info import PackageInfo, PathEntry
 from sekisho.conda_archive.members import read_info, read_members
+from sekisho.conda_archive.places import is_link_script
 from sekisho.conda_archive.tar import Member
 
-__all__ = ["Member", "PackageInfo", "PathEntry", "read_info", "read_members"]
+__all__ = ["Member", "PackageInfo", "PathEntry", "is_link_script", "read_info", "read_members"]

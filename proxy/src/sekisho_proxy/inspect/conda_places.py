@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 
+from sekisho.conda_archive import is_link_script
 from sekisho_proxy.inspect.conda_paths import Paths
 
-_LINK_SCRIPT = re.compile(r"(?:bin|scripts|python-scripts)/\.[^/]+-(?:pre|post)-(?:un)?link\.(?:sh|bat)")
 _ACTIVATION = re.compile(r"etc/conda/(?:(?:de)?activate|env_vars)\.d/.+")
 _MENU = re.compile(r"menu/[^/]+\.json")
 _SETTINGS = re.compile(r"\.?condarc(?:\.d/.+|\.ya?ml)?|(?:etc/)?pip\.(?:conf|ini)|\.mambarc|\.pixi/.+")
@@ -22,6 +22,10 @@ def noticed_places(paths: Paths, info: frozenset[str]) -> Mapping[str, list[str]
     """
     found: dict[str, list[str]] = {}
     for path, kind in paths.kinds.items():
+        if is_link_script(path):
+            found.setdefault("link_script", []).append(path)
+        if is_client_settings(path):
+            found.setdefault("client_settings", []).append(path)
         folded = path.lower()
         for code, pattern in _BY_CODE.items():
             if pattern.fullmatch(folded):
@@ -33,10 +37,13 @@ def noticed_places(paths: Paths, info: frozenset[str]) -> Mapping[str, list[str]
     return found
 
 
+def is_client_settings(path: str) -> bool:
+    """Tell whether conda, pip or pixi read their settings at this path below a prefix."""
+    return bool(_SETTINGS.fullmatch(path.lower()))
+
+
 _BY_CODE = {
-    "link_script": _LINK_SCRIPT,
     "activation_script": _ACTIVATION,
     "menu": _MENU,
-    "client_settings": _SETTINGS,
     "archive_confusion": _RESERVED,
 }

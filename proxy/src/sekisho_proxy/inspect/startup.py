@@ -28,8 +28,7 @@ def _starts(name: str) -> bool:
     scheme, _, rest = below.partition("/")
     if scheme in _SITE:
         return _starts_in_site(rest.lower())
-    path = "/".join((*_FOLDERS.get(scheme, ()), rest)).lower()
-    return _starts_in_prefix(path)
+    return _starts_in_prefix((in_prefix(name) or rest).lower())
 
 
 def _starts_in_site(path: str) -> bool:
@@ -49,6 +48,15 @@ def _starts_in_prefix(path: str) -> bool:
 
 def _below_site(path: str) -> bool:
     return bool(_SITE_FOLDER.search(path.rpartition("/")[0]))
+
+
+def in_prefix(name: str) -> str:
+    """Return where a member of a wheel goes below the prefix, or "" for one that goes to a site folder."""
+    top, _, below = name.partition("/")
+    scheme, _, rest = below.partition("/")
+    if not top.endswith(".data") or scheme not in _FOLDERS:
+        return ""
+    return "/".join((*_FOLDERS[scheme], rest))
 
 
 def in_site(path: str) -> str:

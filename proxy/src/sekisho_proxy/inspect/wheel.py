@@ -11,14 +11,15 @@ from sekisho.errors import ConfusingError, CorruptError
 from sekisho.model import Facts, Record
 from sekisho.zip_layout import check_layout
 from sekisho_proxy.inspect.conda import inspect_conda
+from sekisho_proxy.inspect.conda_places import is_client_settings
 from sekisho_proxy.inspect.contents import check_bomb, check_record, read_contents
 from sekisho_proxy.inspect.findings import finding, findings
 from sekisho_proxy.inspect.metadata import dist_info, stated, wheel_identity
 from sekisho_proxy.inspect.modules import importable
 from sekisho_proxy.inspect.sdist import inspect_sdist
-from sekisho_proxy.inspect.startup import startup_files
+from sekisho_proxy.inspect.startup import in_prefix, startup_files
 
-INSPECTOR_VERSION = "3"
+INSPECTOR_VERSION = "4"
 """Part of the key under which facts are remembered; a change here inspects everything again."""
 
 PATIENCE = 60.0
@@ -84,6 +85,7 @@ def _inspect_wheel(file: BinaryIO, job: Job, size: int) -> Facts:
         *findings("record_mismatch", check_record(contents, folder)),
         *findings("metadata_mismatch", _compare(said, metadata, job)),
         *findings("top_level_pth", startup_files(contents.sizes)),
+        *findings("client_settings", [name for name in contents.sizes if is_client_settings(in_prefix(name))]),
     ]
     known = ("license_expression", "license_hint", "license_classifiers", "requires_python", "requires")
     return Facts(

@@ -68,9 +68,9 @@ class Inspection(BaseRule):
 class CondaInspection(BaseRule):
     """What the inspection found in a conda package, and what is denied unless the rule says otherwise.
 
-    ``link_script``: clients run it when they install or remove the package; ``client_settings``: conda or pip read it,
-    and may be led to another channel or index; ``depends_mismatch``: the channel states other dependencies than the
-    package does, as channels do that mend their index afterwards.
+    ``link_script``: clients run it when they install or remove the package; ``client_settings``, of wheels too: conda
+    or pip read it, and may be led to another channel or index; ``depends_mismatch``: the channel states other
+    dependencies than the package does, as channels do that mend their index afterwards.
     """
 
     inspects: ClassVar[bool] = True
