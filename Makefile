@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image images-accepted docs lock clean soak
+.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image bench-conda images-accepted docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -63,6 +63,9 @@ bench-image: setup ## images: rebuilt and pushed, cold, gated, beside Docker and
 	@sh deploy/setup.sh bench-image
 	@[ -x .venv-minor/bin/python ] || sh deploy/setup.sh minor
 	sh deploy/engine.sh run $(BIN)/python -m bench.images $(if $(QUICK),--quick) $(if $(ALONE),--alone)
+
+bench-conda: $(READY) ## channels at conda-forge's scale, locks and hostile ones; a table and build/bench/conda.json
+	$(BIN)/python -m bench.conda $(if $(QUICK),--quick)
 
 images-accepted: setup ## whoever reads images, and is found here, reads ours: a table and build/bench/accepted.json
 	@sh deploy/setup.sh readers

@@ -35,9 +35,10 @@ rules:
 class Portal:
     """Seals approvals into snapshots and hands the newest out, as the portal does: a long poll on loopback."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, source: Source | None = None, rules: str = RULES) -> None:
         self._signer = Signer.generate()
-        self._source = Source(id=SOURCE, url=f"{upstream}/simple/")
+        self._source = source or Source(id=SOURCE, url=f"{upstream}/simple/")
+        self._rules = rules
         self._sealed, self._sequence = b"", 0
         self._newer = asyncio.Event()
         listener = socket.create_server(("127.0.0.1", 0))
@@ -70,18 +71,26 @@ class Portal:
 
     def publish(self, approvals: Iterable[SignedApproval]) -> None:
         """Put approvals in force."""
-        self._sequence += 1
-        snapshot = compile_snapshot(
-            Allowlist(approvals=tuple(approvals)),
-            parse_policy(RULES.format(ask=self.url)),
-            (self._source,),
-            revision=f"{self._sequence:040x}",
-            sequence=self._sequence,
-            now=datetime.now(UTC),
-        )
-        self._sealed = seal_snapshot(snapshot, self._signer).canonical()
+        self.hand_out(*self.seal(approvals))
+
+    def hand_out(self, sealed: bytes, sequence: int) -> None:
+        """Put in force what was sealed."""
+        self._sealed, self._sequence = sealed, sequence
         if self._loop:
             self._loop.call_soon_threadsafe(self._newer.set)
+
+    def seal(self, approvals: Iterable[SignedApproval], rules: str = "") -> tuple[bytes, int]:
+        """Return approvals under rules as a signed snapshot, and its sequence."""
+        sequence = self._sequence + 1
+        snapshot = compile_snapshot(
+            Allowlist(approvals=tuple(approvals)),
+            parse_policy((rules or self._rules).format(ask=self.url)),
+            (self._source,),
+            revision=f"{sequence:040x}",
+            sequence=sequence,
+            now=datetime.now(UTC),
+        )
+        return seal_snapshot(snapshot, self._signer).canonical(), sequence
 
     def stop(self) -> None:
         """Stop handing out."""

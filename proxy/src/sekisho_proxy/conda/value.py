@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from sekisho.errors import BadInputError
 from sekisho.model import Artifact
-from sekisho.model.conda import clean_record, conda_artifact
+from sekisho.model.conda import conda_artifact
+from sekisho_proxy.conda.quick import clean
 
 Raw = Mapping[str, Any]
 """A record as its channel states it: nothing is known of it but that it is an object."""
@@ -60,14 +61,14 @@ def cleaned(
     often = {filename for filename, count in Counter(filename for filename, _ in rows).items() if count > 1}
     for filename, record in rows:
         try:
-            clean = clean_record(filename, record, subdir=subdir)  # type: ignore[arg-type]  # it looks for itself
+            found = clean(filename, record, subdir=subdir)  # type: ignore[arg-type]  # it looks for itself
         except BadInputError as error:
             refused.append(Refused(filename[:200], error.what))
             continue
-        if clean["name"] != name:
+        if found["name"] != name:
             refused.append(Refused(filename, f"it is listed under {name}"))
         elif filename in often:
             refused.append(Refused(filename, "it is listed twice"))
         else:
-            kept[filename] = clean
+            kept[filename] = found
     return sorted(kept.items()), refused[:MOST_REASONS]
