@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from bench.processes import status_of
+
 Figures = dict[str, float]
 
 
@@ -35,7 +37,12 @@ def importing(url: str, folder: str, kind: str, later: float) -> Figures:
     source = Source(id=SOURCE, kind="conda", url=f"{url}/{kind}")
     now = datetime.now(UTC)
     policy = compile_snapshot(
-        Allowlist(), parse_policy("version: 1\nrules: []\n"), (source,), revision="0" * 40, sequence=1, now=now
+        Allowlist(),
+        parse_policy("version: 1\nrules:\n  - {id: no-evil, check: denied, projects: [evil]}\n"),
+        (source,),
+        revision="0" * 40,
+        sequence=1,
+        now=now,
     )
 
     async def read() -> Figures:
@@ -117,8 +124,10 @@ def main() -> None:
     """Take one measurement, and end without an interpreter's end: py-rattler may crash in it."""
     options: dict[str, Any] = msgspec.json.decode(sys.argv[2])
     found = JOBS[sys.argv[1]](**options)
-    for name, who in (("peak", resource.RUSAGE_SELF), ("child", resource.RUSAGE_CHILDREN)):
-        found[name] = resource.getrusage(who).ru_maxrss / 1024
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    found["processor"] = sum(one.ru_utime + one.ru_stime for one in used)
+    found["peak"] = status_of(os.getpid()).peak  # what getrusage tells of oneself was inherited from the parent
+    found["child"] = used[1].ru_maxrss / 1024
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
     os._exit(0)
