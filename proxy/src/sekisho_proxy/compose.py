@@ -137,6 +137,7 @@ async def open_app(
         door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy), unapproved)
         stack.push_async_callback(door.close)
         channel_book = ChannelBook(store.held, gate, store.holdings, reach)
+        store.held.preparing.append(channel_book.prepare)
         token = service_token.read_or_create(settings.service_token_file)
         relaxed = RelaxedChannels(store.held, gate, channels, token.encode()) if channels else None
         of_channels = CondaDoor(store.held, gate, channel_book, store.holdings, reach, store.held.now, relaxed)

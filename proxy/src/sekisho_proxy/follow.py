@@ -7,6 +7,7 @@ that a full disk does not take is in force all the same, because it may revoke s
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,6 +70,8 @@ class Held:
         self.refused: Stale | None = None
         self.unkept: Stale | None = None
         self.keys: tuple[KeyStatement, ...] = ()
+        self.preparing: list[Callable[[Index], None]] = []
+        """What is done by a snapshot that is about to come into force, beside the event loop; it decides nothing."""
         self._horizon: Horizon | None = None
         self._kept: Horizon | None = None
 
@@ -156,7 +159,10 @@ class Held:
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
         with collector_at_rest():
-            return Index(snapshot, self._index.workspaces if self._index else ()), opened
+            index = Index(snapshot, self._index.workspaces if self._index else ())
+            for prepare in self.preparing:
+                _try(prepare, index)
+            return index, opened
 
     async def keep(self, sealed: SealedSnapshot | None = None) -> None:
         """Write a sealed snapshot, or the one in force, to the disk; where that fails, say so and go on."""
@@ -169,6 +175,14 @@ class Held:
                 self.unkept = Stale(self._clock(), str(error))
         else:
             self.unkept = None
+
+
+def _try(prepare: Callable[[Index], None], index: Index) -> None:
+    """Prepare for a snapshot; where that fails, it comes into force all the same, and requests do the work."""
+    try:
+        prepare(index)
+    except Exception:  # noqa: BLE001 (what only saves time must not keep a policy away)
+        _LOG.exception("what a new policy changes could not be prepared")
 
 
 def make_portal_client(

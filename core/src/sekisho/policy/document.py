@@ -1,6 +1,6 @@
 """``policy.yaml``: the rules, how old the feeds they lean on may be, and what is different in some workspaces."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Literal
@@ -85,6 +85,21 @@ class Policy(Record):
         found = (rule.of(kind, project, release) for rule in self._denials if rule.when is None)
         return next((reason for reason in found if reason), None)
 
+    def denies_as(self, other: "Policy") -> Callable[[Kind, str], bool]:
+        """Return what tells of a project whether ``other`` denies the same of its files, with nothing known of them."""
+        pairs = list(zip(self._denials, other._denials, strict=False))  # noqa: SLF001 (of the same class)
+        if self._other_hard != other._other_hard or self._heads != other._heads:  # noqa: SLF001
+            return lambda kind, project: False  # noqa: ARG005 (whatever it is)
+
+        def same(kind: Kind, project: str) -> bool:
+            return all(
+                one is another or one.entries.get(project) == another.entries.get(project)
+                for one, another in pairs
+                if one.kind == kind
+            )
+
+        return same
+
     def denying(self, kind: Kind, project: str) -> tuple[str, ...]:
         """Return the ids of the rules that deny some release of a project."""
         return tuple(rule.id for rule in self._denials if rule.kind == kind and project in rule.entries)
@@ -96,6 +111,14 @@ class Policy(Record):
     @cached_property
     def _denials(self) -> tuple[Denied, ...]:
         return tuple(rule for rule in self.rules if isinstance(rule, Denied))
+
+    @property
+    def _other_hard(self) -> list[BaseRule]:
+        return [rule for rule in self._hard if not isinstance(rule, Denied)]
+
+    @property
+    def _heads(self) -> list[tuple[object, ...]]:
+        return [(rule.id, rule.kind, rule.when) for rule in self._denials]
 
     def mode(self, workspace: str) -> Mode:
         """Return how strictly a workspace is served."""

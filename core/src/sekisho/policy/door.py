@@ -1,7 +1,7 @@
 """A door: what one workspace may have by one snapshot."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -125,6 +125,14 @@ class Door:
             if of == kind and any(self._shows(entry, now) for entry in self._entries(kind, name, source))
         )
         return tuple(sorted(found))
+
+    def alike(self, other: "Door") -> Callable[[Kind, str], bool]:
+        """Return what tells of a project whether ``other`` has the same of it at any time."""
+        same = self.snapshot.policy.denies_as(other.snapshot.policy)
+        mine, theirs = self._by_project, other._by_project  # noqa: SLF001 (of the same class)
+        if self.as_of != other.as_of or self.workspace != other.workspace:
+            return lambda kind, project: False  # noqa: ARG005 (whatever it is)
+        return lambda kind, project: mine.get((kind, project)) == theirs.get((kind, project)) and same(kind, project)
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Return every name of which anything was approved here, whether it may be had now or not."""

@@ -35,6 +35,15 @@ class Body:
         self._coded: dict[str, _Coded] = {}
         self._flights = Flights()
 
+    @property
+    def is_made(self) -> bool:
+        """Tell whether somebody asked for it."""
+        return bool(self._coded)
+
+    def make(self) -> None:
+        """Write it before somebody asks."""
+        self._build("")
+
     async def coded(self, how: str) -> _Coded:
         """Return the bytes in a content coding; ``""`` is as they are."""
         found = self._coded.get(how)

@@ -5,21 +5,22 @@ costs what changed.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sekisho.model import Artifact, Kind
-from sekisho.model.conda import NOARCH
+from sekisho.model import Artifact
+from sekisho.policy import Door
 from sekisho_proxy.conda.bodies import Body, as_it_is, as_zstd, negotiated, shard_reply
+from sekisho_proxy.conda.decision import KIND, Decision, Offered, decide
 from sekisho_proxy.conda.pieces import Piece, Pieces, channeldata, repodata, run_exports, shard_index
 from sekisho_proxy.exchange import Reply, Request
 from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
+from sekisho_proxy.index import Index
 from sekisho_proxy.upstream.reach import Reach
 
-KIND: Kind = "conda"
 INDEX = "repodata_shards.msgpack.zst"
 SHARD = ".msgpack.zst"
 _MOST_OLDER = 1000
@@ -28,9 +29,6 @@ _MANY = 500
 
 _MOST = 64
 """Decisions that are kept; frozen ones have as many of their own, since dates are made up by who asks."""
-
-Offered = Mapping[str, Mapping[str, Piece]]
-"""The piece of each name, by subdir."""
 
 
 class Subdir:
@@ -45,6 +43,11 @@ class Subdir:
         self._repodata = Body(lambda: repodata(subdir, in_order), rows)
         self._exports = Body(lambda: run_exports(subdir, in_order), rows)
         self._shards: dict[str, Piece] | None = None
+
+    def warm(self, before: "Subdir | None") -> None:
+        """Write the index of shards if it was asked for ``before``: it is what clients ask first."""
+        if before and before._index.is_made:  # noqa: SLF001 (of the same class)
+            self._index.make()
 
     @property
     def shards(self) -> Mapping[str, Piece]:
@@ -94,6 +97,11 @@ class Channel:
         known = self._subdirs.get(subdir)
         return known.shards_to_keep(pieces) if known else {}
 
+    def warm(self, before: "Channel") -> None:
+        """Write what clients of ``before`` will ask first."""
+        for name, subdir in self._subdirs.items():
+            subdir.warm(before._subdirs.get(name))  # noqa: SLF001 (of the same class)
+
     def subdir(self, name: str) -> Subdir:
         """Return a subdir; one of which nothing is served is valid and empty (CEP 36)."""
         return self._subdirs.get(name) or Subdir(name, {}, {})
@@ -103,10 +111,11 @@ class Channel:
         return await negotiated(request, self._data)
 
 
-class _Decision(NamedTuple):
+class _Standing(NamedTuple):
+    decision: Decision
     channel: Channel
     end: datetime | None
-    turn: object
+    turn: int
 
 
 class ChannelBook:
@@ -118,8 +127,9 @@ class ChannelBook:
         self._holdings = holdings
         self._reach = reach
         self._pieces = Pieces()
-        self._decided: dict[tuple[View, str], _Decision] = {}
-        self._frozen: dict[tuple[View, str], _Decision] = {}
+        self._present: dict[tuple[View, str], _Standing] = {}
+        self._frozen: dict[tuple[View, str], _Standing] = {}
+        self._coming: tuple[Index, dict[tuple[View, str], _Standing]] | None = None
         self._one = asyncio.Lock()
 
     async def channel(self, view: View, source: str, now: datetime) -> Channel:
@@ -133,45 +143,54 @@ class ChannelBook:
                 return found
             return await asyncio.to_thread(self._decide, view, source, now)
 
+    def prepare(self, index: Index) -> None:
+        """Decide by a snapshot that is about to come into force whatever somebody asked for by the one before.
+
+        It runs beside the event loop. So a change costs no request anything but the bytes that it changes.
+        """
+        made, now = {}, self._held.now()
+        for key, standing in list(self._present.items()):
+            view, source = key
+            made[key] = self._stand(index.door(view.workspace), source, now, standing, self._held.turn + 1)
+            made[key].channel.warm(standing.channel)
+        self._coming = index, made
+
     def _find(self, view: View, source: str, now: datetime) -> Channel | None:
+        if self._coming and self._coming[0] is self._held.index():
+            self._present.update(self._coming[1])
+            self._coming = None
         shared = self._shared(view, source)
         found = self._shelf(shared).get((shared, source))
-        good = found and found.turn == self._turn() and (found.end is None or now < found.end)
-        return found.channel if found and good else None
+        good = found and found.turn == self._held.turn and found.decision.here == self._here()
+        return found.channel if found and good and (found.end is None or now < found.end) else None
 
     def _decide(self, view: View, source: str, now: datetime) -> Channel:
-        turn, door, shared = self._turn(), self._gate.door(view), self._shared(view, source)
+        turn, door, shared = self._held.turn, self._gate.door(view), self._shared(view, source)
         shelf = self._shelf(shared)
-        before = shelf.get((shared, source))
-        offered: dict[str, dict[str, Piece]] = {NOARCH: {}}
-        ends = []
-        for name in door.projects(KIND, now, source=source):
-            artifacts = [row.artifact for row in door.admitted(KIND, name, now, source=source)]
-            self._offer(offered, name, [artifact for artifact in artifacts if self._is_near(artifact)])
-            ends.append(door.next_expiry(KIND, name, now, source=source))
-        channel = Channel(offered, before.channel if before else None)
-        if ends:  # a workspace without any may be made up, and costs nothing
+        standing = self._stand(door, source, now, shelf.get((shared, source)), turn)
+        if standing.decision.names:  # a workspace without any may be made up, and costs nothing
             shelf.pop((shared, source), None)
             while len(shelf) >= _MOST:
                 shelf.pop(next(iter(shelf)))
-            shelf[shared, source] = _Decision(channel, min(filter(None, ends), default=None), turn)
-        return channel
+            shelf[shared, source] = standing
+        return standing.channel
 
-    def _offer(self, offered: dict[str, dict[str, Piece]], name: str, artifacts: Sequence[Artifact]) -> None:
-        for subdir in sorted({artifact.path.partition("/")[0] for artifact in artifacts}):
-            there = [artifact for artifact in artifacts if artifact.path.startswith(f"{subdir}/")]
-            if piece := self._pieces.of(name, there):
-                offered.setdefault(subdir, {})[name] = piece
+    def _stand(self, door: Door, source: str, now: datetime, before: _Standing | None, turn: int) -> _Standing:
+        known = before.decision if before else None
+        made = decide(door, source, now, self._pieces, self._is_near, here=self._here(), before=known)
+        channel = Channel(made.offered(), before.channel if before else None)
+        return _Standing(made, channel, made.end, turn)
 
     def _is_near(self, artifact: Artifact) -> bool:
         return self._reach.offers(artifact) if self._reach else self._holdings.has(artifact.sha256)
+
+    def _here(self) -> object:
+        """Return what changes when other files can be had. On a replica each import may bring some."""
+        return self._reach.turn if self._reach else self._held.turn
 
     def _shared(self, view: View, source: str) -> View:
         """Return the view whose decision ``view`` shares: many dates have the same."""
         return View(view.workspace, self._gate.door(view).settled_channel(source) if view.as_of is not None else None)
 
-    def _shelf(self, shared: View) -> dict[tuple[View, str], _Decision]:
-        return self._decided if shared.as_of is None else self._frozen
-
-    def _turn(self) -> object:
-        return self._held.turn, self._reach.turn if self._reach else None
+    def _shelf(self, shared: View) -> dict[tuple[View, str], _Standing]:
+        return self._present if shared.as_of is None else self._frozen

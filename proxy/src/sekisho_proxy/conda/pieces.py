@@ -6,6 +6,7 @@ them: so whole files are concatenations, and what did not change is not written 
 
 import json
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
@@ -104,17 +105,19 @@ class Pieces:
         self._rows: WeakValueDictionary[tuple[object, ...], Row] = WeakValueDictionary()
         self._pieces: WeakValueDictionary[tuple[Row, ...], Piece] = WeakValueDictionary()
         self._told: set[str] = set()
+        self._lock = threading.Lock()
 
     def of(self, name: str, artifacts: Iterable[Artifact]) -> Piece | None:
         """Return the piece of files of one name and subdir, sorted by file name; ``None`` where none is left.
 
         An artifact whose record cannot be read is left out, and the log says so once.
         """
-        rows = tuple(row for artifact in artifacts if (row := self._row(artifact)))
-        piece = self._pieces.get(rows)
-        if piece is None and rows:
-            piece = self._pieces[rows] = Piece(name, rows)
-        return piece
+        with self._lock:
+            rows = tuple(row for artifact in artifacts if (row := self._row(artifact)))
+            piece = self._pieces.get(rows)
+            if piece is None and rows:
+                piece = self._pieces[rows] = Piece(name, rows)
+            return piece
 
     def _row(self, artifact: Artifact) -> Row | None:
         stated = artifact.index.get(RECORD)

@@ -18,10 +18,11 @@ from sekisho.model.conda import PackageName
 from sekisho.policy import Door
 from sekisho.policy.rules import Denied
 from sekisho_proxy.conda.bodies import ASK_AGAIN, KEEP, ZSTD
-from sekisho_proxy.conda.book import INDEX, KIND, SHARD, Subdir
+from sekisho_proxy.conda.book import INDEX, SHARD, Subdir
 from sekisho_proxy.conda.candidate import Denials, key_of, packed_index, reply_with
 from sekisho_proxy.conda.channel import Names
 from sekisho_proxy.conda.channels import Channels
+from sekisho_proxy.conda.decision import KIND
 from sekisho_proxy.conda.pieces import Piece, Pieces
 from sekisho_proxy.exchange import Headers, Reply, Request
 from sekisho_proxy.follow import Held
