@@ -1,6 +1,7 @@
 """``sekisho builder``: work on requests, and prepare base images."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -99,3 +100,24 @@ def debian(image: str, *, as_json: bool) -> None:
     write_atomically(path, lock.text().encode())
     result = {"file": str(path), "sha256": lock.digest(), "packages": [deb.line() for deb in lock.debs]}
     emit(result, as_json=as_json, text=lambda: f"{path}: {len(lock.debs)} packages; review and commit it")
+
+
+@builder.command()
+@click.argument("image")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="The file; default is IMAGE.tar.gz, here.")
+@click.option("--prefix", default="", help="Where alone it is to work; without it, it can be unpacked anywhere.")
+@json_option
+def archive(image: str, output: str | None, prefix: str, *, as_json: bool) -> None:
+    """Write the conda environment of IMAGE's newest lock as one file, as for the kernel of a notebook.
+
+    Unpack it, and run its bin/sekisho-unpack once, unless it was made for one --prefix: there it works as it is.
+    """
+    from sekisho_builder.archive.making import make_archive  # noqa: PLC0415 (reading packages takes a while to import)
+
+    settings = load_settings()
+    target = Path(output or f"{image}.tar.gz")
+    made = make_archive(settings, read(settings.service_token_file), image, target, prefix=prefix)
+    todo = f"run {made.folder}/bin/sekisho-unpack after unpacking"
+    todo = f"unpack it in {Path(prefix).parent}" if prefix else todo
+    said = f"{target}: {made.packages} packages, {made.size} bytes, sha256:{made.sha256}; {todo}"
+    emit(made.plain() | {"path": str(target)}, as_json=as_json, text=lambda: said)

@@ -1,4 +1,4 @@
-"""Locks over odd little wheels, made once; and, run as a program, their images' digests on this machine."""
+"""Locks over odd little wheels and conda packages, made once; and, run as a program, their images' digests on this machine."""
 
 import json
 import os
@@ -12,25 +12,30 @@ from sekisho.lock import Lock
 from sekisho.model import ImageDefinition
 from sekisho_builder.assemble import assemble
 from sekisho_builder.oci.layout import Layout
-from tests.unit.builder.room import definition, lock_of, tiny_base
+from tests.unit.builder.room import definition, tiny_base
 from tests.wheels import Wheel, make_wheel
 
 LONG = "a-name-that-needs-a-header-of-its-own/" * 4
 
 
 def make_cases(folder: Path, count: int) -> None:
-    """Write a base, wheels, and ``count`` pairs of definition and lock into ``folder``."""
+    """Write a base, packages, and ``count`` pairs of definition and lock into ``folder``; each third is of conda, too."""
+    from tests.unit.builder.conda_room import PACKAGES, SPECS, conda_lock_of
+
     chance = random.Random(5)
     wheels = [_wheel(chance, number) for number in range(24)]
     tiny_base(folder / "base")
     (folder / "wheels").mkdir()
-    for wheel in wheels:
-        (folder / "wheels" / wheel.sha256).write_bytes(wheel.data)
+    for one in (*wheels, *PACKAGES):
+        (folder / "wheels" / one.sha256).write_bytes(one.data)
     (folder / "start.sh").write_bytes(b"#!/bin/sh\nexec python\n")
     for number in range(count):
         chosen = chance.sample(wheels, chance.randint(1, 12))
-        said = definition(requirements=(chosen[0].project,), **_said(chance))
-        lock = lock_of(chosen, direct=said.requirements, resolve_before=said.resolve_before)
+        conda = SPECS if number % 3 == 2 else ()
+        said = definition(requirements=(chosen[0].project,), conda=conda, **_said(chance))
+        lock = conda_lock_of(
+            PACKAGES if conda else (), chosen, direct=said.requirements, conda=conda, resolve_before=said.resolve_before
+        )
         case = {"definition": said.plain(), "lock": lock.plain()}
         (folder / f"{number:03}.case").write_text(json.dumps(case))
 

@@ -32,7 +32,7 @@ def check(definition: ImageDefinition, lock: Lock, base: Layout) -> None:
     """Raise ``BadInputError`` for the first thing that does not fit."""
     where = f"images/{definition.name}/image.yaml"
     _check_words(definition, where)
-    _check_lock(definition, lock, where)
+    check_lock(definition, lock, where)
     _check_base(definition, base)
 
 
@@ -77,7 +77,8 @@ def path_fault(path: str) -> str | None:
     return None
 
 
-def _check_lock(definition: ImageDefinition, lock: Lock, where: str) -> None:
+def check_lock(definition: ImageDefinition, lock: Lock, where: str) -> None:
+    """Raise ``BadInputError`` for the first thing in which a lock is not its definition's."""
     for fault in _differences(definition, lock):
         raise BadInputError(
             f"the lock does not match the definition: {fault}",

@@ -118,9 +118,11 @@ class _Laying(NamedTuple):
     def _with_prefix(self, member: Member, placeholder: Placeholder) -> Iterator[bytes]:
         try:
             yield from replaced(member.chunks, placeholder, self.environment.home)
-        except BadInputError as error:
+        except ValueError as error:
             raise BadInputError(
-                error.what, where=f"{self.archive.package.filename}: {member.path}", todo=error.todo
+                str(error),
+                where=f"{self.archive.package.filename}: {member.path}",
+                todo="take a shorter prefix, or leave the package out",
             ) from error
 
     def made(self, inside: str, data: bytes, path_type: str | None) -> Laid:

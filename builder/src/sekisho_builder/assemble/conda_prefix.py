@@ -2,14 +2,13 @@
 
 ``paths.json`` names the files that hold the path of where the package was built, and how it stands there (CEP 34): as
 text, which may grow or shrink, or in a binary's strings, which keep their length. All of it goes piece by piece,
-whatever the size of a file.
+whatever the size of a file. An environment archive carries this file to do the same where it is unpacked, so it needs
+nothing but Python.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
-
-from sekisho.errors import BadInputError
 
 LONGEST_SHEBANG = 127
 """Bytes of a script's first line that kernels before 5.1 read (execve(2), BUGS); what is longer, they cut."""
@@ -30,7 +29,7 @@ def replaced(pieces: Iterable[bytes], placeholder: Placeholder, prefix: str) -> 
     """Yield a file's pieces with ``prefix`` (absolute, no slash at its end) wherever the placeholder stands.
 
     A script's first line that would be too long for the kernel finds its interpreter by ``env`` instead. Raises
-    ``BadInputError`` for a binary that has no room.
+    ``ValueError`` for a binary that has no room, or a string in it that has no end.
     """
     old, new = placeholder.text.encode(), prefix.encode()
     if placeholder.mode == "text":
@@ -72,7 +71,7 @@ def _in_binary(pieces: Iterable[bytes], old: bytes, new: bytes) -> Iterator[byte
             out += [held[at:start], _string(held[start:end], old, new)]
             at = end
         if start >= 0 and len(held) - start > _LONGEST_STRING:
-            raise BadInputError(f"a string with the package's placeholder has more than {_LONGEST_STRING} bytes")
+            raise ValueError(f"a string with the package's placeholder has more than {_LONGEST_STRING} bytes")
         sure = start if start >= 0 else max(at, len(held) - len(old) + 1)
         yield b"".join((*out, held[at:sure]))
         held = held[sure:]
@@ -82,8 +81,5 @@ def _in_binary(pieces: Iterable[bytes], old: bytes, new: bytes) -> Iterator[byte
 def _string(text: bytes, old: bytes, new: bytes) -> bytes:
     """Return a C string with its placeholders replaced, in as many bytes as before."""
     if len(new) > len(old):
-        raise BadInputError(
-            f"a binary has room for a prefix of {len(old)} bytes, and this one has {len(new)}",
-            todo="take a shorter `prefix` in image.yaml",
-        )
+        raise ValueError(f"a binary has room for a prefix of {len(old)} bytes, and this one has {len(new)}")
     return text.replace(old, new).ljust(len(text), b"\0")

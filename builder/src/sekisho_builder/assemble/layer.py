@@ -53,11 +53,19 @@ def build_layers(packages: list[Package], environment: Environment, form: LayerF
     that breaks its format or the house rules, and for two that put different bytes at one path.
     """
     owned: list[list[Owned]] = []
+    with LayerSeries(target, form) as series:
+        for _ in write_wheels(packages, environment, series, owned):
+            pass
+    return built(series, owned)
+
+
+def write_wheels(
+    packages: list[Package], environment: Environment, series: LayerSeries, owned: list[list[Owned]]
+) -> Iterator[Placed]:
+    """Write the files of wheels into a series, yielding each after it was written; ``owned`` grows with its layers."""
     with ExitStack() as stack:
         wheels = [_open(stack, package) for package in packages]
-        placed = merge((wheel, place(wheel, environment, requested=p.requested)) for wheel, p in wheels)
-        series = stack.enter_context(LayerSeries(target, form))
-        for wheel, entry in placed:
+        for wheel, entry in merge((wheel, place(wheel, environment, requested=p.requested)) for wheel, p in wheels):
             plain = len(entry.data) if entry.member is None else entry.member.size
             packed = entry.member.packed if entry.member and entry.member.method == ZIP_DEFLATED else plain
             layer = series.layer_for(entry.path, packed=packed, plain=plain)
@@ -65,7 +73,7 @@ def build_layers(packages: list[Package], environment: Environment, form: LayerF
                 owned.append([])
             owned[-1].append(Owned(entry.path, wheel.project, entry.listed.digest))
             _write(layer, wheel, entry)
-    return built(series, owned)
+            yield entry
 
 
 def built(series: LayerSeries, owned: list[list[Owned]]) -> list[BuiltLayer]:
