@@ -35,9 +35,9 @@ rules:
 class Portal:
     """Seals approvals into snapshots and hands the newest out, as the portal does: a long poll on loopback."""
 
-    def __init__(self, upstream: str, *, source: Source | None = None, rules: str = RULES) -> None:
+    def __init__(self, upstream: str, *more: Source, source: Source | None = None, rules: str = RULES) -> None:
         self._signer = Signer.generate()
-        self._source = source or Source(id=SOURCE, url=f"{upstream}/simple/")
+        self._sources = (source or Source(id=SOURCE, url=f"{upstream}/simple/"), *more)
         self._rules = rules
         self._sealed, self._sequence = b"", 0
         self._newer = asyncio.Event()
@@ -85,7 +85,7 @@ class Portal:
         snapshot = compile_snapshot(
             Allowlist(approvals=tuple(approvals)),
             parse_policy((rules or self._rules).format(ask=self.url)),
-            (self._source,),
+            self._sources,
             revision=f"{sequence:040x}",
             sequence=sequence,
             now=datetime.now(UTC),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,24 +72,24 @@ def artifact_of(source: str, project: str, release: str, row: dict[str, Any], in
     )
 
 
-def take(cache: Path, say: Callable[[str], None]) -> Taken:
+def take(cache: Path, say: Callable[[str], None], wanted: Sequence[str] = REQUIREMENTS) -> Taken:
     """Return what is kept, or ask PyPI once, with pip for files and pypi-simple for pages, one after the other."""
-    key = f"{_FORM}-python{sys.version_info[0]}.{sys.version_info[1]}-{'-'.join(REQUIREMENTS)}"
+    key = f"{_FORM}-python{sys.version_info[0]}.{sys.version_info[1]}-{'-'.join(wanted)}"
     folder = cache / key
     if not folder.is_dir():
-        say(f"asking PyPI once for {', '.join(REQUIREMENTS)} and what they need; it is kept in {cache}")
+        say(f"asking PyPI once for {', '.join(wanted)} and what they need; it is kept in {cache}")
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             half = Path(scratch) / key
-            _ask(half, say)
+            _ask(half, say, wanted)
             shutil.move(half, folder)
     return _read(folder)
 
 
-def _ask(folder: Path, say: Callable[[str], None]) -> None:
+def _ask(folder: Path, say: Callable[[str], None], wanted: Sequence[str]) -> None:
     files = folder / "files"
     files.mkdir(parents=True)
-    command = [str(BIN / "pip"), "download", "--quiet", "--only-binary=:all:", "--dest", str(files), *REQUIREMENTS]
+    command = [str(BIN / "pip"), "download", "--quiet", "--only-binary=:all:", "--dest", str(files), *wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400, env=dict(os.environ))
     if done.returncode:
         raise MeasureError(f"PyPI cannot be asked for the set: {done.stderr.strip()[-300:]}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import httpx2
 from rich.console import Console
 
-from bench.conda import approved, imports, solving
+from bench.conda import approved, imports, locking, solving
 from bench.conda.approved import Served, open_served
 from bench.conda.site import Say, Site, open_site
 from bench.place import MeasureError, Place
@@ -32,7 +32,7 @@ SERVED: Sequence[tuple[str, Callable[[Site, Served], list[Row]]]] = (
 )
 """What needs a proxy before it that serves by a policy."""
 
-ALONE: Sequence[tuple[str, Callable[[Place, Say, bool], list[Row]]]] = ()
+ALONE: Sequence[tuple[str, Callable[[Place, Say, bool], list[Row]]]] = (("locks", locking.measure),)
 """What brings all that it needs: it is given the place, what to say progress to, and whether it is only tried out."""
 
 FAILURES = (MeasureError, SekishoError, OSError, httpx2.HTTPError, subprocess.SubprocessError)

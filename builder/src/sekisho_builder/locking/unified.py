@@ -25,7 +25,9 @@ from sekisho_builder.programs import Said
 _LOOK_ALIKE = "sekisho-conda"
 _KINDS: Mapping[str, Kind] = {"conda": "conda", "pip": "pypi"}
 _PIP_FAILED = re.compile(
-    r"^[\w.]*(?:SolverProblemError|SolveFailure\w*|PackageNotFound\w*): *(.*?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE
+    r"^[\w.]*(?:SolverProblemError|SolveFailure\w*|PackageNotFound\w*|RuntimeError(?=: Unable to find installation)): *"
+    r"(.*?)(?:\n\n|\Z)",
+    re.DOTALL | re.MULTILINE,
 )
 _DUMMY = "-dummy-package-"
 """What conda-lock calls the whole of what is asked for, where Poetry explains why nothing fits."""
@@ -63,7 +65,7 @@ def _command(asked: ToLock, door: DoorAddress, room: Room, out: Path, *, has_tok
     virtual = room.write("virtual-packages.yml", yaml.safe_dump({"subdirs": _virtual(asked.target)}))
     names = room.write("names.json", json.dumps(dict(_names(asked.names))))
     return (
-        sys.executable, "-m", "conda_lock", "lock",
+        sys.executable, "-m", "sekisho_builder.locking.as_conda_lock", asked.target.glibc, "lock",
         "--conda", str(Path(sys.executable).with_name(_LOOK_ALIKE)), "--no-mamba", "--no-micromamba",
         "--file", str(environment), "--lockfile", str(out), "--platform", asked.target.subdir,
         "--virtual-package-spec", str(virtual), "--pypi_to_conda_lookup_file", f"file://{names}",

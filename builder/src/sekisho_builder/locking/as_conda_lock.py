@@ -1,0 +1,36 @@
+"""conda-lock as it is, but for one list: which platform tags of wheels (PEP 600) there are.
+
+Its own list ends at glibc 2.28 and leaves out most of what comes before, so a wheel for 2.27 or 2.34 would not be
+found. Run as ``python -m sekisho_builder.locking.as_conda_lock GLIBC lock …``.
+"""
+
+import sys
+
+from conda_lock import pypi_solver
+from conda_lock.conda_lock import main as conda_lock
+
+_LEGACY = {5: "1", 12: "2010", 17: "2014"}
+_OLDEST = 5
+
+
+def manylinux_tags(glibc: str) -> list[str]:
+    """Return every tag up to ``glibc`` as conda-lock writes them, the oldest first."""
+    newest = int(glibc.partition(".")[2])
+    tags = []
+    for minor in range(_OLDEST, newest + 1):
+        tags += [_LEGACY[minor]] if minor in _LEGACY else []
+        tags.append(f"_2_{minor}")
+    return tags
+
+
+def main() -> None:
+    """Run conda-lock; its first argument is the target's C library."""
+    glibc = sys.argv.pop(1)
+    if not isinstance(getattr(pypi_solver, "MANYLINUX_TAGS", None), list):
+        sys.exit("this conda-lock keeps its platform tags elsewhere")
+    pypi_solver.MANYLINUX_TAGS = manylinux_tags(glibc)
+    conda_lock()
+
+
+if __name__ == "__main__":
+    main()
