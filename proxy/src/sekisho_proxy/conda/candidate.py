@@ -5,7 +5,7 @@ thirty thousand of them before. A key changes with whatever would change its sha
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,11 @@ class Denials:
                     named.setdefault(name, []).append(f"{rule.id} {rule.when} {[entry.text for entry in entries]}")
         self._named = {name: repr(sorted(texts)).encode() for name, texts in named.items()}
 
+    @property
+    def names(self) -> Set[str]:
+        """Return the names that a rule names."""
+        return self._named.keys()
+
     def mark(self, name: str) -> bytes:
         """Return what changes when other files of a name are denied, and nothing for a name that no rule names."""
         return self._named.get(name, b"")
@@ -62,26 +67,48 @@ def key_of(salt: bytes, *marks: bytes) -> bytes:
 def packed_index(subdir: str, keys: Mapping[str, bytes]) -> bytes:
     """Return ``repodata_shards.msgpack.zst`` (CEP 16); shards are where it is."""
     info = {"base_url": "./", "shards_base_url": "./", "subdir": subdir}
-    return compress(msgspec.msgpack.encode({"version": 1, "info": info, "shards": keys}), 1)
+    return compress(msgspec.msgpack.encode({"version": 1, "info": info, "shards": keys}), -1)
 
 
-def reply_with(request: Request, data: bytes, headers: Headers) -> Reply:
+def reply_with(request: Request, data: bytes, headers: Headers, etag: str = "") -> Reply:
     """Answer with bytes, or with 304 to whoever has them."""
-    etag = f'"{sha256_hex(data)}"'
+    etag = etag or f'"{sha256_hex(data)}"'
     headers = (*headers, (b"etag", etag.encode()))
     return Reply(304, headers) if matches(request.header(b"if-none-match"), etag) else Reply(200, headers, data)
 
 
-class Index:
-    """The index of one subdir, for one state of its channel and of the policy."""
+class Keys:
+    """The keys of all names of one state of a channel, as far as no rule names them."""
 
-    def __init__(self, subdir: str, digests: Mapping[str, bytes], denials: Denials, salt: bytes) -> None:
-        denied = denials.whole()
-        keys = {
-            name: key_of(salt, digest, denials.mark(name)) for name, digest in digests.items() if name not in denied
-        }
-        self.names = {key.hex(): name for name, key in keys.items()}
-        self.data = packed_index(subdir, keys)
+    def __init__(self, digests: Mapping[str, bytes], salt: bytes) -> None:
+        self.digests = digests
+        self.salt = salt
+        self.by_name = {name: key_of(salt, digest, b"") for name, digest in digests.items()}
+        self.names = {key.hex(): name for name, key in self.by_name.items()}
+
+
+class Index:
+    """The index of one subdir, under one policy. It costs what the policy names, and packing."""
+
+    def __init__(self, subdir: str, keys: Keys, denials: Denials) -> None:
+        self.keys = keys
+        self._by_name = dict(keys.by_name)
+        self._others: dict[str, str] = {}
+        whole = denials.whole()
+        for name in denials.names & keys.digests.keys():
+            if name in whole:
+                del self._by_name[name]
+            else:
+                key = self._by_name[name] = key_of(keys.salt, keys.digests[name], denials.mark(name))
+                self._others[key.hex()] = name
+        self.data = packed_index(subdir, self._by_name)
+        self.etag = f'"{sha256_hex(self.data)}"'
+
+    def name_of(self, key: str) -> str | None:
+        """Return the name whose shard has a key here."""
+        name = self._others.get(key) or self.keys.names.get(key)
+        found = self._by_name.get(name) if name else None
+        return name if found and found.hex() == key else None
 
 
 def shard(listed: Listed, denials: Denials, now: datetime) -> bytes:

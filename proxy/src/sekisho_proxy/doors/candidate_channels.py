@@ -1,13 +1,12 @@
 """The candidate mount's channels, ``/candidates/conda/<channel>/<subdir>/…``: what is not denied, and never files."""
 
 import asyncio
-from collections.abc import Mapping
 
 from sekisho.errors import NotFoundError, RefusedError
 from sekisho.model.conda import ENDINGS
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
-from sekisho_proxy.conda.candidate import Denials, Index, reply_with, shard
+from sekisho_proxy.conda.candidate import Denials, Index, Keys, reply_with, shard
 from sekisho_proxy.conda.channel import Names
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.shards import INDEX
@@ -15,6 +14,7 @@ from sekisho_proxy.exchange import Headers, Reply, Request, json_reply
 from sekisho_proxy.follow import Held
 
 _SHARD = ".msgpack.zst"
+_MOST = 64
 _ASK_AGAIN: Headers = ((b"cache-control", b"no-cache"), (b"content-type", b"application/octet-stream"))
 _KEEP: Headers = (
     (b"cache-control", b"private, max-age=31536000, immutable"),
@@ -32,7 +32,7 @@ class ChannelCandidates:
         self._salt = salt
         self._turn = -1
         self._denials: Denials | None = None
-        self._indexes: dict[tuple[str, str], tuple[Mapping[str, bytes], Denials, Index]] = {}
+        self._indexes: dict[tuple[str, str], tuple[Denials, Index]] = {}
 
     async def __call__(self, request: Request, tail: str) -> Reply:
         """Answer for ``<channel>/<subdir>/…``."""
@@ -43,7 +43,7 @@ class ChannelCandidates:
         denials = self._denied(snapshot)
         if rest == INDEX:
             index = await self._index(source, subdir, names, denials)
-            return reply_with(request, index.data, (*_ASK_AGAIN, *_stale(names)))
+            return reply_with(request, index.data, (*_ASK_AGAIN, *_stale(names)), index.etag)
         if rest.endswith(_SHARD):
             return await self._shard(request, snapshot, source, subdir, names, rest.removesuffix(_SHARD))
         part, _, name = rest.partition("/")
@@ -74,17 +74,23 @@ class ChannelCandidates:
         return self._denials
 
     async def _index(self, source: str, subdir: str, names: Names, denials: Denials) -> Index:
-        digests, of, index = self._indexes.get((source, subdir), (None, None, None))
-        if index is None or digests is not names.digests or of is not denials:
-            index = await asyncio.to_thread(Index, subdir, names.digests, denials, self._salt)
-            self._indexes[source, subdir] = names.digests, denials, index
+        known = self._indexes.get((source, subdir))
+        keys = known[1].keys if known and known[1].keys.digests is names.digests else None
+        if known and keys and known[0] is denials:
+            return known[1]
+        if keys is None:
+            keys = await asyncio.to_thread(Keys, names.digests, self._salt)
+        index = await asyncio.to_thread(Index, subdir, keys, denials)
+        while len(self._indexes) >= _MOST:
+            self._indexes.pop(next(iter(self._indexes)))
+        self._indexes[source, subdir] = denials, index
         return index
 
     async def _shard(
         self, request: Request, snapshot: Snapshot, source: str, subdir: str, names: Names, key: str
     ) -> Reply:
         denials = self._denied(snapshot)
-        name = (await self._index(source, subdir, names, denials)).names.get(key)
+        name = (await self._index(source, subdir, names, denials)).name_of(key)
         if name is None:
             raise NotFoundError("there is no such shard", where=request.path, todo="read the index of shards again")
         listed = await self._channels.listed(snapshot, source, subdir, name)
