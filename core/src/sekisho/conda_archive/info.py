@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 from sekisho.conda_archive.tar import Member
 from sekisho.errors import ConfusingError
 
-LARGEST_INFO = 128 << 20
+LARGEST_INFO = 64 << 20
 """Bytes of the largest file of ``info/`` that is read: paths.json of 300,000 paths."""
 
 _DOCUMENTS = frozenset(

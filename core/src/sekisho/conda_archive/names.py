@@ -10,9 +10,10 @@ _LONGEST_PATH, _LONGEST_NAME, _DEEPEST = 1000, 255, 60
 
 
 class Places:
-    """The members of one package so far. It is what is remembered of each: its path, so memory grows with these."""
+    """The members of one package so far: of each its path is remembered, of ``most`` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_MEMBERS) -> None:
+        self._most = most
         self._kinds: dict[str, MemberKind] = {}
         self._folders: set[str] = set()
 
@@ -26,8 +27,8 @@ class Places:
         if not path:
             return None
         _check_path(path, member)
-        if len(self._kinds) >= MOST_MEMBERS:
-            raise ConfusingError(f"it has more than {MOST_MEMBERS} members")
+        if len(self._kinds) >= self._most:
+            raise ConfusingError(f"it has more than {self._most} members")
         same = _normal(path)
         if same in self._kinds:
             raise ConfusingError(f"{show(path)} is there twice")

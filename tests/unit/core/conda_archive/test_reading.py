@@ -12,6 +12,7 @@ from backports import zstd
 from conda_package_streaming.create import conda_builder
 
 from sekisho.conda_archive import read_info, read_members
+from sekisho.conda_archive.names import Places
 from sekisho.errors import ConfusingError
 from tests.conda_archives import BZ2, CONDA, STEM, conda, described, hard, link, member, package, tar
 
@@ -356,6 +357,15 @@ def test_other_words_that_say_nothing_valid_are_refused(name, text):
 def test_paths_that_say_nothing_valid_are_refused(paths):
     with pytest.raises(ConfusingError):
         read_info(io.BytesIO(package([], paths=paths)), CONDA)
+
+
+def test_members_are_bounded_over_both_tars():
+    places = Places(most=2)
+    data = bz2.compress(tar([member("a"), member("b"), member("c")]))
+    members = list(read_members(io.BytesIO(data), BZ2))
+    assert [places.settle(one).path for one in members[:2]] == ["a", "b"]
+    with pytest.raises(ConfusingError, match="more than 2 members"):
+        places.settle(members[2])
 
 
 @pytest.mark.parametrize("ending", [".conda", ".tar.bz2"])
