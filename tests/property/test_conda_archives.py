@@ -7,7 +7,7 @@ import unicodedata
 from contextlib import suppress
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from sekisho.conda_archive import read_info, read_members
@@ -115,21 +115,41 @@ def test_bytes_that_were_changed_end_in_an_error_or_in_members(filename, data):
             reader(bytes(whole[:cut]), filename)
 
 
-TAR = tar([member("a/b", b"some bytes"), link("a/c", "b"), member("caf\u00e9" * 30, b"x")])
+TARS = [
+    tar([member("a/b", b"some bytes" * 60), link("a/c", "b"), member("caf\u00e9" * 30, b"x"), hard("a/h", "a/b")], form)
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT)
+]
+CHANGES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 511), st.integers(0, 255)), min_size=1, max_size=3)
 
 
-@given(st.lists(st.tuples(st.integers(0, len(TAR) - 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4))
-def test_a_tar_that_was_changed_ends_in_an_error_or_in_what_python_reads_too(changes):
-    whole = bytearray(TAR)
-    for at, new in changes:
-        whole[at : at + len(new)] = new[: len(whole) - at]
+def changed(whole, changes):
+    """A tar with other bytes in some of its blocks, and the checksums that these blocks then have."""
+    data = bytearray(whole)
+    for block, at, value in changes:
+        start = block * 512
+        data[start + at] = value
+        head = data[start : start + 512]
+        if head[257:262] == b"ustar":
+            data[start + 148 : start + 156] = f"{sum(head) - sum(head[148:156]) + 256:06o}\0 ".encode()
+    return bytes(data)
+
+
+def as_python_reads(data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return [(one.name.removeprefix("./").rstrip("/"), one.size) for one in archive if one.name.strip("./")]
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(TARS), CHANGES)
+@example(TARS[0], [(0, 110, ord("z"))])  # a number that says nothing here, and ends the archive for Python
+@example(TARS[0], [(8, 156, ord("x"))])  # an empty extension of nothing
+def test_a_tar_that_was_changed_ends_in_an_error_or_in_what_python_reads_too(whole, changes):
+    data = changed(whole, changes)
     try:
-        found = read(bz2.compress(bytes(whole)), BZ2)
+        found = read(bz2.compress(data, 1), BZ2)
     except ConfusingError:
         return
-    with tarfile.open(fileobj=io.BytesIO(bytes(whole))) as archive:
-        theirs = [(one.name.removeprefix("./").rstrip("/"), one.size) for one in archive if one.name.strip("./")]
-    assert [(path, len(content)) for path, _, _, content in found] == theirs
+    assert [(path, len(content)) for path, _, _, content in found] == as_python_reads(data)
 
 
 @given(st.binary(max_size=3000), st.sampled_from([CONDA, BZ2]))

@@ -16,6 +16,12 @@ MemberKind = Literal["file", "softlink", "hardlink", "directory"]
 _BLOCK = 512
 _LONGEST_EXTENSION = 1 << 20
 _KINDS: dict[bytes, MemberKind] = {b"0": "file", b"\0": "file", b"1": "hardlink", b"2": "softlink", b"5": "directory"}
+_UNREAD = ((100, 108), (108, 116), (116, 124), (136, 148), (329, 337), (337, 345))
+"""Numbers that say nothing here, and that end the archive for readers that cannot read them."""
+
+_BINARY = (0x80, 0xFF)
+"""The first byte of GNU's binary numbers, positive and negative."""
+
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _HARMLESS = re.compile(r"[amc]time|[ug]id|[ug]name|comment|charset|(?:SCHILY|LIBARCHIVE|RHT)\..+", re.DOTALL)
 
@@ -50,18 +56,18 @@ class _Extension(NamedTuple):
 
 def read_tar(stream: Unpacked) -> Iterator[Member]:
     """Yield the members in their order, to the very end of the stream; raise ``ConfusingError`` for what is odd."""
-    extension = _Extension()
+    extension, extends = _Extension(), False
     while any(block := stream.exactly(_BLOCK)):
         kind, size = block[156:157], _header_size(block)
         if kind in {b"x", b"g", b"L", b"K"}:
-            extension = _extended(extension, kind, _extension(stream, size))
+            extension, extends = _extended(extension, kind, _extension(stream, size)), True
             continue
         member = _member(stream, block, size, extension)
-        extension = _Extension()
+        extension, extends = _Extension(), False
         yield member
         for _ in member.chunks:  # what the reader left
             pass
-    if extension != _Extension():
+    if extends:
         raise ConfusingError("a header extends no member")
     while rest := stream.upto(STEP):
         if rest.strip(b"\0"):
@@ -78,6 +84,9 @@ def _header_size(block: bytes) -> int:
         raise ConfusingError("a header has not the checksum that it states")
     if block[257:265] not in {b"ustar\x0000", b"ustar  \0"}:
         raise ConfusingError("a header is of no known format")
+    for start, end in _UNREAD:
+        if block[start] not in _BINARY:
+            _number(block[start:end])
     return _number(block[124:136])
 
 

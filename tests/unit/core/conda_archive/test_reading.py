@@ -184,11 +184,12 @@ def test_what_looks_odd_and_is_not():
 
 
 def header(kind=b"0", name=b"x", size=0, **fields):
-    """One header of a tar with fields as they are given: ``magic``, ``prefix``, ``checksum``."""
+    """One header of a tar with fields as they are given: ``magic``, ``mtime``, ``prefix``, ``checksum``."""
     block = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
     block[0:100] = name.ljust(100, b"\0")
     block[124:136] = f"{size:011o}\0".encode()
     block[156:157] = kind
+    block[136:148] = fields.get("mtime", b"00000000000\0")
     block[257:265] = fields.get("magic", b"ustar\x0000")
     block[345:500] = fields.get("prefix", b"").ljust(155, b"\0")
     block[148:156] = b" " * 8
@@ -236,9 +237,11 @@ ODD_TARS = {
     "a length of too much": (header(b"x", size=6) + padded(b"99 a=\n") + END, "cannot be read"),
     "zero in a path": (pax(b"path=a\0b") + header() + END, "no text"),
     "a path of nothing": (pax(b"path=") + header() + END, "nothing valid"),
+    "an extension of nothing, and empty": (header() + header(b"x") + END, "extends no member"),
     "an extension of nothing": (pax(b"path=a") + END, "extends no member"),
     "an extension of 2 MiB": (header(b"x", size=2 << 20) + END, "longer than"),
     "an extension of 8 GiB": (header(b"L", size=(8 << 30) - 1) + END, "longer than"),
+    "no time": (header(mtime=b"no time here") + END, "number"),
     "no number": (header(size=0).replace(b"00000000000\0", b"zzzzzzzzzzz\0"), "checksum"),
 }
 
