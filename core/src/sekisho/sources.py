@@ -49,6 +49,8 @@ class Source(Record):
     ``owns`` are names, and beginnings of names with a ``*``, that are asked here and nowhere else. A source that owns
     something ``serves`` nothing else unless it says ``any``: an in-house index often relays a public one, or holds
     a name that somebody inside took.
+
+    ``ages`` are of a channel's files: since when Sekisho has ``seen`` them, or what is ``stated``, where that is older.
     """
 
     id: Slug
@@ -59,6 +61,7 @@ class Source(Record):
     private: bool = False
     owns: tuple[str, ...] = ()
     serves: Literal["owned", "any"] | None = None
+    ages: Literal["seen", "stated"] = "seen"
 
     model_config = Record.model_config | {"populate_by_name": True}
 
@@ -159,6 +162,8 @@ def parse_sources(text: str, *, where: str = "sources.yaml") -> Sources:
                 where=where,
                 todo="take it out and change it, since this file is read by many; docs/how-to/sources.md says where to",
             )
+        if source.ages != "seen" and source.kind != "conda":
+            raise BadInputError(f"source {source.id!r} has `ages`, which only channels have", where=where)
         if source.serves == "owned" and not source.owns:
             raise BadInputError(f"source {source.id!r} serves only what it owns, and owns nothing", where=where)
         seen.add(source.id)

@@ -169,6 +169,33 @@ def test_another_file_under_an_old_name_is_a_new_one(world):
     assert world.seen() == {ALPHA.filename: 0}
 
 
+def test_what_is_stated_counts_only_where_the_source_is_trusted_to_say_it(open_world, form):
+    old, future = (START - 50 * DAY) * 1000, (START + 900 * DAY) * 1000
+    rows = {
+        "there": {"timestamp": old},
+        "stamped": {"timestamp": future, "indexed_timestamp": old + 10 * DAY * 1000},
+        "ahead": {"timestamp": future, "indexed_timestamp": future},
+        "odd": {"timestamp": True, "indexed_timestamp": "long ago"},
+    }
+    made = {name: make_package("alpha", "1.0", build=name) for name in [*rows, "later", "latest"]}
+    records = {made[name].path: {**made[name].record, **row} for name, row in rows.items()}
+    records[made["odd"].path].pop("timestamp")
+    later = {
+        made["later"].path: {**made["later"].record, "timestamp": old},
+        made["latest"].path: {**made["latest"].record, "indexed_timestamp": old},
+    }
+    world = open_world(Channel(records=records, shards=form == "shards"), ages="stated")
+    if form == "json":
+        world.fake.faults[ZST] = "404"
+    at = {made[name].filename: days for name, days in {"there": -50, "stamped": -40, "ahead": 0, "odd": 0}.items()}
+    assert world.seen() == at
+    world.has(records=records | later)
+    world.now += DAY
+    assert world.seen() == at | {made["later"].filename: 1, made["latest"].filename: -50}
+    other = open_world(Channel(records=records | later, shards=form == "shards"))
+    assert set(other.seen().values()) == {0}
+
+
 def test_what_is_derived_may_be_thrown_away_and_stamps_may_not(world):
     world.listed()
     shutil.rmtree(world.folder / "channels")

@@ -13,7 +13,7 @@ from sekisho.errors import CorruptError, NotFoundError, UpstreamError
 from sekisho.sources import Source
 from sekisho_proxy.conda.asking import Asking
 from sekisho_proxy.conda.reading import LostError, Reading, Records
-from sekisho_proxy.conda.seen import FirstSeen
+from sekisho_proxy.conda.seen import FirstSeen, age
 from sekisho_proxy.conda.value import Listed, Refused, Row, cleaned
 from sekisho_proxy.flights import Flights
 
@@ -104,7 +104,10 @@ class Subdir:
         kept, refused = cleaned(name, self._subdir, records[0])
         hashes = [record["sha256"] for _, record in kept]
         stamps = self._seen.of(self._source.id, self._subdir, name, digest, hashes, int(self._clock()))
-        rows = tuple(Row(filename, record, stamps.at[record["sha256"]]) for filename, record in kept)
+        stated = dict(records[0]) if self._source.ages == "stated" else {}
+        rows = tuple(
+            Row(filename, record, age(stamps, record["sha256"], stated.get(filename))) for filename, record in kept
+        )
         return Listed(self._source.id, self._subdir, name, rows, (*records[1], *refused))
 
     async def _refresh(self) -> Names:

@@ -47,6 +47,20 @@ class Stamps(NamedTuple):
     first: int
 
 
+def age(stamps: Stamps, sha256: str, stated: object) -> int:
+    """Return since when a file counts as known, given its record where its source is trusted to say that.
+
+    A channel's own stamp (``indexed_timestamp``, CEP 47) counts; the builder's ``timestamp`` only for what was there
+    when the name was first read. Whatever is stated makes nothing younger, and what is said to come is not heeded.
+    """
+    seen = stamps.at[sha256]
+    if not isinstance(stated, Mapping):
+        return seen
+    keys = ("indexed_timestamp", "timestamp") if seen == stamps.first else ("indexed_timestamp",)
+    said = [value for key in keys if isinstance(value := stated.get(key), int) and not isinstance(value, bool)]
+    return min([seen, *(value // 1000 for value in said if 0 < value <= seen * 1000)])
+
+
 class FirstSeen:
     """The stamps of all channels, in one SQLite file.
 
