@@ -146,6 +146,14 @@ def test_what_is_no_archive_or_has_more_behind_it(inspect):
     assert "it cannot be read" in said(inspect(b"anything"))[0][1]
     whole = gzip.decompress(pack_source(SOUND))
     assert "bytes behind the archive's end" in said(inspect(gzip.compress(whole + b"x" * 10240)))[0][1]
+    assert whole.endswith(bytes(1024))
+    assert "bytes behind the archive's end" in said(inspect(gzip.compress(whole[:-10] + b"x" * 10)))[0][1]
+    hidden = bytearray(tarfile.TarInfo("a-1.0/setup.py").tobuf(tarfile.USTAR_FORMAT))
+    hidden[136] = ord("z")  # a time that nobody can read, and Python takes for the end
+    hidden[148:156] = f"{sum(hidden) - sum(hidden[148:156]) + 256:06o}\0 ".encode()
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    spoilt = whole[:end] + bytes(hidden) + bytes(1024)
+    assert "a header cannot be read" in said(inspect(gzip.compress(spoilt)))[0][1]
     assert "it cannot be read" in said(inspect(pack_source(SOUND)[:-10]))[0][1]
     assert said(inspect(gzip.compress(whole + b"\0" * 10240))) == []
 

@@ -8,7 +8,7 @@ import tarfile
 import tomllib
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
@@ -60,6 +60,19 @@ class _Bounded(io.RawIOBase):
         return data
 
 
+class _Header(tarfile.TarInfo):
+    """A header that can be read: of others Python thinks that the archive ends there, and not all readers do."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):
+                raise ConfusingError(f"a header cannot be read: {error}") from error
+            raise
+
+
 def inspect_sdist(file: BinaryIO, filename: str, sha256: str, size: int) -> Facts:
     """Return the facts of a ``.tar.gz``; raise ``ConfusingError`` for one that readers could take for two things."""
     try:
@@ -95,7 +108,7 @@ def _read(file: BinaryIO, size: int) -> _Source:
     native: list[str] = []
     kept: dict[str, bytes] = {}
     folders: set[str] = set()
-    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="strict") as archive:
+    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="strict", tarinfo=_Header) as archive:
         for number, member in enumerate(archive):
             if number >= _MOST_MEMBERS:
                 raise ConfusingError(f"it has more than {_MOST_MEMBERS} members")
@@ -113,9 +126,9 @@ def _read(file: BinaryIO, size: int) -> _Source:
                 kept[name] = head + content.read()
             if is_native(name, head):
                 native.append(name)
-    while rest := stream.read(1 << 20):
-        if rest.strip(b"\0"):
-            raise ConfusingError("there are bytes behind the archive's end")
+        while rest := archive.fileobj.read(1 << 20) if archive.fileobj else b"":
+            if rest.strip(b"\0"):
+                raise ConfusingError("there are bytes behind the archive's end")
     if len(tops) != 1:
         raise ConfusingError(f"it has {len(tops)} folders on top instead of one")
     if clash := next((name for name in sizes if name in folders or _below_a_file(name, sizes)), None):
