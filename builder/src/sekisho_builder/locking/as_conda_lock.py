@@ -4,6 +4,7 @@ Its own list ends at glibc 2.28 and leaves out most of what comes before, so a w
 found. Run as ``python -m sekisho_builder.locking.as_conda_lock GLIBC lock …``.
 """
 
+import gc
 import sys
 
 from conda_lock import pypi_solver
@@ -25,6 +26,7 @@ def manylinux_tags(glibc: str) -> list[str]:
 
 def main() -> None:
     """Run conda-lock; its first argument is the target's C library."""
+    gc.disable()  # it lives for two seconds
     glibc = sys.argv.pop(1)
     if not isinstance(getattr(pypi_solver, "MANYLINUX_TAGS", None), list):
         sys.exit("this conda-lock keeps its platform tags elsewhere")
