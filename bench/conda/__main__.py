@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import httpx2
 from rich.console import Console
 
-from bench.conda import approved, imports, locking, solving
+from bench.conda import approved, choosing, imports, locking, solving
 from bench.conda.approved import Served, open_served
 from bench.conda.site import Say, Site, open_site
 from bench.place import MeasureError, Place
@@ -29,6 +29,7 @@ SERVED: Sequence[tuple[str, Callable[[Site, Served], list[Row]]]] = (
     ("policy change", approved.measure_changes),
     ("candidate mount", approved.measure_candidates),
     ("cold solve", solving.measure),
+    ("choosing", choosing.measure),
 )
 """What needs a proxy before it that serves by a policy."""
 

@@ -57,7 +57,7 @@ def fewest_approvals(
         if all(search.said[row.path] is not Outcome.DENY for row in found.chosen):
             now = found._replace(needed=search.needed(found.chosen), proved=False)
             best = now if best is None or len(now.needed) < len(best.needed) else best
-        if clock() > end and best is not None:
+        if clock() > end:
             return best
 
 
@@ -92,7 +92,7 @@ class _Search:
             return needing
 
         names = frozenset(PackageName.parse(path.rpartition("/")[2]).name for path in paid)
-        found = fewest(fits, names, patience=patience)
+        found = fewest(fits, names, forced=self._solver.forced(paid, denied), patience=patience)
         if found is None:
             return None
         chosen = answers[found.names]
@@ -101,12 +101,13 @@ class _Search:
     def learn(self, unknown: list[Chosen]) -> None:
         """Ask about files; and about all others of their names where an approval is needed, or none is possible."""
         pins = [Pin(row.name, row.path, ()) for row in unknown]
-        for pin, outcome in self._offers.outcomes(pins).items():
-            self._note(pin.project, {pin.release: outcome})
-            if self.said[pin.release] is not Outcome.ALLOW:
-                self._note(pin.project, self._offers.releases(pin.project))
+        said = self._offers.outcomes(pins)
+        self._note({pin.release: (pin.project, outcome) for pin, outcome in said.items()})
+        names = sorted(pin.project for pin in pins if self.said[pin.release] is not Outcome.ALLOW)
+        rows = {row.path: row.name for row in self._solver.offered(*names)} if names else {}
+        self._note({path: (rows[path], outcome) for path, outcome in self._offers.of_names(names).items()})
 
-    def _note(self, name: str, said: Said) -> None:
-        for path, outcome in said.items():
+    def _note(self, said: Mapping[str, tuple[str, Outcome]]) -> None:
+        for path, (name, outcome) in said.items():
             asked = Outcome.REVIEW if name in self._held and outcome is Outcome.ALLOW else outcome
             self.said.setdefault(path, asked)

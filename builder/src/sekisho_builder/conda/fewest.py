@@ -31,17 +31,23 @@ class _Late(Exception):  # noqa: N818 (the time is used up; what was found count
 
 
 def fewest(
-    fits: Fits, names: Iterable[str], *, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic
+    fits: Fits,
+    names: Iterable[str],
+    *,
+    forced: Names = frozenset(),
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Fewest | None:
     """Return the smallest set of ``names`` with which something fits; nothing if not even all of them do.
 
-    When ``patience`` is used up, the smallest set that was found is returned unproved.
+    ``forced`` are known to be in every such set. When ``patience`` is used up, the smallest set that was found is
+    returned unproved.
     """
     every, end = frozenset(names), clock() + patience
     best = fits(every)
     if best is None:
         return None
-    search = _Search(fits, every, best, lambda: clock() > end)
+    search = _Search(fits, every, best, forced, lambda: clock() > end)
     try:
         search.run()
     except _Late:
@@ -50,11 +56,12 @@ def fewest(
 
 
 class _Search:
-    def __init__(self, fits: Fits, every: Names, best: Names, late: Callable[[], bool]) -> None:
+    def __init__(self, fits: Fits, every: Names, best: Names, forced: Names, late: Callable[[], bool]) -> None:
         self._ask = fits
         self._every = every
         self._late = late
-        self._cores: list[Names] = []
+        self._forced = forced
+        self._cores: list[Names] = [frozenset({name}) for name in forced]
         self.best = best
 
     def _fits(self, names: Names) -> bool:
@@ -66,9 +73,9 @@ class _Search:
         return used is not None
 
     def run(self) -> None:
-        if self._fits(frozenset()):
+        if len(self._forced) >= len(self.best) or self._fits(self._forced):
             return
-        for name in sorted(self.best):  # most of it cannot be done without, which one question each tells
+        for name in sorted(self.best - self._forced):  # most of it cannot be done without, which a question each tells
             if name in self.best and not self._fits(self._every - {name}):
                 self._cores.append(frozenset({name}))
         while True:

@@ -60,9 +60,17 @@ class CondaOffers:
 
     def releases(self, project: str) -> Mapping[str, Outcome]:
         """Return by path what the policy would say of all candidates of a name."""
-        if self._rate is None:
+        return self.of_names((project,))
+
+    def of_names(self, names: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return by path what the policy would say of all candidates of some names, asked at once."""
+        if self._rate is None or not names:
             return {}
-        found = {row.path: self._of(row) for row in self._solver.offered(project)}
+        rows = self._solver.offered(*names)
+        firsts = {(row.channel, row.path.partition("/")[0], row.name): row for row in rows}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # each name is read once, several at a time
+            list(pool.map(self._of, firsts.values()))
+        found = {row.path: self._of(row) for row in rows}
         self._learn(found.values())
         return {path: self._outcomes[artifact.sha256] for path, artifact in found.items()}
 

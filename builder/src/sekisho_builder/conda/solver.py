@@ -133,9 +133,14 @@ class CondaSolver:
             ) from error
         return self._told(answer["picked"])
 
-    def offered(self, name: str) -> list[Chosen]:
-        """Return all that stands to choose from of a name, the highest first."""
-        return self._told(self._ask({"op": "offered", "name": name})["offered"])
+    def forced(self, paid: Collection[str], hidden: Collection[str]) -> frozenset[str]:
+        """Return names of which a path that is ``paid`` is in every answer without what is ``hidden``."""
+        message = {"op": "forced", "paid": sorted(paid), "hidden": sorted(hidden)}
+        return frozenset(self._ask(message)["forced"])
+
+    def offered(self, *names: str) -> list[Chosen]:
+        """Return all that stands to choose from of some names."""
+        return self._told(self._ask({"op": "offered", "names": names})["offered"])
 
     def _told(self, rows: Iterable[list[str]]) -> list[Chosen]:
         found = [Chosen(*row) for row in rows]

@@ -5,10 +5,10 @@ priority looks at the records that fit a direct spec alone, so a version that th
 another. What is related to a channel by its own word (CEP 42) is not looked at.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rattler import (
     BuildString,
@@ -28,35 +28,25 @@ from rattler.exceptions import GatewayError, InvalidMatchSpecError, SolverError
 from rattler.networking import Client, RetryMiddleware
 
 from sekisho.errors import BadInputError, UnresolvableError, UpstreamError
+from sekisho_builder.conda.candidate import Candidate, Counts
+from sekisho_builder.conda.reduced import Reduced
 
 _NOARCH = "noarch"
 _HTTP_SECONDS = 120
 _MOST_RECORDS = 2_000_000
 
 
-class Candidate(NamedTuple):
-    """A record with where it is: ``path`` is ``<subdir>/<filename>``."""
-
-    name: str
-    channel: str
-    path: str
-    record: RepoDataRecord
-
-
-Counts = Callable[[Candidate], bool]
-
-
 class _Offered:
     """Those of the candidates that count, as the solver wants to be given them."""
 
-    def __init__(self, by_place: Mapping[tuple[str, str], Sequence[Candidate]], counts: Counts) -> None:
+    def __init__(self, by_place: Mapping[tuple[str, str], Sequence[Candidate]], counts: Counts | None) -> None:
         self._by_place = by_place
         self._counts = counts
 
     async def fetch_package_records(self, platform: Subdir, name: PackageName) -> list[RepoDataRecord]:
         """Return the records of a name."""
         rows = self._by_place.get((str(platform), name.normalized), ())
-        return [row.record for row in rows if self._counts(row)]
+        return [row.record for row in rows if self._counts is None or self._counts(row)]
 
     def package_names(self, platform: Subdir) -> list[str]:
         """Return every name."""
@@ -71,12 +61,13 @@ class Universe:
         candidates: Sequence[Candidate],
         platform: str,
         virtual: Sequence[GenericVirtualPackage],
+        asked: Sequence[str],
         held: Sequence[str],
     ) -> None:
         self._candidates = {found.path: found for found in candidates}
-        self._by_place: dict[tuple[str, str], list[Candidate]] = {}
-        for found in self._candidates.values():
-            self._by_place.setdefault((found.path.partition("/")[0], found.name), []).append(found)
+        self._by_place = _placed(self._candidates.values())
+        self._asked = asked
+        self._reduced: Reduced | None = None
         self._platforms = [Subdir(platform), Subdir(_NOARCH)]
         self._virtual = virtual
         self._held = held
@@ -124,7 +115,13 @@ class Universe:
             GenericVirtualPackage(PackageName(name), Version(version), BuildString(build))
             for name, version, build in message["virtual"]
         ]
-        return cls(sorted(found, key=lambda row: row.path), message["platform"], virtual, held)
+        return cls(
+            sorted(found, key=lambda row: row.path),
+            message["platform"],
+            virtual,
+            [spec for spec, _ in message["specs"]],
+            held,
+        )
 
     async def solve(self, message: dict[str, Any]) -> dict[str, Any]:
         """Choose one candidate a name, as high as can be.
@@ -138,7 +135,7 @@ class Universe:
         preferred = [row for row in kept if counts(row)]  # or else the solver would take it whatever is offered
         try:
             found = await solve(
-                [_Offered(self._by_place, counts)],
+                [self._source(message, counts, preferred)],
                 [_parsed(spec) for spec in message["specs"]],
                 gateway=self._gateway,
                 platforms=self._platforms,
@@ -158,14 +155,37 @@ class Universe:
         rows = (self._candidates[f"{record.subdir}/{record.file_name}"] for record in found)
         return {"picked": [row[:-1] for row in rows]}
 
+    def _source(self, message: dict[str, Any], counts: Counts, kept: Iterable[Candidate]) -> "_Offered":
+        """Return what the solver is to choose from: where it is asked often, without what changes no answer."""
+        if "paid" not in message:
+            return _Offered(self._by_place, counts)
+        return _Offered(_placed(self._reduce().standing(counts, frozenset(message["paid"]), kept)), None)
+
+    def _reduce(self) -> Reduced:
+        if self._reduced is None:
+            self._reduced = Reduced(list(self._candidates.values()), self._asked)
+        return self._reduced
+
+    def forced(self, message: dict[str, Any]) -> list[str]:
+        """Return names of which something that is ``paid`` is in every answer but for what is ``hidden``."""
+        hidden = frozenset(message["hidden"])
+        return self._reduce().forced(lambda row: row.path not in hidden, frozenset(message["paid"]))
+
     def names(self) -> list[str]:
         """Return every name of which there is a candidate."""
         return sorted({name for _, name in self._by_place})
 
-    def offered(self, name: str) -> list[tuple[str, ...]]:
-        """Return all of a name but its records, the highest first."""
-        rows = [row for row in self._candidates.values() if row.name == name]
-        return [row[:-1] for row in sorted(rows, key=lambda row: row.record, reverse=True)]
+    def offered(self, names: Iterable[str]) -> list[tuple[str, ...]]:
+        """Return all of some names but the records."""
+        places = ((str(platform), name) for name in names for platform in self._platforms)
+        return [row[:-1] for place in places for row in self._by_place.get(place, ())]
+
+
+def _placed(candidates: Iterable[Candidate]) -> dict[tuple[str, str], list[Candidate]]:
+    found: dict[tuple[str, str], list[Candidate]] = {}
+    for row in candidates:
+        found.setdefault((row.path.partition("/")[0], row.name), []).append(row)
+    return found
 
 
 def _counting(message: dict[str, Any]) -> Counts:

@@ -41,8 +41,10 @@ class Worker:
             return {"unknown": True}
         if operation == "solve":
             return await universe.solve(message)
+        if operation == "forced":
+            return {"forced": universe.forced(message)}
         if operation == "offered":
-            return {"offered": universe.offered(message["name"])}
+            return {"offered": universe.offered(message["names"])}
         raise BadInputError(f"the solver has no operation {operation!r}")
 
     def __len__(self) -> int:
