@@ -57,6 +57,20 @@ def test_a_client_solves_with_what_is_not_denied(house, tmp_path):
             rattler.solve([channel], ["evil"])
 
 
+@pytest.mark.parametrize("sharded", [True, False])
+def test_a_small_channel_is_there_in_one_file_too(house, tmp_path, sharded):
+    house.settle(policy=POLICY + DENIED)
+    with house.open() as client, Rattler(tmp_path / "rattler") as rattler:
+        user, password = house.basic()
+        rattler.login(client.base_url.host, {"BasicHTTP": {"username": user, "password": password}})
+        solved = rattler.solve([f"{client.base_url}/candidates/conda/main"], ["tool"], sharded=sharded)
+        assert [row.filename for row in solved] == [LIBRARY.filename, TOOL.filename]
+        client.auth = house.basic()
+        whole = client.get("/candidates/conda/main/linux-64/repodata.json").json()
+        assert whole["packages"].keys() | whole["packages.conda"].keys() == {LIBRARY.filename}
+        assert whole["packages"][LIBRARY.filename]["sha256"] == LIBRARY.sha256
+
+
 def test_only_shards_that_are_needed_are_fetched(house, fake):
     house.settle()
     with house.open() as client:

@@ -17,6 +17,7 @@ from sekisho.settings import Settings
 from sekisho.signing import Signer, Trust
 from sekisho.tokens import Tokens
 from sekisho.trees import read_tree
+from sekisho_proxy.conda.seen import FILE, FirstSeen
 from sekisho_proxy.follow import Held
 from tests.command_line import run
 from tests.records import artifact
@@ -152,6 +153,20 @@ def test_a_backup_can_be_restored_elsewhere(house, backup, tmp_path):
     restore_backup(settings, backup, load_trust(house.settings.trust_file))
     assert read_tree("HEAD", settings.allowlists) == read_tree("HEAD", house.settings.allowlists)
     assert (settings.allowlists / "policy.yaml").is_file()
+
+
+def test_when_files_of_channels_were_first_seen_comes_back(house, tmp_path):
+    seen = FirstSeen(house.settings.data / "proxy" / FILE)
+    seen.note("main", "noarch", {"alpha": b"digest"}, 5)
+    before = seen.of("main", "noarch", "alpha", b"digest", ["a" * 64], 9)
+    make_backup(house.settings, tmp_path / "copy")  # while the proxy has it open
+    seen.close()
+    settings = _elsewhere(tmp_path)
+    restore_backup(settings, tmp_path / "copy", load_trust(house.settings.trust_file))
+    again = FirstSeen(settings.data / "proxy" / FILE)
+    assert again.of("main", "noarch", "alpha", b"another", ["a" * 64], 99) == before
+    assert before.at == {"a" * 64: 5}
+    again.close()
 
 
 def test_a_damaged_backup_is_refused_before_a_byte_is_written(backup, tmp_path):

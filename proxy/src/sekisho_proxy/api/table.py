@@ -176,6 +176,15 @@ ROUTES: tuple[Route, ...] = (
         {200: (BYTES,), 304: (), **_SOURCE, **_SERVICE},
         "a room of Sekisho",
     ),
+    *(
+        Route(
+            f"/candidates/conda/{{source}}/{{subdir}}/{name}",
+            "The same in one file (CEP 36), of a channel of few names.",
+            {200: (BYTES,), 304: (), **_SOURCE, **_SERVICE},
+            "a room of Sekisho",
+        )
+        for name in ("repodata.json", "repodata.json.zst")
+    ),
     Route(
         "/candidates/conda/{source}/{subdir}/artifacts/{project}",
         "The files of a channel's package as records.",

@@ -111,13 +111,31 @@ class Index:
         return name if found and found.hex() == key else None
 
 
+_Sections = dict[str, dict[str, dict[str, Any]]]
+
+
+def _sections(listed: Iterable[Listed], denials: Denials, now: datetime) -> _Sections:
+    """Return the records of what is not denied, each with when it was first seen (CEP 47)."""
+    found: _Sections = {"packages": {}, "packages.conda": {}}
+    for one in listed:
+        for row, _ in denials.left(one, now):
+            section = "packages.conda" if row.filename.endswith(".conda") else "packages"
+            found[section][row.filename] = {**row.record, "indexed_timestamp": row.seen * 1000}
+    return found
+
+
 def shard(listed: Listed, denials: Denials, now: datetime) -> bytes:
-    """Return the shard of a name (CEP 16): what is not denied, each with when it was first seen (CEP 47)."""
-    sections: dict[str, dict[str, Any]] = {"packages": {}, "packages.conda": {}}
-    for row, _ in denials.left(listed, now):
-        record = {**row.record, "indexed_timestamp": row.seen * 1000}
-        for key in ("sha256", "md5"):
-            if key in record:
-                record[key] = bytes.fromhex(record[key])
-        sections["packages.conda" if row.filename.endswith(".conda") else "packages"][row.filename] = record
+    """Return the shard of a name (CEP 16); hashes in it are bytes."""
+    sections = _sections([listed], denials, now)
+    for records in sections.values():
+        for record in records.values():
+            for key in ("sha256", "md5"):
+                if key in record:
+                    record[key] = bytes.fromhex(record[key])
     return compress(msgspec.msgpack.encode({**sections, "removed": []}), 3)
+
+
+def repodata(subdir: str, listed: Iterable[Listed], denials: Denials, now: datetime) -> bytes:
+    """Return ``repodata.json`` (CEP 36) of some names."""
+    whole = {"info": {"subdir": subdir}, **_sections(listed, denials, now), "removed": [], "repodata_version": 1}
+    return msgspec.json.encode(whole)

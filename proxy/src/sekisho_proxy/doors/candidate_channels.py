@@ -6,15 +6,20 @@ from sekisho.errors import NotFoundError, RefusedError
 from sekisho.model.conda import ENDINGS
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
-from sekisho_proxy.conda.candidate import Denials, Index, Keys, reply_with, shard
+from sekisho_proxy.conda.candidate import Denials, Index, Keys, reply_with, repodata, shard
 from sekisho_proxy.conda.channel import Names
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.shards import INDEX
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply
 from sekisho_proxy.follow import Held
+from sekisho_proxy.zstd import compress
 
 _SHARD = ".msgpack.zst"
+_WHOLE = frozenset({"repodata.json", "repodata.json.zst"})
 _MOST = 64
+_FEW = 2000
+"""Names that are put into one file: of each the shard is read for that."""
+
 _ASK_AGAIN: Headers = ((b"cache-control", b"no-cache"), (b"content-type", b"application/octet-stream"))
 _KEEP: Headers = (
     (b"cache-control", b"private, max-age=31536000, immutable"),
@@ -46,6 +51,8 @@ class ChannelCandidates:
             return reply_with(request, index.data, (*_ASK_AGAIN, *_stale(names)), index.etag)
         if rest.endswith(_SHARD):
             return await self._shard(request, snapshot, source, subdir, names, rest.removesuffix(_SHARD))
+        if rest in _WHOLE:
+            return await self._repodata(request, snapshot, source, subdir, names, packed=rest.endswith(".zst"))
         part, _, name = rest.partition("/")
         if part in {"artifacts", "refused"} and name:
             listed = await self._channels.listed(snapshot, source, subdir, name)
@@ -67,6 +74,20 @@ class ChannelCandidates:
                 todo="install from /w/<workspace>/conda/<channel> once the file is approved",
             )
         raise NotFoundError("there is nothing at this address", where=request.path, todo="read its shards (CEP 16)")
+
+    async def _repodata(
+        self, request: Request, snapshot: Snapshot, source: str, subdir: str, names: Names, *, packed: bool
+    ) -> Reply:
+        """Answer with everything in one file, for clients that read no shards; of a large channel there is none."""
+        denials = self._denied(snapshot)
+        left = names.digests.keys() - denials.whole()
+        if len(left) > _FEW:
+            raise NotFoundError(
+                f"{len(left)} names are not put into one file", where=request.path, todo="read its shards (CEP 16)"
+            )
+        listed = await asyncio.gather(*(self._channels.listed(snapshot, source, subdir, name) for name in sorted(left)))
+        data = await asyncio.to_thread(repodata, subdir, listed, denials, self._clock())
+        return reply_with(request, await asyncio.to_thread(compress, data) if packed else data, _ASK_AGAIN)
 
     def _denied(self, snapshot: Snapshot) -> Denials:
         if self._denials is None or self._turn != self._held.turn:
