@@ -88,6 +88,10 @@ def test_what_the_policy_says_of_conda_packages_counts(gating):
     result = gating.run("licences", **CONDA)
     assert (result.status, result.evidence[0]) == ("failed", "tool 0.3: the licence is unknown (licence)")
     assert any("no advisory data covers the locked conda packages" in line for line in gating.run("advisories", **CONDA).evidence)  # fmt: skip
+    gating.more = {"covered": frozenset({"pypi"})}
+    said = gating.run("advisories", **CONDA).evidence
+    assert any("judged by the projects of the index that they hold" in line for line in said)
+    assert not any("covers the locked conda packages" in line for line in said)
 
 
 def unpacked(house, folder):

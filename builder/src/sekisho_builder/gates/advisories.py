@@ -22,6 +22,9 @@ def advisories(subject: Subject) -> Answer:
         f"{len(build.lock.artifacts)} locked files judged by {', '.join(rule.id for rule in leaning) or 'no rule'}"
     ]
     kinds = sorted({artifact.kind for artifact in build.lock.artifacts if leaning} - build.record.covered)
+    if "conda" in kinds and "pypi" in build.record.covered:
+        kinds.remove("conda")  # each that holds nothing known is unknown by its own verdict
+        notes.append("conda packages are judged by the projects of the index that they hold or are known as")
     notes += [f"unknown: no advisory data covers the locked {_FILES.get(kind, 'files')}" for kind in kinds]
     if not leaning:
         notes.append("unknown: no rule asks")

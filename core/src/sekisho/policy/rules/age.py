@@ -13,8 +13,9 @@ class ReleaseAge(BaseRule):
     """A release younger than ``days`` waits: most attacks are found within that time.
 
     The upload time that the source states counts, unless it is missing or in the future: then, or with
-    ``clock: first-seen``, the time at which we saw the file first, which is all there is of a channel's packages. A
-    release that mends an advisory on an approved one need not wait, a person may take it at once.
+    ``clock: first-seen``, the time at which we saw the file first. That counts for a channel's packages, too, unless
+    its source says ``ages: stated``. A release that mends an advisory on an approved one need not wait, a person may
+    take it at once.
     """
 
     check: Literal["release_age"]
