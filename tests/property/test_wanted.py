@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from sekisho.errors import BadInputError
-from sekisho.model import normalize_project
+from sekisho.model import normalize_project, parse_spec
 from sekisho.wanted import Choice, read_wanted
 
 MANY = settings(max_examples=2000 if os.environ.get("SEKISHO_SOAK") == "1" else 60)
@@ -111,7 +111,68 @@ ENVIRONMENT = {
     "channels": ["conda-forge"],
     "dependencies": ["python=3.11", "numpy >=2", "conda-forge::scipy", "pip", {"pip": ["six>=1", "idna", "--pre"]}],
 }
-GOOD = {"uv.lock": UV_LOCK, "pyproject.toml": PYPROJECT, "pylock.toml": PYLOCK, "environment.yml": ENVIRONMENT}
+CHANNEL = "https://channels.invalid/forge"
+BUILD = f"{CHANNEL}/linux-64/libx-1.2-h5_0.conda"
+FILE = "https://packages.invalid/six-1.0-py3-none-any.whl"
+CONDA_LOCK = {
+    "version": 1,
+    "metadata": {"channels": [{"url": "forge", "used_env_vars": []}], "platforms": ["linux-64"]},
+    "package": [
+        {
+            "name": "libx",
+            "version": "1.2",
+            "manager": "conda",
+            "platform": "linux-64",
+            "url": BUILD,
+            "hash": {"md5": "ab" * 16, "sha256": SHA},
+            "category": "main",
+        },
+        {
+            "name": "six",
+            "version": "1.0",
+            "manager": "pip",
+            "platform": "linux-64",
+            "url": FILE,
+            "hash": {"sha256": SHA},
+            "category": "main",
+        },
+        {"name": "libx", "version": "1.2", "manager": "conda", "platform": "osx-64", "url": BUILD, "hash": {}},
+    ],
+}
+PIXI = {
+    "workspace": {"name": "x", "channels": ["forge", {"channel": CHANNEL}], "platforms": ["linux-64"]},
+    "dependencies": {"python": "3.11.*", "libx": {"version": ">=1", "build": "h5*", "channel": "forge"}, "liby": "*"},
+    "pypi-dependencies": {"six": ">=1", "idna": {"version": "*", "extras": ["x"]}},
+    "target": {"linux-64": {"dependencies": {"libz": "1.2"}}},
+    "feature": {"dev": {"dependencies": {"libdev": "==2"}}},
+}
+PIXI_LOCK = {
+    "version": 6,
+    "environments": {
+        "default": {
+            "channels": [{"url": f"{CHANNEL}/"}],
+            "packages": {"linux-64": [{"conda": BUILD}, {"pypi": FILE}]},
+        }
+    },
+    "packages": [
+        {"conda": BUILD, "sha256": SHA, "md5": "ab" * 16},
+        {"pypi": FILE, "name": "six", "version": "1.0", "sha256": SHA},
+    ],
+}
+EXPLICIT = f"""# platform: linux-64
+@EXPLICIT
+{BUILD}#{"ab" * 16}
+{CHANNEL}/noarch/data-1.0-0.tar.bz2#sha256:{SHA}
+"""
+GOOD = {
+    "uv.lock": UV_LOCK,
+    "pyproject.toml": PYPROJECT,
+    "pylock.toml": PYLOCK,
+    "environment.yml": ENVIRONMENT,
+    "conda-lock.yml": CONDA_LOCK,
+    "pixi.toml": PIXI,
+    "pixi.lock": PIXI_LOCK,
+}
 CHOICES = [Choice(), Choice(("x",)), Choice((), ("dev",)), Choice(("x",), ("dev",)), Choice(("nobody",), ("../x",))]
 
 
@@ -125,7 +186,7 @@ def _toml(value):
 
 
 def _text(name, document):
-    if name.endswith(".yml"):
+    if name.endswith(".yml") or name == "pixi.lock":
         return json.dumps(document)
     return "".join(f"{json.dumps(key)} = {_toml(value)}\n" for key, value in document.items())
 
@@ -145,11 +206,14 @@ def _read(name, data, choice):
         row = Requirement(text)
         assert row.url is None
         assert normalize_project("pypi", row.name)
+    for spec in found.conda:
+        assert parse_spec(spec.text.rpartition("::")[2])
+        assert spec.where.startswith(str(path))
     return found
 
 
 def _choice(name):
-    return st.sampled_from(CHOICES if name != "environment.yml" else CHOICES[:1])
+    return st.sampled_from(CHOICES if name not in {"environment.yml", "pixi.lock"} else CHOICES[:1])
 
 
 def _places(value, path=()):
@@ -223,6 +287,16 @@ def test_anything_else_in_one_place_of_what_is_good(name, data):
         except (KeyError, TypeError, IndexError):
             continue  # the first change took the second place away
     _read(name, _text(name, document).encode(errors="replace"), data.draw(_choice(name)))
+
+
+@given(data=st.data())
+@MANY
+def test_any_bytes_in_an_explicit_file(data):
+    assert _read("pins.txt", EXPLICIT.encode(), Choice()) is not None
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(EXPLICIT))] * 2)))
+    middle = data.draw(st.binary(max_size=8) | st.sampled_from([b"#", b"/", b"::", b"\n", b"@EXPLICIT", b"%2f"]))
+    text = EXPLICIT.encode()
+    _read("pins.txt", text[:begin] + middle + text[min(end, begin + 20) :], Choice())
 
 
 @given(data=st.data(), evil=st.sampled_from(ELSEWHERE), marker=st.sampled_from(["", " ; python_version > '3'"]))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sekisho.errors import BadInputError
 from sekisho.model import MatchSpec, Request
 from sekisho.sources import Source
+from sekisho.wanted import Wanted
 
 _DOOR = re.compile(r"(?:/t/[^/]+)?/w/[^/]+(?:/@[^/]+)?/conda/(?P<id>[a-z0-9][a-z0-9._-]*)", re.ASCII)
 _TOKEN = re.compile(r"/t/[^/]+", re.ASCII)
@@ -49,6 +50,19 @@ def find_channel(text: str, known: dict[str, str], *, where: str) -> str:
         where=where,
         todo=f"name one that is declared ({declared}), or have it added (docs/how-to/sources.md)",
     )
+
+
+def settle(wanted: Wanted, known: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Return match specs and channels as a request has them, with the ids of sources.
+
+    Raises ``BadInputError`` naming file and line for a channel that no source is.
+    """
+    channels = dict.fromkeys(find_channel(row.text, known, where=row.where) for row in wanted.channels)
+    specs: dict[str, None] = {}
+    for row in wanted.conda:
+        place, _, rest = row.text.rpartition("::")
+        specs[f"{find_channel(place, known, where=row.where)}::{rest}" if place else rest] = None
+    return list(specs), list(channels)
 
 
 def check_channels(request: Request, sources: Iterable[Source]) -> None:

@@ -210,9 +210,15 @@ class PortalClient:
         """Return the policy in force: its revision, its sequence, what it refused."""
         return dict(self._call("GET", "/api/policy"))
 
-    def why(self, project: str, release: str | None, workspace: str, python: str | None = None) -> dict[str, Any]:
-        """Return why a project is, or is not, to be had."""
-        asked = {"release": release, "workspace": workspace, "python": python}
+    def sources(self) -> list[dict[str, Any]]:
+        """Return the sources in the order in which they are asked."""
+        return list(self._call("GET", "/api/sources"))
+
+    def why(
+        self, project: str, release: str | None, workspace: str, python: str | None = None, channel: str | None = None
+    ) -> dict[str, Any]:
+        """Return why a project (``conda:NAME`` of a channel) is, or is not, to be had."""
+        asked = {"release": release, "workspace": workspace, "python": python, "channel": channel}
         return dict(self._call("GET", f"/api/why/{project}", params=asked))
 
     def demand(self, *, served: bool = False, workspace: str | None = None, limit: int = 100) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sekisho.model import Artifact
+from sekisho.model import Artifact, Kind, node_of
 from sekisho_portal.demand import Refused
 
 _PYTHON = "3.11.2"
@@ -12,17 +12,27 @@ _PYTHON = "3.11.2"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked about: a project, perhaps one release of it, in a workspace, perhaps on one Python."""
+    """What was asked about: a project, perhaps one release of it, in a workspace, perhaps on one Python.
+
+    Of a channel's project ``source`` may say which channel is meant.
+    """
 
     project: str
     release: str | None
     workspace: str
     python: str | None = None
+    kind: Kind = "pypi"
+    source: str | None = None
 
     @property
     def name(self) -> str:
-        """Return the requirement."""
-        return f"{self.project}=={self.release}" if self.release else self.project
+        """Return the requirement, of a channel as ``conda:NAME==VERSION``."""
+        return self.at(self.release)
+
+    def at(self, release: str | None) -> str:
+        """Return how a release of the project is asked about."""
+        node = node_of(self.kind, self.project)
+        return f"{node}=={release}" if release else node
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +70,8 @@ class Answer:
     @property
     def command(self) -> str:
         """Return the command that asks for it."""
-        return f"sekisho request {self.question.name} --python {self.question.python or _PYTHON}"
+        asked, python = self.question, self.question.python or _PYTHON
+        if asked.kind != "conda":
+            return f"sekisho request {asked.name} --python {python}"
+        channel = f" --channel {asked.source}" if asked.source else ""
+        return f"sekisho request --conda {asked.name.removeprefix('conda:')}{channel} --python {python}"

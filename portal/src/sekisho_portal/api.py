@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sekisho.errors import BadInputError, NotFoundError, RefusedError
-from sekisho.model import EVERYONE, Artifact, DemandBatch, Sha256, Slug, normalize_project
+from sekisho.model import EVERYONE, Artifact, DemandBatch, Sha256, Slug
 from sekisho.tokens import Identity
 from sekisho_portal.access import Ending, House, caller, house
 from sekisho_portal.chain import broken
@@ -31,6 +31,7 @@ AllVerdicts = Annotated[bool, Query(description="every verdict, not only the exc
 Served = Annotated[bool, Query(description="what was served, and mode enforce would have refused")]
 WorkspaceWanted = Annotated[Slug | None, Query(description="of this workspace only")]
 ReleaseWanted = Annotated[str | None, Query(max_length=200)]
+ChannelWanted = Annotated[str | None, Query(max_length=300, description="a source of kind conda")]
 PythonWanted = Annotated[str | None, Query(pattern=r"^3\.\d{1,2}(\.\d{1,2})?$", description="as 3.12 or 3.12.4")]
 
 
@@ -233,9 +234,17 @@ def why(
     release: ReleaseWanted = None,
     workspace: Slug = EVERYONE,
     python: PythonWanted = None,
+    channel: ChannelWanted = None,
 ) -> dict[str, Any]:
-    """Return why a project is, or is not, to be had."""
-    return explain(at.desk, at.snapshots, normalize_project("pypi", project), release, workspace, python)
+    """Return why a project is, or is not, to be had: `conda:NAME` is one of a channel."""
+    return explain(at.desk, at.snapshots, project, release, workspace, python, channel=channel)
+
+
+@api.get("/sources")
+def sources(at: At, _who: Who) -> list[dict[str, Any]]:
+    """Return the sources in the order in which they are asked, as the channels that a request may name."""
+    kept = ("id", "kind", "url", "preset", "owns")
+    return [{key: getattr(source, key) for key in kept} for source in at.snapshots.current().sources]
 
 
 @api.post("/demand")

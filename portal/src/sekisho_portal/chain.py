@@ -3,15 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.version import Version
-
 from sekisho.allowlist import project_path
 from sekisho.errors import SekishoError
-from sekisho.model import Approval, Kind, Reason, Record, normalize_project
+from sekisho.model import Approval, Kind, Reason, Record
 from sekisho.policy import Policy, Snapshot, parse_policy
 from sekisho.policy.rules import Denied
+from sekisho.policy.rules.names import DENIES
 from sekisho.sources import Ownership
+from sekisho_portal.answer import Question
 from sekisho_portal.desk import Desk
 from sekisho_portal.history import Commit
 from sekisho_portal.standing import Standing
@@ -40,23 +39,11 @@ class Revocation(Record):
     said: str = ""
 
 
-def names(entry: Requirement, release: str | None) -> bool:
-    """Tell whether a denied entry covers ``release``, or, without one, every release."""
-    if release is None:
-        return not entry.specifier
-    try:
-        return entry.specifier.contains(Version(release), prereleases=True)
-    except ValueError:  # InvalidVersion, or a number that Python does not read
-        return True
-
-
 def find_denial(policy: Policy, kind: Kind, project: str, release: str | None) -> Denial | None:
     """Return the first denial that covers what was asked about."""
     for rule in policy.rules:
-        for text in rule.projects if isinstance(rule, Denied) and rule.kind == kind else ():
-            entry = Requirement(text)
-            if normalize_project(kind, entry.name) == project and names(entry, release):
-                return Denial(rule=rule.id, entry=text)
+        if isinstance(rule, Denied) and (reason := rule.of(kind, project, release)):
+            return Denial(rule=rule.id, entry=reason.evidence.removeprefix(DENIES))
     return None
 
 
@@ -78,12 +65,13 @@ def _has(text: str, denial: Denial) -> bool:
     return any(isinstance(rule, Denied) and denial.entry in rule.projects for rule in policy.rules)
 
 
-def find_revocation(
-    desk: Desk, snapshot: Snapshot, kind: Kind, project: str, release: str | None, workspace: str
-) -> Revocation | None:
+def find_revocation(desk: Desk, snapshot: Snapshot, asked: Question) -> Revocation | None:
     """Return the newest approval that was given for this, was applied, and is not among those of ``snapshot``."""
     present = {signed.approval.id for signed in snapshot.approvals}
-    for intent in desk.mentions.admissions(kind, project, release, workspace, limit=_MOST_INTENTS):
+    kind, project = asked.kind, asked.project
+    places = [source.id for source in snapshot.sources if source.kind == "conda"] if kind == "conda" else [""]
+    places = [asked.source] if asked.source else places
+    for intent in desk.mentions.admissions(kind, project, asked.release, asked.workspace, limit=_MOST_INTENTS):
         name = f"a{intent.seq}"
         if name in present:
             continue
@@ -91,7 +79,9 @@ def find_revocation(
         for row in applied:
             if row.body.get("id") == name:
                 given = str(row.body.get("revision", ""))
-                commit = desk.history.removal(project_path(kind, project), name, given=given, now=snapshot.revision)
+                paths = (project_path(kind, project, place) for place in places)
+                found = (desk.history.removal(path, name, given=given, now=snapshot.revision) for path in paths)
+                commit = next(filter(None, found), None)
                 return Revocation(
                     id=name,
                     request=intent.request,

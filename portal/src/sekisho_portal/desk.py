@@ -105,14 +105,7 @@ class Desk:
         if "target" not in body:
             body = {**body, "target": usual(self.all(), who.name)[1].plain()}
         request = Request.parse({**body, "requester": who.name, "at": self.clock()}, where="request")
-        if request.kind != "pypi":
-            raise BadInputError(
-                "requirements are of an index", where="kind", todo="leave it out; match specs of channels go to `conda`"
-            )
         request.check_names()
-        request = request.model_copy(
-            update={"conda": tuple(dict.fromkeys(request.conda)), "channels": tuple(dict.fromkeys(request.channels))}
-        )
         with suppress(NotFoundError):  # without a policy in force nothing is approved either
             snapshot = self.means.snapshots.current()
             snapshot.policy.check_image(request.workspace, request.image)

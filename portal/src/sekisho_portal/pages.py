@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -11,22 +10,23 @@ import jinja2
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from sekisho.errors import BadInputError, RefusedError, SekishoError
+from sekisho.channels import channels_of
+from sekisho.errors import RefusedError, SekishoError
 from sekisho.model import EVERYONE, node_of, read_node
 from sekisho.tokens import Identity, Tokens
-from sekisho.wanted import read_lines
+from sekisho.wanted import read_lines, read_specs
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
 from sekisho_portal.api import plain
 from sekisho_portal.chain import broken
 from sekisho_portal.deciding import BREAKABLE, LONGEST_BREAK
 from sekisho_portal.demand import is_approved_since
+from sekisho_portal.fields import end_of, scope_of
 from sekisho_portal.usual import usual
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
 )
 _ROWS = 100
-_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as core's Slug
 _OURS = re.compile(r"/(?!/)[!-\[\]-~]*")
 """A path, perhaps with a query. Browsers take ``//`` and a backslash for the beginning of another host."""
 
@@ -188,28 +188,52 @@ def new(at: At, request: Request, project: str = "") -> Response:
     """Show the form for a request, filled in as the visitor's newest one was."""
     who = visitor(request, at.tokens)
     workspace, target = usual(at.desk.all(), who.name if who else None)
-    return page(request, "new.html", who, project=project[:200], target=target, workspace=workspace)
+    name = project[:200]
+    conda = name.removeprefix("conda:") if name.startswith("conda:") else ""
+    return page(
+        request,
+        "new.html",
+        who,
+        project=name,
+        conda=conda,
+        channels=_channels(at),
+        target=target,
+        workspace=workspace,
+    )
+
+
+def _channels(at: House) -> list[str]:
+    """Return the channels that can be asked for packages, in order."""
+    try:
+        return list(channels_of(at.snapshots.current().sources))
+    except SekishoError:
+        return []
 
 
 @pages.post("/requests/new")
 def ask(
     at: At,
     request: Request,
-    requirements: Annotated[str, Form()],
     python: Annotated[str, Form()],
     glibc: Annotated[str, Form()],
     key: Annotated[str, Form()],
     reason: Annotated[str, Form()] = "",
     workspace: Annotated[str, Form()] = EVERYONE,
     arch: Annotated[str, Form()] = "x86_64",
+    requirements: Annotated[str, Form()] = "",
+    conda: Annotated[str, Form()] = "",
+    channels: Annotated[str, Form()] = "",
 ) -> Response:
-    """Take a request; the lines are read as those of a requirements file."""
+    """Take a request; the lines are read as those of a requirements file, and as match specs."""
     who = _known(request, at.tokens, key)
     wanted = read_lines(requirements, where="requirements")
     target = {"python": python, "glibc": glibc, "arch": arch}
     body = {"requirements": wanted.requirements, "target": target, "reason": reason, "workspace": workspace}
     if wanted.hashes:
         body["hashes"] = wanted.hashes
+    if specs := read_specs(conda, where="packages of channels"):
+        body["conda"] = specs
+        body["channels"] = channels.replace(",", " ").split()
     return _back(f"/requests/{at.desk.ask(who, body).id}")
 
 
@@ -258,7 +282,7 @@ def decide(
     """Take a decision."""
     who = _known(request, at.tokens, key)
     if action == "approve":
-        at.desk.approve(who, request_id, reason=reason, expires=_end(expires), closure=closure, scope=_scope(scope))
+        at.desk.approve(who, request_id, reason=reason, expires=end_of(expires), closure=closure, scope=scope_of(scope))
     elif action == "deny":
         at.desk.deny(who, request_id, reason=reason)
     elif action == "ask-back":
@@ -270,21 +294,3 @@ def decide(
     else:
         raise RefusedError(f"a request cannot be {action[:20]!r}")
     return _back(f"/requests/{request_id}")
-
-
-def _scope(text: str) -> list[str]:
-    """Read workspaces, with commas or blanks between them."""
-    names = text.replace(",", " ").split()
-    if odd := next((name for name in names if not _SLUG.fullmatch(name)), None):
-        raise BadInputError(f"{odd[:80]!r} is no name of a workspace", where="scope", todo="write it as team-a, team-b")
-    return names
-
-
-def _end(text: str) -> datetime | None:
-    """Read the day on which an approval ends, at its beginning in UTC."""
-    if not text.strip():
-        return None
-    try:
-        return datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise BadInputError(f"{text[:40]!r} is not a day", where="until", todo="write it as 2027-05-01") from error

@@ -164,7 +164,7 @@ class Standing:
                     "kind": file.kind,
                     "project": file.project,
                     "node": file.node,
-                    "name": f"conda:{file.name}" if file.kind == "conda" else file.name,
+                    "name": file.name,
                     "filename": file.filename,
                 }
                 if file.kind == "conda":

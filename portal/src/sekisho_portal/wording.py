@@ -18,11 +18,11 @@ def served_lines(answer: Answer) -> list[str]:
     for approval in answer.approvals:
         lines += _approval_lines(approval)
     for file in answer.files[:_MOST_FILES]:
-        place = "" if file.source == answer.first_source else f", from source {file.source}"
+        place = "" if file.source == answer.first_source and file.kind == "pypi" else f", from source {file.source}"
         lines.append(f"  runs on: {file.project}=={file.release}, {runs_on(file)}{place}")
     if more := answer.files[_MOST_FILES:]:
         lines.append(f"  and {len(more)} more files")
-    another = f"sekisho request {answer.question.name} --python VERSION"
+    another = f"{answer.command.rpartition(' ')[0]} VERSION"
     lines.append(f"  another Python or platform needs an approval of its own: {another}")
     return [*lines, *_demand_lines(answer)]
 
@@ -54,7 +54,8 @@ def refused_lines(answer: Answer) -> list[str]:
         lines += _approval_lines(approval)
     if answer.alternative:
         instead = f"{answer.question.project}=={answer.alternative}"
-        lines.append(f"  approved instead: {instead} is the nearest; install it with: pip install '{instead}'")
+        client = "conda" if answer.question.kind == "conda" else "pip"
+        lines.append(f"  approved instead: {instead} is the nearest; install it with: {client} install '{instead}'")
     for request in answer.requests:
         lines += _request_lines(request, taken_back=cause.rule == "revoked")
     if answer.more_requests:

@@ -159,18 +159,73 @@ def test_a_dry_run_shows_what_would_be_asked_and_asks_nothing(portal, sekisho, t
     assert portal.asked == []
 
 
-def test_conda_packages_are_named_and_never_dropped_in_silence(portal, sekisho, tmp_path):
+CHANNELS = [
+    {"id": "pypi", "kind": "pypi", "url": None},
+    {"id": "forge", "kind": "conda", "url": "https://channels.invalid/conda-forge"},
+    {"id": "lab", "kind": "conda", "url": "https://lab.invalid/channels/lab"},
+]
+MIXED = """channels:
+  - conda-forge
+  - https://lab.invalid/t/secret/channels/lab/noarch
+dependencies:
+  - python=3.12
+  - numpy
+  - lab::tool=1.2
+  - pip: [six]
+"""
+
+
+def test_an_environment_is_asked_for_with_the_channels_that_it_names(portal, sekisho, tmp_path):
+    portal.answers["/api/sources"] = CHANNELS
     path = tmp_path / "environment.yml"
-    path.write_text("dependencies: [python=3.12, numpy, cudatoolkit=11, {pip: [six]}]\n")
+    path.write_text(MIXED)
+    done = sekisho("request", "-r", str(path), "--conda", "extra>=2")
+    assert done.status == 0, done.err
+    body = portal.asked[-1][2]
+    assert body["requirements"] == ["six"]
+    assert body["conda"] == ["extra>=2", "python=3.12", "numpy", "lab::tool=1.2"]
+    assert body["channels"] == ["forge", "lab"]
+    assert body["target"]["python"].startswith("3.12.")
+    assert "of channels: 4, from forge, then lab" in done.err
+
+
+def test_a_channel_that_no_source_declares_is_named_with_file_and_line_and_without_its_token(portal, sekisho, tmp_path):
+    portal.answers["/api/sources"] = CHANNELS
+    path = tmp_path / "environment.yml"
+    path.write_text(MIXED.replace("lab.invalid", "elsewhere.invalid"))
     done = sekisho("request", "-r", str(path))
-    assert portal.asked[0][2]["requirements"] == ["six"]
-    assert portal.asked[0][2]["target"]["python"].startswith("3.12.")
-    assert "NOT asked for, conda packages cannot be asked for yet: numpy, cudatoolkit=11" in done.err
-    path.write_text("dependencies: [python=3.12, numpy]\n")
+    assert done.status == 1
+    assert "no source declares the channel 'https://elsewhere.invalid/t/…/channels/lab/noarch'" in done.err
+    assert f"{path}, line 3" in done.err
+    assert "secret" not in done.err
+    assert [row[1] for row in portal.asked if row[0] == "POST"] == []
+
+
+def test_where_no_source_is_a_channel_the_target_says_what_python_is(portal, sekisho, tmp_path):
+    portal.answers["/api/sources"] = CHANNELS[:1]
+    path = tmp_path / "environment.yml"
+    path.write_text("dependencies: [python=3.12, pip, {pip: [six]}]\n")
     done = sekisho("request", "-r", str(path))
-    assert (done.status, len(portal.asked)) == (1, 1)
-    assert "these are others: conda: numpy" in done.err
-    assert f"where: {path}" in done.err
+    body = portal.asked[-1][2]
+    assert (body["requirements"], "conda" in body) == (["six"], False)
+    assert body["target"]["python"].startswith("3.12.")
+    assert "NOT asked for, as no source is a channel: python=3.12, pip; the target says it" in done.err
+    path.write_text("dependencies:\n  - python=3.12\n  - numpy\n")
+    done = sekisho("request", "-r", str(path))
+    assert done.status == 1
+    assert "no source is a channel, and 2 packages of channels are asked for" in done.err
+    assert f"{path}, line 2" in done.err
+
+
+def test_specs_are_asked_for_by_name_and_shown_in_a_dry_run(portal, sekisho):
+    portal.answers["/api/sources"] = CHANNELS
+    done = sekisho("request", "--conda", "numpy=1.26", "--channel", "conda-forge", "six", "--dry-run")
+    assert done.out.split() == ["conda:numpy=1.26", "six"]
+    done = sekisho("request", "--conda", "numpy[url=x]")
+    assert done.status == 1
+    assert "names url" in done.err
+    done = sekisho("request", "--conda", "numpy", "--channel", "elsewhere")
+    assert "no source declares the channel 'elsewhere'" in done.err
 
 
 @pytest.mark.parametrize("name", ["./x", "x @ https://files.invalid/x.whl", "git+https://code.invalid/x", "x.whl"])

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from sekisho.cli.ask import describe, follow
+from sekisho.cli.ask import follow
+from sekisho.cli.described import describe
 from sekisho.errors import ConflictError
 from sekisho.logs import block, printable
 from tests.command_line import run

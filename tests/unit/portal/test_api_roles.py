@@ -46,6 +46,7 @@ MATRIX = {
     ("POST", "/api/requests/{request_id}/foresee"): ({"artifacts": [SIX.plain()]}, {"service"}),
     ("GET", "/api/events"): (None, {"service"}),
     ("GET", "/api/policy"): (None, EVERYBODY),
+    ("GET", "/api/sources"): (None, EVERYBODY),
     ("GET", "/api/policy/snapshot"): (None, EVERYBODY),
     ("GET", "/api/why/{project}"): (None, EVERYBODY),
     ("POST", "/api/demand"): (BATCH, {"service"}),

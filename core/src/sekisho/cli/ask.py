@@ -1,6 +1,8 @@
 """Ask for packages, and ask what became of it: ``request``, ``status``, ``why``."""
 
+import re
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,13 +10,14 @@ from urllib.parse import urlsplit
 import click
 from packaging.requirements import InvalidRequirement, Requirement
 
-from sekisho.cli.asking import from_definition, from_words
+from sekisho.cli.asking import OfChannels, from_definition, from_words
 from sekisho.cli.clients.door import Place
+from sekisho.cli.described import asked_for, describe, go_on, row_of
 from sekisho.cli.frame import emit, json_option
 from sekisho.cli.inferred import GLIBC, infer_workspace
 from sekisho.client import PortalClient
 from sekisho.errors import BadInputError, ConflictError, RefusedError, from_diagnostics
-from sekisho.logs import block, printable
+from sekisho.logs import printable
 from sekisho.settings import Settings, load_settings, of_this_folder, require_named
 from sekisho.wanted import Choice
 
@@ -24,6 +27,7 @@ FINAL = ("delivered", "approved", "refused", "denied", "failed", "waiting", "ask
 
 
 _STOPPED = ("waiting", "refused")
+_PACKAGE = re.compile(r"(?:conda:)?(?P<name>[A-Za-z0-9_.-]+)(?:={1,2}(?P<release>[A-Za-z0-9_.!+]+))?", re.ASCII)
 _SEARCH = 60.0
 """Seconds that something to have instead is waited for."""
 
@@ -49,7 +53,15 @@ def connect(settings: Settings) -> PortalClient:
     "files",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A requirements file, environment.yml, pyproject.toml, uv.lock or pylock.toml.",
+    help="A requirements file, environment.yml, a project's file (pyproject.toml, pixi.toml) or a lock.",
+)
+@click.option("--conda", "specs", multiple=True, metavar="SPEC", help="A package of a channel, as numpy=1.26.")
+@click.option(
+    "--channel",
+    "channels",
+    multiple=True,
+    metavar="ID",
+    help="Where --conda is looked for, the first one first; default is every channel.",
 )
 @click.option("--extra", "extras", multiple=True, help="An extra of the project in FILE, too.")
 @click.option("--group", "groups", multiple=True, help="A dependency group of FILE, too.")
@@ -68,6 +80,8 @@ def request(
     files: tuple[Path, ...],
     extras: tuple[str, ...],
     groups: tuple[str, ...],
+    specs: tuple[str, ...],
+    channels: tuple[str, ...],
     reason: str,
     *,
     dry_run: bool,
@@ -75,25 +89,35 @@ def request(
     as_json: bool,
     **named: str | None,
 ) -> None:
-    """Ask for packages: NAME… , or -r FILE, or --image IMAGE.
+    """Ask for packages: NAME… , --conda SPEC, or -r FILE, or --image IMAGE.
 
     The whole closure is resolved, inspected and judged; one decision admits all of it. Workspace, target and image are
     taken from where this runs, and shown; an option corrects each. Versions and hashes of a lock are kept to.
     """
     settings = load_settings()
-    if image and (names or files or any(named[key] for key in ("python", "glibc", "arch", "beside"))):
+
+    @cache
+    def known() -> dict[str, str]:
+        with connect(settings) as portal:
+            return {row["id"]: row["url"] or "" for row in portal.sources() if row["kind"] == "conda"}
+
+    if image and (
+        names or files or specs or channels or any(named[key] for key in ("python", "glibc", "arch", "beside"))
+    ):
         raise click.UsageError("--image asks for what its definition says, so name nothing beside it")
     place = Place.here()
     workspace = infer_workspace(settings, named["workspace"], place)
     if image:
         asked = from_definition(settings, image)
     else:
-        asked = from_words(settings, place, names, files, Choice(extras, groups), named)
+        asked = from_words(
+            settings, place, names, files, Choice(extras, groups), named, OfChannels(specs, channels, known)
+        )
     asked.body.update(workspace=workspace.value, reason=reason)
     seen = [f"workspace: {workspace.value} ({workspace.seen}); another with --workspace", *asked.seen]
     click.echo("\n".join(["sekisho: asking", *(printable(f"  {line}") for line in seen)]), err=True)
     if dry_run:
-        emit(asked.body, as_json=as_json, text=lambda: "\n".join(map(printable, asked.body["requirements"])))
+        emit(asked.body, as_json=as_json, text=lambda: "\n".join(map(printable, asked_for(asked.body))))
         return
     with connect(settings) as portal:
         status = portal.ask(asked.body)
@@ -135,7 +159,7 @@ def raise_problem(status: dict[str, Any]) -> None:
         problem = status["problem"]
         where = f"request {status['id']}, {status['failed_stage']}: {problem.get('where', '')}".rstrip(": ")
         raise from_diagnostics(
-            {**problem, "where": where, "todo": _go_on(status["id"], problem)}, fallback="the request failed"
+            {**problem, "where": where, "todo": go_on(status["id"], problem)}, fallback="the request failed"
         )
     if status["state"] == "refused":
         denied = [row["purl"].partition("?")[0] for row in status["exceptions"] if row["outcome"] == "deny"]
@@ -156,13 +180,6 @@ def _instead(status: dict[str, Any]) -> str:
     return f"{found.removeprefix('instead: ')}; {why}" if found else f"{why}, and ask again without it"
 
 
-def _go_on(request_id: str, problem: dict[str, str]) -> str:
-    """Say what to do about a failed request, and how the same one goes on, unless only another one can succeed."""
-    todo = problem.get("todo") or "mend the cause"
-    anew = problem.get("code") == "unresolvable" or "ask again" in todo
-    return todo if anew else f"{todo}; then go on with `sekisho status {request_id} --retry --wait`"
-
-
 @click.command()
 @click.argument("request_id", metavar="[REQUEST]", required=False)
 @click.option("--retry", is_flag=True, help="Work on a failed request again.")
@@ -174,7 +191,7 @@ def status(request_id: str | None, *, retry: bool, wait: bool, verdicts: bool, a
     with connect(load_settings()) as portal:
         if request_id is None:
             rows = portal.requests()
-            emit(rows, as_json=as_json, text=lambda: "\n".join(map(_row, rows)) or "no requests yet")
+            emit(rows, as_json=as_json, text=lambda: "\n".join(map(row_of, rows)) or "no requests yet")
             return
         if retry:
             portal.retry(request_id)
@@ -184,97 +201,29 @@ def status(request_id: str | None, *, retry: bool, wait: bool, verdicts: bool, a
     emit(found, as_json=as_json, text=lambda: describe(found, verdicts=verdicts))
 
 
-def _row(status: dict[str, Any]) -> str:
-    asked = ", ".join(status["request"]["requirements"])
-    return printable(f"{status['id']}  {status['state']:<10} {status['request']['requester']}: {asked[:80]}")
-
-
-def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
-    """Put a request's status into lines for a person."""
-    asked = status["request"]
-    lines = [
-        printable(f"request {status['id']}: {status['state']}"),
-        printable(f"  asked by {asked['requester']} for workspace {asked.get('workspace', 'everyone')}"),
-        printable(f"  requirements: {', '.join(asked['requirements'])}"),
-    ]
-    if bound := status.get("bound"):
-        lines.append(f"  bound by {bound['constraints']} constraints, and hashes of {bound['hashed']} projects")
-    if closure := status.get("closure"):
-        lines.append(printable(f"  closure: {closure['packages']} packages, {closure['digest']}"))
-        lines += _builds(status)
-    if counts := status.get("counts"):
-        lines.append("  verdicts: " + ", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
-    if difference := status.get("difference"):
-        lines.append(
-            "  beside what is approved: " + ", ".join(f"{number} {what}" for what, number in difference.items())
-        )
-    for row in status.get("verdicts" if verdicts else "exceptions", ()):
-        reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
-        lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
-        if row.get("facts"):
-            known = [f"{what} {told}" for what, told in row["facts"].items()]
-            had = ", ".join(row.get("approved", ())) or "no release"
-            lines.append(printable(f"           {', '.join(known)}; approved so far: {had}"))
-    lines += [printable(f"  {line}") for line in status.get("ways", ())]
-    lines += _said(status)
-    if problem := status.get("problem"):
-        lines.append(f"  failed in {printable(status['failed_stage'])}: {block(problem.get('title'))}")
-        lines.append(f"  do now: {block(_go_on(status['id'], problem))}")
-    if approval := status.get("approval"):
-        said = approval.get("reason") or "no reason given"
-        who = approval["approved_by"] + (f" and {approval['seconded_by']}" if approval.get("seconded_by") else "")
-        told = "".join(
-            [f" for {', '.join(scope)}" if (scope := approval.get("scope")) else "",
-             f" until {end}" if (end := approval.get("expires")) else ""]
-        )  # fmt: skip
-        lines.append(printable(f"  approved by {who}{told}: {said}"))
-    if reason := status.get("denied"):
-        lines.append(printable(f"  denied by {reason['by']}: {reason['reason']}"))
-    if image := status.get("image"):
-        lines.append(printable(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}"))
-    lines.append(printable(f"  see {status['link']}"))
-    return "\n".join(lines)
-
-
-def _builds(status: dict[str, Any]) -> list[str]:
-    """Say what is to be built from source, and what was."""
-    lines = [
-        f"  to be built from source: {row['project']}, with {', '.join(row['requires']) or 'nothing'}"
-        f" ({row['packages']} packages)"
-        for row in status["closure"].get("builds", ())
-    ]
-    for row in status.get("built", ()):
-        differing = f"not reproducible, a second build differs in {', '.join(row['differing'][:5])}"
-        told = "reproducible" if row["reproducible"] else differing
-        lines.append(f"  built from {row['source']} in {row['seconds']} s: {row['filename']}, {told}")
-    return [printable(line) for line in lines]
-
-
-def _said(status: dict[str, Any]) -> list[str]:
-    """Say what people asked and answered, what was let in by breaking glass, and what was taken back."""
-    lines = [printable(f"  {row['by']} {row['kind']}: {row['text']}") for row in status.get("conversation", ())]
-    if first := status.get("first_approval"):
-        lines.append(printable(f"  approved first by {first['by']}: {first['reason']}; a second approver has to"))
-    for row in status.get("break_glass", ()):
-        names = ", ".join(row["names"])
-        lines.append(
-            printable(f"  BREAK GLASS: {row['by']} let in {names} until {row['expires'][:16]}Z: {row['reason']}")
-        )
-    for row in status.get("revocations", ()):
-        names = ", ".join(row["names"][:5])
-        lines.append(printable(f"  revoked by {row['by']} on {row['at'][:10]}: {names}: {row['reason']}"))
-    return lines
-
-
 @click.command()
 @click.argument("package", metavar="NAME[==VERSION]")
 @click.option("--python", help="The Python you want it for, as 3.12 or 3.12.4.")
+@click.option("--conda", is_flag=True, help="It is a package of a channel; the same as conda:NAME.")
+@click.option("--channel", metavar="ID", help="In this channel; default is any.")
 @json_option
-def why(package: str, *, python: str | None, as_json: bool) -> None:
-    """Tell why a package is, or is not, to be had.
+def why(package: str, *, python: str | None, conda: bool, channel: str | None, as_json: bool) -> None:
+    """Tell why a package is, or is not, to be had; conda:NAME is one of a channel.
 
     Who asked and who decided, which rule and since when, the nearest release that is approved, and what to do now.
     """
+    if conda or channel or package.startswith("conda:"):
+        node, release = _package(package)
+    else:
+        node, release = _project(package)
+    settings = load_settings()
+    with connect(settings) as portal:
+        answer = portal.why(node, release, settings.workspace, python, channel)
+    emit(answer, as_json=as_json, text=lambda: "\n".join(map(printable, answer["lines"])))
+
+
+def _project(package: str) -> tuple[str, str | None]:
+    """Read NAME or NAME==VERSION of an index."""
     try:
         wanted = Requirement(package)
     except InvalidRequirement as error:
@@ -282,7 +231,14 @@ def why(package: str, *, python: str | None, as_json: bool) -> None:
     exact = [spec.version for spec in wanted.specifier if spec.operator == "=="]
     if len(exact) < len(wanted.specifier) or len(exact) > 1 or any(version.endswith(".*") for version in exact):
         raise BadInputError(f"{package!r} is not NAME or NAME==VERSION", todo="ask about one release, as six==1.17.0")
-    settings = load_settings()
-    with connect(settings) as portal:
-        answer = portal.why(wanted.name, exact[0] if exact else None, settings.workspace, python)
-    emit(answer, as_json=as_json, text=lambda: "\n".join(map(printable, answer["lines"])))
+    return wanted.name, exact[0] if exact else None
+
+
+def _package(package: str) -> tuple[str, str | None]:
+    """Read NAME, NAME=VERSION or NAME==VERSION of a channel."""
+    found = _PACKAGE.fullmatch(package.strip())
+    if found is None:
+        raise BadInputError(
+            f"{package[:80]!r} is not conda:NAME or conda:NAME==VERSION", todo="ask about one, as conda:numpy==1.26.4"
+        )
+    return f"conda:{found['name']}", found["release"]

@@ -5,7 +5,8 @@ from datetime import datetime
 
 import click
 
-from sekisho.cli.ask import connect, describe
+from sekisho.cli.ask import connect
+from sekisho.cli.described import describe
 from sekisho.cli.frame import emit, json_option
 from sekisho.errors import BadInputError
 from sekisho.logs import printable

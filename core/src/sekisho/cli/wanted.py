@@ -33,6 +33,7 @@ def demand(*, would_be: bool, workspace: str | None, requirements: bool, limit: 
 def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         name = f"{row['project']}=={row['release']}" if row["release"] else row["project"]
+        name = f"conda:{name}" if row.get("kind") == "conda" else name
         yield f"{row['count']:>6}  {name}  in {row['workspace']}, rule {row['rule']}, last on {row['last'][:10]}"
 
 
@@ -40,6 +41,10 @@ def _requirements(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Pin the release of each project that was wanted most; no set of requirements holds two."""
     chosen: dict[str, str] = {}
     for row in rows:
-        if row["release"] and chosen.setdefault(row["project"], row["release"]) != row["release"]:
+        if row.get("kind", "pypi") != "pypi":
+            yield f"# of a channel: sekisho request --conda {row['project']}" + (
+                f"=={row['release']}" if row["release"] else ""
+            )
+        elif row["release"] and chosen.setdefault(row["project"], row["release"]) != row["release"]:
             yield f"# also wanted: {row['project']}=={row['release']}"
     yield from (f"{project}=={release}" for project, release in sorted(chosen.items()))

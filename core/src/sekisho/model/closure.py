@@ -79,8 +79,8 @@ class Artifact(Record):
 
     @property
     def name(self) -> str:
-        """Return ``project release``, for people."""
-        return f"{self.project} {self.release}"
+        """Return ``project release``, for people; the project as ``node``."""
+        return f"{self.node} {self.release}"
 
 
 class Newest(Record):

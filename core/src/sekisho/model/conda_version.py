@@ -53,6 +53,16 @@ class CondaVersion:
     def __repr__(self) -> str:
         return f"CondaVersion({self.text!r})"
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Return the epoch, and the number that each segment begins with."""
+        return tuple(segment[0][1] for segment in self.main)
+
+    @property
+    def is_early(self) -> bool:
+        """Tell whether there is text in it that comes before a number, as in ``2.0rc1``."""
+        return any(part[0] in {_DEV, _TEXT} for segment in self.main for part in segment)
+
     def _order(self, other: "CondaVersion") -> int:
         return _compared(self.main, other.main) or _compared(self.local, other.local)
 

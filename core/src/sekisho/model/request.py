@@ -110,7 +110,12 @@ class Request(Record):
     def _match_packages(cls, conda: tuple[str, ...]) -> tuple[str, ...]:
         for text in conda:
             parse_spec(text)
-        return conda
+        return tuple(dict.fromkeys(conda))
+
+    @field_validator("channels")
+    @classmethod
+    def _name_channels(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(channels))
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
@@ -132,6 +137,10 @@ class Request(Record):
 
         It is asked of what comes in; what is on record stays readable.
         """
+        if self.kind != "pypi":
+            raise BadInputError(
+                "requirements are of an index", where="kind", todo="leave it out; match specs of channels go to `conda`"
+            )
         for text in (*self.requirements, *self.constraints):
             normalize_project(self.kind, Requirement(text).name)
         for text in self.conda:

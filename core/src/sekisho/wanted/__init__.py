@@ -2,6 +2,7 @@
 
 from sekisho.wanted.files import read_wanted
 from sekisho.wanted.lines import read_lines
-from sekisho.wanted.value import Choice, Wanted
+from sekisho.wanted.specs import read_spec, read_specs
+from sekisho.wanted.value import Choice, Named, Wanted
 
-__all__ = ["Choice", "Wanted", "read_lines", "read_wanted"]
+__all__ = ["Choice", "Named", "Wanted", "read_lines", "read_spec", "read_specs", "read_wanted"]

@@ -7,8 +7,11 @@ import stat
 from pathlib import Path
 
 from sekisho.errors import BadInputError
+from sekisho.wanted.conda_lock import read_conda_lock
 from sekisho.wanted.environment import read_environment
+from sekisho.wanted.explicit import is_explicit, read_explicit
 from sekisho.wanted.lines import Opened, read_lines
+from sekisho.wanted.pixi import read_pixi, read_pixi_lock
 from sekisho.wanted.project import read_project
 from sekisho.wanted.pylock import read_pylock
 from sekisho.wanted.uv_lock import read_uv_lock
@@ -20,13 +23,17 @@ _MOST_BYTES = 3 * LARGEST_FILE
 
 _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 _PROJECTS = {"pyproject.toml": read_project, "uv.lock": read_uv_lock}
+_OF_PLATFORMS = {"pixi.toml": read_pixi, "pixi.lock": read_pixi_lock}
+_CONDA_LOCKS = ("conda-lock.yml", "conda-lock.yaml")
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """What ``pip freeze > requirements.txt`` writes depends on the shell."""
 
 
-def read_wanted(path: Path, choice: Choice = Choice()) -> Wanted:  # noqa: B008 (an immutable value)
-    """Read what a file asks for: a requirements file, ``environment.yml``, ``pyproject.toml``, or a lock.
+def read_wanted(path: Path, choice: Choice = Choice(), *, subdir: str = "linux-64") -> Wanted:  # noqa: B008 (an immutable value)
+    """Read what a file asks for: a requirements file, ``environment.yml``, a project's file, or a lock.
+
+    ``subdir`` is what channels call the platform, of which some locks hold several.
 
     Raises ``BadInputError`` with file and line for what cannot be read or is not taken, ``OSError`` for a file that
     cannot be opened. Only regular files are read, and none that is larger than ``LARGEST_FILE``.
@@ -36,6 +43,8 @@ def read_wanted(path: Path, choice: Choice = Choice()) -> Wanted:  # noqa: B008 
     reader = read_pylock if _PYLOCK.fullmatch(path.name) else _PROJECTS.get(path.name)
     if reader is not None:
         return reader(text, choice, where=where)
+    if (of_platform := _OF_PLATFORMS.get(path.name)) or path.name.endswith(_CONDA_LOCKS):
+        return (of_platform or read_conda_lock)(text, choice, where=where, subdir=subdir)
     if any(choice):
         raise BadInputError(
             "this file has neither extras nor groups", where=where, todo="leave --extra and --group out"
@@ -46,8 +55,10 @@ def read_wanted(path: Path, choice: Choice = Choice()) -> Wanted:  # noqa: B008 
         raise BadInputError(
             "this format is not read",
             where=where,
-            todo="use a requirements file, environment.yml, pyproject.toml, uv.lock or pylock.toml",
+            todo="use requirements.txt, environment.yml, pyproject.toml, pixi.toml, or a lock of uv, conda or pixi",
         )
+    if is_explicit(text):
+        return read_explicit(text, where=where)
     return read_lines(text, where=where, nested=_Beside((path,), left))
 
 

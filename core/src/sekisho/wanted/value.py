@@ -33,11 +33,18 @@ class Choice(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
+class Named(NamedTuple):
+    """A match spec or a channel as a file writes it, and the file and line that do."""
+
+    text: str
+    where: str
+
+
 class Wanted(NamedTuple):
-    """What was read. ``kind`` is of ``requirements``; ``others`` are of kinds that cannot be asked for here.
+    """What was read. ``kind`` is of ``requirements``; ``conda`` are match specs, ``channels`` where they are found.
 
     ``constraints`` and ``hashes`` are as a request's. ``python`` says which interpreters the file is for (PEP 440
-    specifiers). ``ignored`` are sentences on what was read and does not count.
+    specifiers), ``arch`` for which processor. ``ignored`` are sentences on what was read and does not count.
     """
 
     kind: Kind = "pypi"
@@ -45,7 +52,9 @@ class Wanted(NamedTuple):
     constraints: tuple[str, ...] = ()
     hashes: Mapping[str, tuple[str, ...]] = {}
     python: str | None = None
-    others: Mapping[Kind, tuple[str, ...]] = {}
+    arch: str | None = None
+    conda: tuple[Named, ...] = ()
+    channels: tuple[Named, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
@@ -61,7 +70,9 @@ def together(parts: Iterable[Wanted]) -> Wanted:
         constraints=tuple(text for row in rows for text in row.constraints),
         hashes={name: tuple(found) for name, found in hashes.items()},
         python=",".join(row.python for row in rows if row.python) or None,
-        others={kind: texts for row in rows for kind, texts in row.others.items()},
+        arch=next((row.arch for row in rows if row.arch), None),
+        conda=tuple(spec for row in rows for spec in row.conda),
+        channels=tuple(channel for row in rows for channel in row.channels),
         ignored=tuple(text for row in rows for text in row.ignored),
     )
 
@@ -123,6 +134,24 @@ def at(where: str, text: str, needle: str) -> str:
     """Name the line of a file in which ``needle`` stands first; after a line break it is one that begins with it."""
     before, found, _ = text.partition(needle) if needle else (text, "", "")
     return f"{where}, line {before.count(LINE) + needle.startswith(LINE) + 1}" if found else where
+
+
+class Lines:
+    """Where each line of a file stands first: a row of a list by what it says, a key by its name. Made in one pass."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self._where = where
+        self._numbers: dict[str, int] = {}
+        for number, line in enumerate(text.split(LINE), 1):
+            said = line.strip().removeprefix("- ").strip()
+            bare = said.split("#")[0].strip().strip("\"'")
+            for key in (said, bare, said.partition("=")[0].strip().strip("\"'"), f"{said.partition(':')[0]}:"):
+                self._numbers.setdefault(key, number)
+
+    def at(self, *said: str) -> str:
+        """Name the line that says the first of these that any does; the file alone if none does."""
+        number = next((self._numbers[one] for one in said if one in self._numbers), None)
+        return self._where if number is None else f"{self._where}, line {number}"
 
 
 @contextmanager

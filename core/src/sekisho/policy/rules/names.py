@@ -11,6 +11,8 @@ from sekisho.policy.distance import Names
 from sekisho.policy.rules.base import BaseRule, Case, Look
 from sekisho.policy.rules.entries import Entry, entry_of
 
+DENIES = "the policy denies "
+
 
 class Denied(BaseRule):
     """Names and releases that nobody may have: PEP 508 requirements, as in ``foo`` or ``foo<1.2``; with ``kind: conda``
@@ -59,7 +61,7 @@ class Denied(BaseRule):
         return None
 
     def _denies(self, entry: Entry) -> Reason:
-        return self.reason(f"the policy denies {entry.text}")
+        return self.reason(f"{DENIES}{entry.text}")
 
 
 _NO_NAMES = Names()
