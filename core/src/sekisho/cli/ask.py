@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 from packaging.requirements import InvalidRequirement, Requirement
 
-from sekisho.cli.asking import OfChannels, from_definition, from_words
+from sekisho.cli.asking import OfChannels, declared, from_definition, from_words
 from sekisho.cli.clients.door import Place
 from sekisho.cli.described import asked_for, describe, go_on, row_of
 from sekisho.cli.frame import emit, json_option
@@ -99,7 +99,7 @@ def request(
     @cache
     def known() -> dict[str, str]:
         with connect(settings) as portal:
-            return {row["id"]: row["url"] or "" for row in portal.sources() if row["kind"] == "conda"}
+            return declared(portal)
 
     if image and (
         names or files or specs or channels or any(named[key] for key in ("python", "glibc", "arch", "beside"))

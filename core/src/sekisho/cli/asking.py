@@ -10,6 +10,7 @@ import click
 from sekisho.channels import settle
 from sekisho.cli.clients.door import Place
 from sekisho.cli.inferred import infer_beside, infer_target, target_of
+from sekisho.client import PortalClient
 from sekisho.definitions import read_definition
 from sekisho.errors import BadInputError
 from sekisho.model import spec_name
@@ -27,6 +28,11 @@ class OfChannels(NamedTuple):
     specs: tuple[str, ...]
     channels: tuple[str, ...]
     known: Callable[[], dict[str, str]]
+
+
+def declared(portal: PortalClient) -> dict[str, str]:
+    """Return the channels that a portal's sources declare: id and address."""
+    return {row["id"]: row["url"] or "" for row in portal.sources() if row["kind"] == "conda"}
 
 
 class Asked(NamedTuple):

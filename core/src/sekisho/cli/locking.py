@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from sekisho.cli.asking import from_words
+from sekisho.cli.asking import OfChannels, declared, from_words
 from sekisho.cli.clients.door import Place
 from sekisho.cli.inferred import infer_target, infer_workspace
 from sekisho.client import PortalClient
@@ -74,7 +74,8 @@ def lock_file(settings: Settings, portal: PortalClient, named: Named) -> Found:
     workspace = infer_workspace(settings, named.options["workspace"], place).value
     options = named.options
     if named.files:
-        body = from_words(settings, place, (), named.files, Choice(), {"beside": None, **options}).body
+        known_here = OfChannels((), (), lambda: declared(portal))
+        body = from_words(settings, place, (), named.files, Choice(), {"beside": None, **options}, known_here).body
     else:
         target = infer_target(options["python"], options["glibc"], options["arch"], None, place)
         body = {"target": target.value.plain()}
