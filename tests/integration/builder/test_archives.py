@@ -1,5 +1,6 @@
 """Environment archives, unpacked and run: a real CPython of this machine with packages of both kinds."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,10 +9,17 @@ import time
 
 import pytest
 
-from sekisho.errors import BadInputError
+from sekisho.errors import BadInputError, ConflictError, RefusedError
+from sekisho.sources import Source
 from sekisho_builder.archive import write_archive
+from sekisho_builder.archive.making import make_archive
+from tests.channels import Channel, FakeChannels
 from tests.channels.packages import PLACEHOLDER
+from tests.fake_portal import FakePortal
+from tests.fake_upstream import run_asgi
 from tests.integration.builder.test_conda_images import PACKAGES, SPECS, TARGET, WHEEL
+from tests.integration.proxy.house import House
+from tests.unit.builder import conda_room as tiny
 from tests.unit.builder.conda_room import conda_lock_of
 from tests.unit.builder.room import definition
 
@@ -121,3 +129,39 @@ def test_what_is_no_conda_environment_or_no_place(tmp_path):
         with pytest.raises(BadInputError, match="cannot be where an environment is"):
             write(tmp_path, prefix=prefix)
     assert not list(tmp_path.glob("*.gz"))
+
+
+def test_packages_come_through_the_workspaces_door(tmp_path):
+    """The newest lock that fits counts, and what is approved no more is refused by the door."""
+    upstream = FakeChannels(channels={"fake": Channel(tiny.PACKAGES)})
+    lock = conda_lock_of(tiny.PACKAGES, (), direct=(), name="kernel")
+    (tmp_path / "images/kernel").mkdir(parents=True)
+    said = {"name": "kernel", "base": {"debian": "some"}, "target": lock.target.plain(), "conda": list(tiny.SPECS)}
+    (tmp_path / "images/kernel/image.yaml").write_text(json.dumps(said))
+    portal, old = FakePortal(), lock.model_copy(update={"conda": ("python",)})
+    rows = [{"id": str(number), "request": {"image": "kernel"}, "lock": one and one.plain()}
+            for number, one in enumerate((None, old, lock))]  # fmt: skip
+    portal.answers["/api/requests"] = rows
+    with run_asgi(upstream) as url, run_asgi(portal) as portal_url:
+        house = House(tmp_path, upstream=url, portal=portal_url)
+        house.inside = (Source(id="fake", kind="conda", url=f"{url}/fake"),)
+        house.settle(house.approval(*lock.artifacts))
+        with house.open() as client:
+            told = {"proxy_url": str(client.base_url).rstrip("/"), "images": tmp_path / "images"}
+            settings = house.settings.model_copy(update=told)
+            made = make_archive(settings, house.token, "kernel", tmp_path / "kernel.tar.gz")
+            assert made.packages == len(tiny.PACKAGES)
+            with tarfile.open(tmp_path / "kernel.tar.gz") as archive:
+                names = set(archive.getnames())
+            assert {f"kernel/conda-meta/{package.stem}.json" for package in tiny.PACKAGES} <= names
+            assert {f"/fake/{package.path}" for package in tiny.PACKAGES} <= set(upstream.paths())
+            portal.answers["/api/requests"] = rows[:2]
+            with pytest.raises(ConflictError, match="no request for image kernel as it is now"):
+                make_archive(settings, house.token, "kernel", tmp_path / "other.tar.gz")
+        house.settle(house.approval(*lock.artifacts[:1]))
+        portal.answers["/api/requests"] = rows
+        with house.open() as client:
+            settings = settings.model_copy(update={"proxy_url": str(client.base_url).rstrip("/")})
+            with pytest.raises(RefusedError):
+                make_archive(settings, house.token, "kernel", tmp_path / "other.tar.gz")
+    assert not (tmp_path / "other.tar.gz").exists()
