@@ -1,6 +1,9 @@
 """Conda packages on an image, for real: a CPython of this machine, projects installed here, and an unmodified client."""
 
 import json
+import os
+import subprocess
+import sys
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,6 +142,39 @@ def test_every_gate_passes(engine, built):
     evidence = {gate.gate: gate.evidence for gate in report.gates}
     assert "4 conda packages, all as locked, with 2 Python projects in them" in evidence["installed-set"]
     assert any("of the 4 approved conda packages" in line for line in evidence["traced-files"])
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from sekisho_builder.assemble.conda_archive import CondaPackage
+from sekisho_builder.assemble.conda_layers import build_conda
+from sekisho_builder.assemble.environment import Environment
+from sekisho_builder.assemble.layer_series import LayerForm
+file, name, sha256, out = Path(sys.argv[1]), *sys.argv[2:]
+package = CondaPackage("main", f"linux-64/{name}", name, sha256, file.stat().st_size, file)
+build_conda([package], Environment("opt/env", "3.11"), LayerForm("spliced", 1 << 31), Path(out))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def megabytes(folder, package):
+    """Return the most memory that packing a package took, in a process of its own."""
+    file = folder / package.filename
+    file.write_bytes(package.data)
+    command = [sys.executable, "-c", MEASURE, file, package.filename, package.sha256, folder / f"{package.stem}.gz"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_memory_does_not_grow_with_a_package(tmp_path):
+    """A text and a binary that are larger than what is kept in memory, each with placeholders all over."""
+    line = PLACEHOLDER.encode() + b"/lib and more\n"
+    text = b"".join(os.urandom(2000).hex().encode() + line for _ in range(6000))
+    binary = frozenset({"lib/binary.so"})
+    large = make_package("large", subdir="linux-64", binary=binary,
+                         files={"share/text": text, "lib/binary.so": text.replace(b"\n", b"\0")})  # fmt: skip
+    small = large.but(name="small", files={"share/text": line, "lib/binary.so": line.replace(b"\n", b"\0")})
+    assert megabytes(tmp_path, large) < megabytes(tmp_path, small) + len(text) // 1_000_000
 
 
 def laid_out(prefix, folder):
