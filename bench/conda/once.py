@@ -112,7 +112,32 @@ def solving(channel: str, specs: list[str], cache: str, token: str) -> Figures:
     return asyncio.run(solve())
 
 
-JOBS: dict[str, Callable[..., Figures]] = {
+def laying(folder: str, out: int) -> dict[str, Any]:
+    """Assemble the image of a conda closure, with nothing kept."""
+    from sekisho.lock import Lock  # noqa: PLC0415
+    from sekisho.model import ImageDefinition  # noqa: PLC0415
+    from sekisho_builder.assemble import assemble  # noqa: PLC0415
+    from sekisho_builder.oci.layout import Layout  # noqa: PLC0415
+
+    here = Path(folder)
+    definition = ImageDefinition.parse_json((here / "definition.json").read_bytes(), where="definition.json")
+    lock = Lock.parse_json((here / "lock.json").read_bytes(), where="lock.json")
+    began = time.perf_counter()
+    made = assemble(
+        definition,
+        lock,
+        Layout(here / "base"),
+        lambda artifact: here / "packages" / artifact.sha256,
+        cache=here / f"cache-{out}",
+        out=here / f"out-{out}",
+    )
+    seconds = time.perf_counter() - began
+    packed = sum(artifact.size for artifact in lock.artifacts)
+    return {"seconds": seconds, "manifest": made.manifest, "size": made.size, "packed": packed}
+
+
+JOBS: dict[str, Callable[..., dict[str, Any]]] = {
+    "lay": laying,
     "import": importing,
     "json": filtering,
     "sparse": sparse,

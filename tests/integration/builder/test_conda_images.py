@@ -145,7 +145,7 @@ def test_every_gate_passes(engine, built):
 
 
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from sekisho_builder.assemble.conda_archive import CondaPackage
 from sekisho_builder.assemble.conda_layers import build_conda
@@ -154,7 +154,8 @@ from sekisho_builder.assemble.layer_series import LayerForm
 file, name, sha256, out = Path(sys.argv[1]), *sys.argv[2:]
 package = CondaPackage("main", f"linux-64/{name}", name, sha256, file.stat().st_size, file)
 build_conda([package], Environment("opt/env", "3.11"), LayerForm("spliced", 1 << 31), Path(out))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(int(peak.split()[1]) // 1024)
 """
 
 
