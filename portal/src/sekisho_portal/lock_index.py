@@ -1,6 +1,7 @@
 """Which locks hold a file: an index over the ledger. Derived, so it can be thrown away and is made again.
 
-A file is kept once, whatever holds it; of a request the newest lock counts, with the image that was made of it.
+A file is kept once, whatever holds it; of a request the newest lock counts, with the image that was made of it. A
+request for no image has no lock on record: it is what `sekisho lock --request` gives, from its approval on.
 """
 
 import threading
@@ -25,10 +26,10 @@ from sqlalchemy import (
 
 from sekisho.database import create_table, write_alone
 from sekisho.ledger import Entry, Ledger
-from sekisho.lock import Lock, lock_digest
-from sekisho.model import Artifact, Kind
+from sekisho.lock import Lock, lock_digest, sorted_artifacts
+from sekisho.model import EVERYONE, Artifact, Closure, Kind
 
-_KINDS = ("locked", "delivered", "rebased")
+_KINDS = ("approved", "locked", "delivered", "rebased")
 _AT_ONCE = 50
 _CHUNK = 500
 
@@ -125,20 +126,44 @@ class LockIndex:
                 self._mark = rows[-1].seq
 
     def _write(self, rows: list[Entry]) -> None:
+        locks = {row.seq: lock for row in rows if (lock := self._lock_of(row)) is not None}
         with self._engine.connect() as connection:
             write_alone(connection, _LOCKS)
             written = _mark(connection)  # another portal's work
             for row in rows:
                 if row.seq <= written:
                     continue
-                if row.kind == "locked":
-                    _take(connection, row, Lock.parse(row.body["lock"], where=f"ledger row {row.seq}"))
-                else:
+                if row.seq in locks:
+                    _take(connection, row, locks[row.seq])
+                elif row.kind in {"delivered", "rebased"}:
                     image = row.body["image"]
                     name = f"{image['registry']}/{image['repository']}@sha256:{image['manifest']}"
                     which = _LOCKS.c.subject == row.subject
                     connection.execute(update(_LOCKS).where(which).values(image=name[:600], seq=row.seq))
             connection.commit()
+
+    def _lock_of(self, row: Entry) -> Lock | None:
+        """Return the lock that a row puts on record, or that an approval for no image makes possible."""
+        if row.kind == "locked":
+            return Lock.parse(row.body["lock"], where=f"ledger row {row.seq}")
+        if row.kind != "approved" or row.body.get("image"):
+            return None
+        before = self._ledger.entries(subject=row.subject, kinds=("requested", "resolved", "built"))
+        found = [one.body["closure"] for one in before if one.seq < row.seq and "closure" in one.body]
+        if not found:
+            return None
+        closure = Closure.parse(found[-1], where=f"closure of {row.subject}")
+        return Lock(
+            name=row.subject,
+            closure=closure.digest(),
+            workspace=before[0].body["request"].get("workspace", EVERYONE),
+            target=closure.target,
+            direct=closure.direct,
+            conda=closure.conda,
+            resolve_before=closure.resolve_before,
+            approvals=(),
+            artifacts=sorted_artifacts(closure),
+        )
 
     # What is asked.
 

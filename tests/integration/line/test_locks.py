@@ -40,4 +40,4 @@ def test_a_file_is_locked_of_what_is_approved_and_its_lock_is_found(site, tmp_pa
     said = site.refused("lock", "-r", str(wanted), "-o", str(tmp_path / "no.lock"), "--python", HERE, who="ana")
     assert "alpha" in said
     assert not (tmp_path / "no.lock").exists()
-    assert "no lock holds alpha" in site.ok("locks", "alpha", who="ana").stdout
+    assert f"request {asked['id']}): alpha" in site.ok("locks", "alpha", who="ana").stdout

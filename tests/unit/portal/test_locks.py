@@ -7,6 +7,7 @@ from sekisho.lock import Lock, lock_digest, make_lock, to_requirements
 from sekisho.model import conda_artifact
 from sekisho_portal.held import find_held, read_sought
 from sekisho_portal.lock_index import LockIndex
+from sekisho_portal.locking import lock_request
 from tests.advisories import osv, packed
 from tests.records import TARGET, artifact, sha
 from tests.unit.portal.house import ADA, NUMPY, SIX
@@ -125,6 +126,18 @@ def test_two_portals_on_one_database_take_a_lock_once(house, three):
     house.desk.locks.follow()
     assert other.count() == house.desk.locks.count() == 3
     assert held(house, "six")["total"] == 3
+
+
+def test_what_was_approved_for_no_image_is_a_lock_too_until_one_is_on_record(house):
+    request = house.waiting(NUMPY, SIX)
+    assert held(house, "six")["total"] == 0
+    house.approve(request)
+    (row,) = held(house, "six")["locks"]
+    assert (row["request"], row["name"], row["holds"]) == (request, request, ["six 1.17.0"])
+    given = lock_request(house.desk, request)
+    assert row["digest"] == lock_digest(given)
+    house.report(request, "locked", lock=given.model_copy(update={"name": "web"}).plain())
+    assert names(held(house, "six")) == ["web"]
 
 
 def test_conda_packages_are_found_by_their_own_names(house):

@@ -12,7 +12,7 @@ from sekisho.lock.pinned import Answer, Pinned, ToLock, check_same, hold, to_pin
 from sekisho.lock.pixi import to_pixi
 from sekisho.lock.pylock import to_pylock
 from sekisho.lock.requirements import LOCK_FILE, pins, to_requirements
-from sekisho.lock.value import Lock, lock_digest, make_lock
+from sekisho.lock.value import Lock, lock_digest, make_lock, sorted_artifacts
 
 __all__ = [
     "FORMATS",
@@ -33,6 +33,7 @@ __all__ = [
     "make_lock",
     "pins",
     "read_conda_lock",
+    "sorted_artifacts",
     "to_conda_lock",
     "to_explicit",
     "to_pin",

@@ -64,7 +64,7 @@ def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, wor
             f"{len(missing)} artifacts have no approval in force: {', '.join(missing[:10])}",
             todo="ask again with `sekisho request`",
         )
-    artifacts = tuple(sorted(closure.artifacts, key=lambda artifact: (artifact.kind == "conda", artifact.project)))
+    artifacts = sorted_artifacts(closure)
     return Lock(
         name=name,
         closure=closure.digest(),
@@ -77,6 +77,11 @@ def make_lock(name: str, closure: Closure, approvals: Iterable[Approval], *, wor
         artifacts=artifacts,
         edges=tuple(sorted(closure.edges, key=lambda edge: (edge.project, edge.needs))),
     )
+
+
+def sorted_artifacts(closure: Closure) -> tuple[Artifact, ...]:
+    """Return the artifacts of a closure as a lock has them: those of an index by name, then those of channels."""
+    return tuple(sorted(closure.artifacts, key=lambda artifact: (artifact.kind == "conda", artifact.project)))
 
 
 def requirement_lines(lock: Lock) -> Iterator[str]:
