@@ -203,6 +203,16 @@ def test_what_only_looks_so(inspect, path):
     assert not inspect(make_package("thing", files={path: b"x"})).findings
 
 
+@pytest.mark.parametrize(
+    ("command", "code"), [("python3", "top_level_pth"), (".thing-post-link.sh", "link_script"), ("thing", None)]
+)
+def test_a_program_that_the_installer_writes_is_a_file_too(inspect, command, code):
+    package = make_package(
+        "thing", noarch="python", entry_points=(f"{command} = thing:main",), files={"site-packages/thing.py": b""}
+    )
+    assert found(inspect(package)) == ({(code, f"bin/{command}")} if code else set())
+
+
 def test_the_interpreter_itself_may_be_one(inspect):
     files = {"bin/python3.11": b"\x7fELF", "lib/python3.11/os.py": b"", f"{SITE}/evil.pth": b"import evil"}
     assert found(inspect(make_package("python", "3.11.7", files=files))) == {("top_level_pth", f"{SITE}/evil.pth")}

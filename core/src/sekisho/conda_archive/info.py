@@ -164,7 +164,7 @@ def _entry_points(stated: object) -> Iterator[EntryPoint]:
         raise ConfusingError("the entry points in info/link.json are no list")
     for row in stated or ():
         found = _ENTRY_POINT.fullmatch(row) if isinstance(row, str) else None
-        if not found:
+        if not found or not found[1].strip("."):
             raise ConfusingError(f"{str(row)[:120]!r} is no entry point")
         yield EntryPoint(found[1], found[2], found[3])
 

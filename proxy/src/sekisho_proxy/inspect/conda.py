@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from sekisho.conda_archive import PackageInfo, read_members
+from sekisho.conda_archive import PackageInfo, is_link_script, read_members
 from sekisho.conda_archive.info import LARGEST_INFO, is_kept
 from sekisho.model import Facts, Finding
 from sekisho_proxy.inspect.conda_paths import Paths, check_paths
@@ -118,8 +118,10 @@ def _found(info: PackageInfo, paths: Paths) -> Iterator[Finding]:
     name = str(info.index.get("name"))
     yield from findings("record_mismatch", check_paths(info, paths))
     interpreter = name in _INTERPRETERS or name.startswith("pypy3")
-    starting = [path for path in paths.kinds if starts_in_environment(path, interpreter=interpreter)]
+    written = [f"bin/{one.command}" for one in info.entry_points]  # by the installer
+    starting = [path for path in (*paths.kinds, *written) if starts_in_environment(path, interpreter=interpreter)]
     yield from findings("top_level_pth", starting)
+    yield from findings("link_script", [path for path in written if is_link_script(path)])
     for code, details in noticed_places(paths, info.names).items():
         yield from findings(code, details)
 

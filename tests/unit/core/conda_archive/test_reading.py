@@ -331,6 +331,7 @@ def test_an_index_that_says_nothing_valid_is_refused(text):
         ("link.json", {"noarch": {"type": "generic"}}),
         ("link.json", {"noarch": {"type": "python", "entry_points": "a"}}),
         ("link.json", {"noarch": {"type": "python", "entry_points": ["a = ../../b:c"]}}),
+        ("link.json", {"noarch": {"type": "python", "entry_points": [".. = b:c"]}}),
         ("link.json", {"noarch": ["python"]}),
         ("about.json", []),
         ("run_exports.json", "a"),
