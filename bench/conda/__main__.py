@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import httpx2
 from rich.console import Console
 
-from bench.conda import approved, choosing, imports, laying, locking, solving
+from bench.conda import approved, choosing, hostile, imports, laying, locking, solving
 from bench.conda.approved import Served, open_served
 from bench.conda.site import Say, Site, open_site
 from bench.place import MeasureError, Place
@@ -36,6 +36,7 @@ SERVED: Sequence[tuple[str, Callable[[Site, Served], list[Row]]]] = (
 ALONE: Sequence[tuple[str, Callable[[Place, Say, bool], list[Row]]]] = (
     ("locks", locking.measure),
     ("layers", laying.measure),
+    ("hostile channels", hostile.measure),
 )
 """What brings all that it needs: it is given the place, what to say progress to, and whether it is only tried out."""
 

@@ -39,6 +39,7 @@ ODD = st.recursive(
     max_leaves=4,
 )
 KEYS = [*GOOD, "features", "arch", "platform", "track_features", "license_family", "url", "python_site_packages_path"]
+ASTRAY = st.sampled_from([["there::evil"], ["http://x/evil"], ["evil[channel=x]"], ["evil[version='>1']"], ["a\\b"]])
 LONG = st.sampled_from([["x"] * 2000, ["x"] * 2001, ["x" * 1500] * 3, ["x" * 2001]])
 
 
@@ -51,7 +52,7 @@ def said(work, *arguments):
 
 @settings(max_examples=600)
 @given(
-    st.dictionaries(st.sampled_from(KEYS), st.one_of(ODD, LONG), max_size=3),
+    st.dictionaries(st.sampled_from(KEYS), st.one_of(ODD, LONG, ASTRAY), max_size=3),
     st.sets(st.sampled_from(KEYS), max_size=2),
     st.sampled_from(["tool-1.0-py_0.conda", "tool-1.0-py_0.tar.bz2", "tool-1.0-py_1.conda", "Tool-1-0.conda", "x", ""]),
     st.sampled_from(["noarch", "linux-64"]),

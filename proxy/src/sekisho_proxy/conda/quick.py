@@ -13,6 +13,9 @@ import msgspec
 from sekisho.model.conda import EXPORTS, PackageName, clean_record
 
 _SHA256, _MD5 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{32}")
+_ODD = re.compile(r"::|[/\\\[]")
+"""What a match spec may name a place by."""
+
 _MOST, _LARGEST = 2000, 1 << 53
 _TEXTS = ("license", "license_family", "features", "arch", "platform", "python_site_packages_path")
 _KINDS = frozenset({"noarch", "strong", "strong_constrains", "weak", "weak_constrains"})
@@ -63,7 +66,12 @@ def _plainly(filename: str, record: Mapping[str, Any], subdir: str) -> dict[str,
     exports = {kind: specs for kind, specs in (plain.run_exports or {}).items() if specs}
     lists = [depends, constrains, *exports.values()]
     said = [*texts.values(), plain.track_features or "", *(text for one in lists for text in one)]
-    if not _are_texts(said, lists) or not (plain.run_exports or {}).keys() <= _KINDS or not _are_numbers(plain):
+    if (
+        not _are_texts(said, lists)
+        or _ODD.search(" ".join(text for one in lists for text in one))
+        or not (plain.run_exports or {}).keys() <= _KINDS
+        or not _are_numbers(plain)
+    ):
         return None
     if not _SHA256.fullmatch(plain.sha256) or not (plain.md5 is None or _MD5.fullmatch(plain.md5)):
         return None
