@@ -246,3 +246,91 @@ def test_a_wheel_lapses_with_the_package_that_it_needs_of_a_channel(house):
     assert door.projects("pypi", house.clock()) == ("app",)
     house.desk.revoke(ANNA, "conda:tool", reason="gone bad")
     assert Door(house.snapshots.current(), "everyone").projects("pypi", house.clock()) == ()
+
+
+def why(web, name, **params):
+    answer = web.call("GET", f"/api/why/{name}", "rita", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_why_tells_of_a_package_and_of_the_wheel_of_its_name_by_themselves(house, web):
+    request = mixed(house)
+    house.approve(request)
+    house.desk.revoke(ANNA, "tool", reason="gone bad")
+    found = why(web, "conda:tool", release="1.2", channel="forge")
+    assert (found["available"], found["kind"], found["channel"]) == (True, "conda", "forge")
+    assert [row["filename"] for row in found["files"]] == [TOOL.filename]
+    assert (
+        "  runs on: tool==1.2, build py311_0 on linux-64, Python >=3.11,<3.12.0a0, from source forge" in found["lines"]
+    )
+    assert "sekisho request --conda tool==1.2 --channel forge --python VERSION" in found["lines"][-1]
+    assert why(web, "tool")["rule"] == "revoked"
+    assert not why(web, "conda:tool", channel="lab")["available"]
+    assert not why(web, "conda:tool", python="3.12")["available"]
+
+
+def test_why_names_the_nearest_version_by_the_order_of_channels(house, web):
+    house.approve(mixed(house))
+    found = why(web, "conda:tool", release="1.10rc1", channel="https://channels.invalid/forge")
+    assert (found["available"], found["rule"], found["alternative"]) == (False, "not-approved", "conda:tool==1.2")
+    assert any("conda install 'tool==1.2'" in line for line in found["lines"])
+    assert found["ask"]["command"] == "sekisho request --conda tool==1.10rc1 --channel forge --python 3.11.2"
+    assert found["requests"] == []
+
+
+def test_why_knows_who_took_a_package_back_and_in_which_commit(house, web):
+    house.approve(mixed(house))
+    house.desk.revoke(ANNA, "conda:tool", reason="gone bad")
+    found = why(web, "conda:tool", release="1.2")
+    assert found["rule"] == "revoked"
+    assert "anna revoked it on 2026-11-01: gone bad" in found["evidence"]
+    assert found["commit"]["author"]
+
+
+def test_why_says_what_a_package_waits_for(house, web):
+    house.approve(mixed(house))
+    house.desk.revoke(ANNA, "conda:libtool", reason="gone bad")
+    found = why(web, "conda:tool", release="1.2")
+    assert "it needs conda:libtool, and nothing of that which fits may be had" in found["evidence"]
+
+
+def test_why_refuses_a_channel_that_no_source_is(web):
+    answer = web.call("GET", "/api/why/conda:tool", "rita", params={"channel": "elsewhere"})
+    assert answer.status_code == 400
+    assert "no source declares the channel 'elsewhere'" in answer.json()["title"]
+    assert web.call("GET", "/api/why/conda:..", "rita").status_code == 400
+
+
+def test_the_pages_take_specs_and_show_what_a_channel_gives(house, web):
+    rita, anna = web.visit("rita"), web.visit("anna")
+    form = rita.get("/requests/new?project=conda:tool==1.2").text
+    assert "Packages of channels" in form
+    assert ">tool==1.2</textarea>" in form
+    done = rita.post(
+        "/requests/new", requirements="tool", conda="tool=1.2  # why\n\n", channels="forge", python="3.11.2", glibc="2.36",
+        workspace="everyone",
+    )  # fmt: skip
+    request = done.headers["location"].rpartition("/")[2]
+    asked = house.desk.standing(request).request
+    assert (asked.requirements, asked.conda, asked.channels) == (("tool",), ("tool=1.2",), ("forge",))
+    house.report(request, "resolved", closure=house.closure(request, WHEEL, TOOL, PYTHON, LIB).plain())
+    house.inspect(request, *(facts(one, **GPL) for one in (WHEEL, TOOL, PYTHON, LIB)))
+    page = anna.get(f"/requests/{request}").text
+    assert "build py311_0, channel forge, linux-64" in page
+    assert "tool=1.2 <small>(from forge)</small>" in page
+    assert "3 of them of channels" in page
+    assert '<option value="conda:tool">conda:tool 1.2</option>' in page
+    assert "tool=1.2" in anna.get("/").text
+
+
+def test_a_form_without_a_channel_to_ask_shows_no_field_for_one(house, web):
+    house.repository.commit({"sources.yaml": "sources: [{id: pypi, preset: pypi}]\n"})
+    house.snapshots.refresh()
+    assert "Packages of channels" not in web.visit("rita").get("/requests/new").text
+
+
+def test_which_channels_there_are_can_be_asked(web):
+    found = web.call("GET", "/api/sources", "rita").json()
+    assert [(row["id"], row["kind"]) for row in found] == [("pypi", "pypi"), ("forge", "conda"), ("lab", "conda")]
+    assert found[2]["owns"] == ["lab-*"]
