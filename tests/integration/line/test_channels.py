@@ -125,7 +125,27 @@ def test_a_mixed_request_becomes_an_environment_that_runs(site, channel, tmp_pat
     assert {row.name for row in installed} == {"tool", "py-beta", "python"}
     run = subprocess.run([prefix / "bin" / "tool"], capture_output=True, text=True, check=False, timeout=60)
     assert run.stdout == "tool runs with beta 1.5\n", run.stderr
+    taken_back(site)
     site.settled()
+
+
+def noarch(site):
+    """Return the names that the door shows of the channel's part for any platform."""
+    found = httpx2.get(f"{site.proxy}/w/everyone/conda/main/noarch/repodata.json", timeout=60, trust_env=False).json()
+    return {row["name"] for part in ("packages", "packages.conda") for row in found[part].values()}
+
+
+def taken_back(site):
+    """Revoke what the tool depends on: neither is shown any more, and ``why`` tells the one reason and the other."""
+    assert noarch(site) == {"py-beta", "tool"}
+    assert "conda:tool==2.0 is approved" in site.ok("why", "conda:tool==2.0", "--channel", "main", who="ana").stdout
+    site.ok("revoke", "conda:py-beta==1.5", "--reason", "it is not ours after all", who="ben")
+    until(lambda: not noarch(site), what="a door without both")
+    told = site.ok("why", "--conda", "tool", who="ana").stdout
+    assert "it needs conda:py-beta, and nothing of that which fits may be had any more" in told
+    told = site.ok("why", "conda:py-beta", who="ana").stdout
+    assert "it was revoked since; ben revoked it" in told
+    assert "sekisho request --conda py-beta" in told
 
 
 def test_a_request_for_conda_packages_survives_being_killed_wherever_it_is(site, channels, outside):
