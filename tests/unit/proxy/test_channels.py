@@ -358,6 +358,17 @@ def test_an_odd_record_is_refused_with_a_reason_and_the_others_stay(open_world, 
         assert any(row.what == NEWER.filename and row.why for row in found.refused)
 
 
+def test_names_that_are_none_keep_no_other_name_away(open_world, form):
+    odd = {f"noarch/{name}": ALPHA.record for name in ("..%2fx-1-0.conda", "-1-0.conda", "A B-1-0.conda", "x.conda")}
+    world = open_world(Channel((ALPHA,), records=odd, shards=form == "shards"), owns=("alpha", "acme-*"))
+    if form == "json":
+        world.fake.faults[ZST] = "404"
+    assert world.names().digests.keys() == {"alpha"}
+    assert world.listed().rows[0].filename == ALPHA.filename
+    said = {row.what for row in (*world.names().refused, *world.listed().refused)}
+    assert {"..%2fx-1-0.conda", "-1-0.conda", "A B-1-0.conda", "x.conda"} <= said
+
+
 def test_what_leads_elsewhere_is_dropped_and_shown(world, form):
     world.has(
         info={"base_url": "http://elsewhere.invalid/", "channel_relations": {"base": "../other"}},

@@ -15,11 +15,12 @@ from pathlib import Path
 import msgspec
 
 from sekisho.errors import CorruptError, SekishoError
+from sekisho.model.conda import is_name
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.seen import FirstSeen
 from sekisho_proxy.conda.shards import foreign
-from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.value import MOST_REASONS, Refused
 from sekisho_proxy.upstream.advice import TAMPERED
 from sekisho_proxy.zstd import ZstdDecompressor, ZstdError, get_frame_info
 
@@ -79,9 +80,12 @@ def run(job: Job) -> Done:
     """
     top = read_json(_whole(job), _Top, where=job.where)
     groups, records = _grouped(top, job.where)
+    odd = [name for name in groups if not is_name(name)]
+    unnamed = [filename for name in odd for filename, _ in groups.pop(name)]
     pieces = Pieces(Path(job.folder))
     refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _KNOWN)]
     info = top.get("info")
+    refused += [Refused(name[:200], "it is no name of a conda package") for name in unnamed[:MOST_REASONS]]
     refused += foreign({key: read_json(raw, object, where=job.where) for key, raw in _mapping(info).items()})
     catalogue, changed = pieces.write(_old(job), _joined(groups), refused)
     seen = FirstSeen(Path(job.seen))
@@ -149,7 +153,8 @@ def _grouped(top: object, where: str) -> tuple[dict[str, _Group], int]:
         if count > _MOST_RECORDS:
             raise CorruptError(f"it has more than {_MOST_RECORDS} records", where=where, todo=TAMPERED)
         for filename, raw in rows.items():
-            name = filename.rsplit("-", 2)[0]
+            parts = filename.rsplit("-", 2)
+            name = parts[0] if len(parts) == 3 else ""
             if (group := groups.get(name)) is None:
                 groups[name] = [(filename, raw)]
             else:
