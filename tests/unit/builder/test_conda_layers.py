@@ -1,5 +1,6 @@
 """Conda packages become layers: what lies where, and what is refused."""
 
+import bz2
 import hashlib
 import json
 import os
@@ -11,7 +12,9 @@ import pytest
 
 from sekisho.errors import BadInputError, CorruptError, SekishoError
 from sekisho_builder.assemble.deflate import pack
+from tests import conda_archives
 from tests.channels.packages import PLACEHOLDER, Link, make_package
+from tests.conda_archives import hard, member
 from tests.unit.builder.conda_room import (
     BINARY,
     HOME,
@@ -265,3 +268,53 @@ def test_another_file_than_the_locked_one(house):
 def test_what_does_not_fit_together(house, packages, more, says):
     with pytest.raises(BadInputError, match=says):
         house.lay(*packages, **more)
+
+
+def odd(members, *, ending=".conda", **said):
+    """A package of members that no builder would make."""
+    data = conda_archives.package(members, ending=ending, **said)
+    return make_package("thing", "1.0", build="h1_0", subdir="linux-64", ending=ending, spoilt=data)
+
+
+def test_second_names_of_a_file_are_kept(house):
+    package = odd([member("lib/a.so", b"library"), hard("lib/b.so", "lib/a.so")], paths=[
+        {"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(b"library").hexdigest(), "size_in_bytes": 7}
+        for path in ("lib/a.so", "lib/b.so")
+    ])  # fmt: skip
+    house.lay(PYTHON, package)
+    info, _ = house.files()[f"{PREFIX}/lib/b.so"]
+    assert (info.islnk(), info.linkname) == (True, f"{PREFIX}/lib/a.so")
+
+
+def test_a_second_name_that_is_listed_as_another_file(house):
+    rows = [
+        {"_path": "lib/a.so", "sha256": hashlib.sha256(b"library").hexdigest(), "size_in_bytes": 7},
+        {"_path": "lib/b.so", "sha256": "0" * 64, "size_in_bytes": 7},
+    ]
+    with pytest.raises(CorruptError, match="is listed as another"):
+        house.lay(PYTHON, odd([member("lib/a.so", b"library"), hard("lib/b.so", "lib/a.so")], paths=rows))
+
+
+def test_a_file_that_would_run_as_another_user_is_refused(house):
+    with pytest.raises(BadInputError, match="setuid or setgid"):
+        house.lay(PYTHON, odd([member("bin/su", b"x", mode=0o4755)]))
+
+
+def test_a_package_that_is_older_than_lists_of_paths(house):
+    """What ``has_prefix`` says counts, and the hash of the whole package is all that its files are held to."""
+    text = b"#!/opt/anaconda1anaconda2anaconda3/bin/python\n"
+    members = [member("bin/old", text, mode=0o775), member("share/old.txt", b"old")]
+    lists = {"files": b"bin/old\nshare/old.txt\n", "has_prefix": b"bin/old\n"}
+    index = json.dumps({"name": "thing", "version": "1.0", "build": "h1_0", "build_number": 0, "depends": []}).encode()
+    info = [member("info/index.json", index), *(member(f"info/{name}", data) for name, data in lists.items())]
+    data = bz2.compress(conda_archives.tar([*members, *info]))
+    house.lay(PYTHON, make_package("thing", build="h1_0", subdir="linux-64", ending=".tar.bz2", spoilt=data))
+    assert house.texts()["bin/old"] == f"#!{HOME}/bin/python\n".encode()
+    rows = json.loads(house.texts()["conda-meta/thing-1.0-h1_0.json"])["paths_data"]["paths"]
+    assert rows[1] == {"_path": "share/old.txt", "path_type": "hardlink", "sha256_in_prefix": hashlib.sha256(b"old").hexdigest()}  # fmt: skip
+
+
+def test_a_text_that_is_too_large_for_the_memory_is_replaced_as_well(house):
+    text = (os.urandom(500).hex() + PLACEHOLDER + "\n").encode() * 9000
+    house.lay(PYTHON, make_package("large", subdir="linux-64", files={"share/large.txt": text}))
+    assert house.texts()["share/large.txt"] == text.replace(PLACEHOLDER.encode(), HOME.encode())
