@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from sekisho.containers import DockerContainers
+from sekisho.definitions import read_definition
 from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
-from sekisho.model import Target
+from sekisho.model import Target, spec_name
 from sekisho.ports import ContainerTask
 from sekisho.settings import load_settings
 from sekisho_builder.assemble import assemble
@@ -142,6 +143,32 @@ def test_every_gate_passes(engine, built):
     evidence = {gate.gate: gate.evidence for gate in report.gates}
     assert "4 conda packages, all as locked, with 2 Python projects in them" in evidence["installed-set"]
     assert any("of the 4 approved conda packages" in line for line in evidence["traced-files"])
+
+
+@pytest.mark.docker
+def test_the_curated_image_of_a_channel_passes_what_does_not_need_its_real_packages(engine, tmp_path):
+    """Its definition, on its base, over this machine's CPython and a tiny package of each other name that it asks for."""
+    curated = read_definition(IMAGES, "sklearn-conda")
+    names = [spec_name(spec) for spec in curated.conda]
+    specs = tuple(f"python {PYTHON.version}" if name == "python" else name for name in names)
+    made = curated.model_copy(update={"target": TARGET, "conda": specs})
+    packages = [PYTHON] + [
+        make_package(name, noarch="python", files={f"site-packages/{name.replace('-', '_')}/__init__.py": b"x = 1\n"})
+        for name in names
+        if name != "python"
+    ]
+    lock, papers = build(tmp_path, made, packages, [make_wheel(name) for name in made.requirements])
+    image = engine.load(to_docker_archive(papers.layout, tmp_path / "image.tar"))
+    try:
+        gates = {name: GATES[name] for name in ("target", "installed-set", "pip-check", "not-root", "imports", "sbom")}
+        manifest = papers.layout.manifest_sha256
+        report = run_gates(
+            made, lock, image, engine, manifest=manifest, made=papers, now=datetime.now(UTC), gates=gates
+        )
+    finally:
+        engine.remove(image)
+    assert {gate.gate: gate.status for gate in report.gates} == dict.fromkeys(gates, "passed"), report
+    assert not [package for package in papers.system.packages if package.name.startswith("python")]
 
 
 MEASURE = """
