@@ -218,6 +218,23 @@ def test_a_piece_that_is_not_whole_is_had_again(open_world):
     assert world.listed().rows[0].filename == ALPHA.filename
 
 
+def test_a_reading_that_was_killed_leaves_what_was_there(open_world):
+    """It is killed with a part of its pieces written, and what came still there: the catalogue in force knows neither."""
+    world = open_world(Channel((ALPHA, BETA), shards=False))
+    world.listed()
+    [pieces] = world.folder.rglob("*.pieces")
+    with pieces.open("ab") as file:
+        file.write(b'[["alpha-1.1-0.conda",{"na')
+    for name in ("came", "came.catalogue", "came.old"):
+        (pieces.parent / "incoming" / name).write_bytes(b"half")
+    assert world.listed().rows[0].filename == ALPHA.filename
+    world.has(packages=(ALPHA, BETA, NEWER))
+    world.now += 700
+    assert len(world.listed().rows) == 2
+    assert len(world.listed("beta").rows) == 1
+    assert list((pieces.parent / "incoming").iterdir()) == []
+
+
 @pytest.mark.parametrize("fault", ["500", "slow", "truncated", "redirect", "404"])
 def test_a_channel_that_fails_keeps_what_is_there(world, form, fault):
     if form == "json" and fault in {"500", "slow", "truncated"}:
