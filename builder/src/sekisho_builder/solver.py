@@ -124,7 +124,7 @@ class Solver:
             "UV_HTTP_RETRIES": _RETRIES,
         }
         if ca := self._ca:
-            environment["SSL_CERT_FILE"] = str(_believed(ca, kept.get("SSL_CERT_FILE"), self._folder))
+            environment["SSL_CERT_FILE"] = str(believed(ca, kept.get("SSL_CERT_FILE"), self._folder))
         command = self._command(wish)
         try:
             done = self._run(command, environment=environment, timeout=_TIMEOUT, given=given, folder=self._home)
@@ -167,7 +167,7 @@ class Solver:
         return path
 
 
-def _believed(ca: Path, more: str | None, folder: Path) -> Path:
+def believed(ca: Path, more: str | None, folder: Path) -> Path:
     """Return a file with the authorities of ``ca`` and of ``more``: uv believes those of one file."""
     path = folder / "authorities.pem"
     path.write_bytes(b"\n".join(Path(name).read_bytes() for name in (ca, more) if name))

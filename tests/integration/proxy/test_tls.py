@@ -14,14 +14,19 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sekisho.errors import NotFoundError
+from sekisho.errors import NotFoundError, UpstreamError
 from sekisho.lock import hash_pins
+from sekisho.sources import Source
 from sekisho.tls import client_context, verify_for
+from sekisho_builder.conda import SolverProcess
+from sekisho_builder.conda.solver import CondaSolver
 from sekisho_builder.proxy import Proxy
 from sekisho_builder.resolve import resolve
+from sekisho_builder.solver import Wish
 from sekisho_proxy import wire
 from sekisho_proxy.prefetch import prefetch_lock
 from tests.allowlists_tree import Repository
+from tests.channels import Channel, FakeChannels, make_package
 from tests.fake_upstream import run_asgi
 from tests.integration.proxy.house import House, until
 from tests.records import request
@@ -135,6 +140,28 @@ def test_the_builder_resolves_through_the_candidate_mount(house):
         closure = resolve(request("alpha"), proxy, lambda *_: None)
         proxy.close()
     assert [one.name for one in closure.artifacts] == ["alpha 1.2", "beta 2.0"]
+
+
+def test_the_builder_solves_match_specs_through_the_candidate_mount(tmp_path):
+    """The process that solves believes this proxy's authority, and nobody else's."""
+    channels = FakeChannels(channels={"main": Channel((make_package("tool", depends=("lib",)), make_package("lib")))})
+    asked = request(requirements=(), conda=("tool",))
+    with run_asgi(channels) as url:
+        house = House(tmp_path, upstream=url, tls="generated")
+        house.inside = (Source(id="main", kind="conda", url=f"{url}/main"),)
+        house.settle()
+        with house.open() as client:
+            proxy = Proxy(str(client.base_url).rstrip("/"), house.token, ca=house.settings.trusted_ca)
+            believing, doubting = SolverProcess(ca=house.settings.trusted_ca), SolverProcess()
+            try:
+                with CondaSolver(asked, ("main",), proxy, believing) as solver:
+                    assert {row.name for row in solver.choose(Wish(asked.conda))} == {"tool", "lib"}
+                with CondaSolver(asked, ("main",), proxy, doubting) as solver, pytest.raises(UpstreamError):
+                    solver.choose(Wish(asked.conda))
+            finally:
+                believing.end()
+                doubting.end()
+                proxy.close()
 
 
 def _free_ports(number):

@@ -5,8 +5,10 @@ Where an index offers releases, a channel offers files: a ``Pin``'s release is a
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
-from sekisho.model import Artifact, Outcome
+from sekisho.model import Artifact, Newest, Outcome, node_of
+from sekisho.model.conda_version import conda_version
 from sekisho_builder.conda.records import Channels
 from sekisho_builder.conda.solver import Chosen, CondaSolver
 from sekisho_builder.offers import Rate
@@ -29,6 +31,7 @@ class CondaOffers:
         self._known = [artifact for artifact in known if artifact.kind == "conda"]
         self._rate = rate
         self._outcomes: dict[str, Outcome] = {}
+        self._newest: dict[str, Newest] | None = None
 
     def approved(self) -> Mapping[str, tuple[str, ...]]:
         """Return by name the paths that are approved of the channels that are asked."""
@@ -74,7 +77,32 @@ class CondaOffers:
         self._learn(found.values())
         return {path: self._outcomes[artifact.sha256] for path, artifact in found.items()}
 
+    def newest(self) -> Mapping[str, Newest]:
+        """Return by node the newest release of each package that was asked for by name, as channels order versions."""
+        if self._newest is None:
+            self._newest = {}
+            for name in sorted({spec.name for spec in self._solver.asked}):
+                if found := newest(self._all_of(name), self._solver.request.resolve_before):
+                    self._newest[node_of("conda", name)] = found
+        return self._newest
+
+    def _all_of(self, name: str) -> list[Artifact]:
+        places = {(row.channel, row.path.partition("/")[0]) for row in self._solver.offered(name)}
+        return [one for channel, subdir in places for one in self._channels.of_name(channel, subdir, name).values()]
+
     def _learn(self, files: Iterable[Artifact]) -> None:
         unknown = [file for file in files if file.sha256 not in self._outcomes]
         if unknown and self._rate:
-            self._outcomes |= self._rate(unknown, {})
+            self._outcomes |= self._rate(unknown, self.newest())
+
+
+def newest(files: Iterable[Artifact], before: datetime | None) -> Newest | None:
+    """Return the highest version of a package and since when it is there; nothing if that is not known of any."""
+    since: dict[str, datetime] = {}
+    for file in files:
+        if file.uploaded is not None and (before is None or file.uploaded < before):
+            since[file.release] = min(since.get(file.release, file.uploaded), file.uploaded)
+    if not since:
+        return None
+    release = max(since, key=conda_version)
+    return Newest(release=release, uploaded=since[release])

@@ -13,10 +13,12 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, cast
 
 from sekisho.errors import ConflictError, SekishoError, UpstreamError, from_diagnostics
 from sekisho_builder.conda.frames import frame, receive
+from sekisho_builder.solver import believed
 
 _PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LANG", "LC_ALL")
 """No ``*_PROXY`` and no ``CONDA_*`` among them: a channel is the proxy itself."""
@@ -35,10 +37,16 @@ class LostError(UpstreamError):
 
 
 class SolverProcess:
-    """At most one process, asked by one thread at a time. ``timeout`` is in seconds for one answer."""
+    """At most one process, asked by one thread at a time. ``timeout`` is in seconds for one answer.
 
-    def __init__(self, command: tuple[str, ...] = COMMAND, *, timeout: float = _TIMEOUT) -> None:
+    ``ca`` is a file with the authorities that channels' certificates may be of, beside those of the environment.
+    """
+
+    def __init__(
+        self, command: tuple[str, ...] = COMMAND, *, timeout: float = _TIMEOUT, ca: Path | None = None
+    ) -> None:
         self._command = command
+        self._ca = ca
         self._timeout = timeout
         self._turn = threading.Lock()
         self._state = threading.Lock()
@@ -94,6 +102,8 @@ class SolverProcess:
             self._drop(self._running)
         room = tempfile.TemporaryDirectory(prefix="sekisho-conda-")
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        if self._ca is not None:
+            kept["SSL_CERT_FILE"] = str(believed(self._ca, kept.get("SSL_CERT_FILE"), Path(room.name)))
         process = subprocess.Popen(
             (*self._command, room.name),
             env={**kept, "HOME": room.name, "MALLOC_ARENA_MAX": "2"},

@@ -23,12 +23,16 @@ class Channels:
 
         Raises ``NotFoundError`` if the mount no longer has it.
         """
-        key = (channel, path.partition("/")[0], name)
-        if key not in self._names:
-            self._names[key] = {artifact.path: artifact for artifact in self._proxy.channel_artifacts(*key)}
-        found = self._names[key].get(path)
+        found = self.of_name(channel, path.partition("/")[0], name).get(path)
         if found is None:
             raise NotFoundError(
                 f"{path} is no longer among the candidates of {channel}", where=name, todo="ask for it again"
             )
         return found
+
+    def of_name(self, channel: str, subdir: str, name: str) -> Mapping[str, Artifact]:
+        """Return by path all of a name that a channel's subdir has, whatever a spec asks for."""
+        key = (channel, subdir, name)
+        if key not in self._names:
+            self._names[key] = {artifact.path: artifact for artifact in self._proxy.channel_artifacts(*key)}
+        return self._names[key]

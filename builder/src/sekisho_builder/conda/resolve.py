@@ -1,9 +1,9 @@
 """Match specs → the artifacts of a closure, and what needs what."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sekisho.model import Artifact, Closure, Edge, Request
+from sekisho.model import Artifact, Closure, Edge, Newest, Request
 from sekisho.model.match_spec import match_spec, needs_of
 from sekisho_builder.conda.keeping import Keeping
 from sekisho_builder.conda.offers import CondaOffers
@@ -13,11 +13,12 @@ from sekisho_builder.solver import Wish
 
 
 class Part(NamedTuple):
-    """What of a closure comes from channels."""
+    """What of a closure comes from channels; ``newest`` is by node, of what was asked for by name."""
 
     artifacts: tuple[Artifact, ...] = ()
     edges: tuple[Edge, ...] = ()
     resolver: str = ""
+    newest: Mapping[str, Newest] = {}
 
 
 def resolve_conda(solver: CondaSolver, offers: CondaOffers) -> Part:
@@ -29,7 +30,7 @@ def resolve_conda(solver: CondaSolver, offers: CondaOffers) -> Part:
     wish = Wish(solver.request.conda, offers.approved())
     pins = prefer(Keeping(solver), offers, wish, asked=asked, odd=lambda _path: False)
     artifacts = sorted(offers.artifacts(pins), key=lambda artifact: artifact.project)
-    return Part(tuple(artifacts), tuple(needs(artifacts)), f"py-rattler {rattler_version()}")
+    return Part(tuple(artifacts), tuple(needs(artifacts)), f"py-rattler {rattler_version()}", offers.newest())
 
 
 def alone(request: Request, part: Part) -> Closure:

@@ -5,11 +5,12 @@ It sees the candidates alone, from the channels that were named and in that orde
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from sekisho.errors import BadInputError, UnresolvableError
+from sekisho.errors import BadInputError, SekishoError, UnresolvableError
 from sekisho.model import ImageDefinition, Request
 from sekisho.model.match_spec import MatchSpec
 from sekisho_builder.conda.process import LostError, SolverProcess
@@ -73,8 +74,9 @@ class CondaSolver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._opened and kind is None:
-            self._process.ask({"op": "close", "id": self._id})
+        if self._opened and self._process.pid is not None:
+            with suppress(SekishoError):  # what is lost is closed
+                self._process.ask({"op": "close", "id": self._id})
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """Ask, reading again what a process has lost that died; raise ``LostError`` if it dies once more."""

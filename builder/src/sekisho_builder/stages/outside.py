@@ -42,7 +42,7 @@ class Outside:
         self._wheels = BlobStore(self._folder / "wheels")
         self._wheels.sweep()
         self._programs = Programs()
-        self._conda = SolverProcess()
+        self._conda = SolverProcess(ca=settings.trusted_ca)
         self._stopped = threading.Event()
         self._gating = threading.Lock()
         self._sweep()

@@ -36,7 +36,7 @@ class Proposing(Instead):
             closure, newest = self._of_indexes(request_id, request, snapshot.policy, part, told)
         else:
             closure, newest = alone(request, part), {}
-        rows = {project: found.plain() for project, found in newest.items()}
+        rows = {node: found.plain() for node, found in (*part.newest.items(), *newest.items())}
         self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": rows})
 
     def _of_indexes(

@@ -1,5 +1,6 @@
 """The process that solves: it may die, hang or be killed, and leaves nothing behind when the builder does."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sekisho.errors import ConflictError, UpstreamError
+from sekisho.errors import ConflictError, UnresolvableError, UpstreamError
 from sekisho_builder.conda import SolverProcess
 from sekisho_builder.conda.process import LostError
 from sekisho_builder.solver import Wish
@@ -152,3 +153,11 @@ def test_one_that_holds_too_much_is_replaced_between_requests(own, monkeypatch):
             assert own.pid is not None
         assert own.pid is None
         assert at.chosen("a") == {"a": NEWEST}
+
+
+def test_what_could_not_be_solved_is_let_go_of_too(own):
+    with desk(own, main=MAIN) as at:
+        for spec in ("a >=7", "a"):
+            with contextlib.suppress(UnresolvableError):
+                at.chosen(spec)
+        assert own.ask({"op": "close", "id": "none"})["open"] == 0

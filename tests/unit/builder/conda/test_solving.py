@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sekisho.errors import BadInputError, UnresolvableError, UpstreamError
-from sekisho.model import Edge, Request
+from sekisho.model import Edge, Newest, Request
 from sekisho.model.conda import conda_record
+from sekisho_builder.conda.offers import newest
 from sekisho_builder.conda.resolve import resolve_conda
 from sekisho_builder.conda.solver import channels_of
 from tests.channels import Channel
@@ -88,6 +89,7 @@ def test_artifacts_are_made_of_what_the_mount_states_and_edges_of_depends(proces
         Edge(project="conda:tool", needs="conda:python"),
     }
     assert part.resolver == "py-rattler 0.28.0"
+    assert {node: found.release for node, found in part.newest.items()} == {"conda:tool": "2.0"}
 
 
 @pytest.mark.parametrize(
@@ -132,3 +134,14 @@ def test_a_token_that_does_not_hold_is_said(process):
         at.proxy._token = "another"
         with pytest.raises(UpstreamError, match="a channel cannot be read"):
             at.chosen("tool")
+
+
+def test_the_newest_release_is_told_whatever_the_spec_says_and_by_the_order_of_channels():
+    def file(version, day):
+        seen = datetime(2026, 1, day, tzinfo=UTC) if day else None
+        return package("a", version).artifact(source="main", seen=seen)
+
+    files = [file("1.9", 3), file("1.10", 5), file("1.10a", 4), file("2.0", None)]
+    assert newest(files, None) == Newest(release="1.10", uploaded=datetime(2026, 1, 5, tzinfo=UTC))
+    assert newest(files, datetime(2026, 1, 5, tzinfo=UTC)).release == "1.10a"
+    assert newest(files[-1:], None) is None
