@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from packaging.utils import canonicalize_name
 
-from sekisho.model import Artifact, Kind
+from sekisho.model import Artifact, Kind, node_of
 from sekisho.policy import Door, Snapshot
 from sekisho.policy.document import Mode
 from sekisho.policy.frozen import find
@@ -183,7 +183,7 @@ class Gate:
 
 def request_link(ask: str, project: str, kind: Kind = "pypi") -> str:
     """Return the address of a new request for ``project``."""
-    return f"{ask}/requests/new?{'project' if kind == 'pypi' else kind}={quote(project, safe='')}"
+    return f"{ask}/requests/new?project={quote(node_of(kind, project), safe='')}"
 
 
 def _project_of(kind: Kind, path: str) -> str:

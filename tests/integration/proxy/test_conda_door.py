@@ -110,7 +110,7 @@ def test_what_is_not_approved_is_refused_at_get_and_head_and_counted(house, upst
                 assert reply.status_code == 403
         said = client.get(f"{door}/{OTHER.path}").json()
         assert "not-approved" in said["title"]
-        assert said["todo"] == f"ask at {ASK}/requests/new?conda=other"
+        assert said["todo"] == f"ask at {ASK}/requests/new?project=conda%3Aother"
         assert not upstream.paths(f"/chan/{OTHER.path}")
         rows = client.get("/api/demand", auth=house.basic()).json()["rows"]
         assert {(row["kind"], row["project"], row["release"]) for row in rows} == {
