@@ -22,6 +22,7 @@ def read_explicit(text: str, *, where: str) -> Wanted:
     specs: list[Named] = []
     channels: dict[str, Named] = {}
     subdirs: set[str] = set()
+    python = None
     for number, line in enumerate(text.splitlines(), 1):
         plain, here = line.strip(), f"{where}, line {number}"
         if not plain or plain.startswith("#") or plain == MARK:
@@ -29,6 +30,7 @@ def read_explicit(text: str, *, where: str) -> Wanted:
         address, _, digest = plain.partition("#")
         place, subdir, package = read_address(address, where=here)
         subdirs.add(subdir)
+        python = f"=={package.version}" if package.name == "python" else python
         channels.setdefault(place, Named(place, here))
         specs.append(Named(exact_spec(place, package, digest, where=here), here))
         check_count(len(specs), MOST_REQUIREMENTS, "packages", where=where)
@@ -36,7 +38,7 @@ def read_explicit(text: str, *, where: str) -> Wanted:
         conda=tuple(specs),
         channels=tuple(channels.values()),
         arch=arch_of(subdirs, where=where),
-        python=next((f"=={row.text.split('==')[1].split('=')[0]}" for row in specs if "::python==" in row.text), None),
+        python=python,
     )
 
 
@@ -58,7 +60,7 @@ def read_address(address: str, *, where: str) -> tuple[str, str, PackageName]:
 
 def exact_spec(place: str, package: PackageName, digest: str, *, where: str) -> str:
     """Return the match spec of exactly this file, as far as its hash is known."""
-    spec = f"{place}::{package.name}=={package.version}={package.build}"
+    spec = f"{place}::{package.name} =={package.version} {package.build}"  # read so by strict clients, too
     if not digest:
         return spec
     found = _HASH.fullmatch(digest.strip())
