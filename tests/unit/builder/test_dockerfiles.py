@@ -62,6 +62,9 @@ def test_the_context_is_the_same_bytes_wherever_it_is_packed(tmp_path):
         (folder / "a.sh").write_text("a")
         (folder / "sub" / "b.txt").chmod(mode)
         (folder / "a.sh").chmod(0o755)
+        (folder / "image.yaml").write_text(name)
+        (folder / "verify").mkdir()
+        (folder / "verify" / "it.py").write_text(name)
         pack_context(folder, tmp_path / f"{name}.tar")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "other.tar").read_bytes()
     with tarfile.open(tmp_path / "one.tar") as archive:

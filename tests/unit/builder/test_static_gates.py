@@ -455,7 +455,9 @@ def test_an_image_that_comes_out_differently_the_second_time_fails(gating):
 def dockerfile(gating, *entries, **more):
     """Put a layer on top that a Dockerfile made."""
     gating.on_top = [layer_of(gating.folder / "l", tar_of(entries))]
-    gating.above = Dockerfiled(**({"manifest": sha("m"), "size": 1, "added": 1, "reproducible": True} | more))
+    gating.above = Dockerfiled(
+        **({"manifest": sha("m"), "context": sha("c"), "size": 1, "added": 1, "reproducible": True} | more)
+    )
 
 
 @pytest.mark.parametrize(
