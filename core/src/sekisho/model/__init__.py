@@ -8,7 +8,7 @@ from sekisho.model.approval import Approval
 from sekisho.model.base import Moment, Record, Sha256, canonical_json, sha256_hex
 from sekisho.model.built import Built
 from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest
-from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
+from sekisho.model.demand import MOST_COUNT, OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, BuildSystem, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
@@ -29,6 +29,7 @@ from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 __all__ = [
     "EVERYONE",
     "MOST_CONSTRAINTS",
+    "MOST_COUNT",
     "MOST_REQUIREMENTS",
     "OTHERS",
     "RELEASE_TEXT",
