@@ -469,6 +469,7 @@ def dockerfile(gating, *entries, **more):
         (entry("opt/.wh.venv"), "the Dockerfile removes /opt/venv"),
         (entry(".wh..wh..opq"), "the Dockerfile removes /"),
         (entry("opt/venv", kind=tarfile.SYMTYPE, linkname="/srv"), "the Dockerfile changes the approved /opt/venv"),
+        (entry("opt", kind=tarfile.SYMTYPE, linkname="/srv"), "the Dockerfile changes the approved /opt"),
     ],
 )
 def test_what_was_approved_stays_whatever_is_accepted_of_a_dockerfile(gating, one, says):

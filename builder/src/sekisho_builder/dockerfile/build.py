@@ -56,7 +56,7 @@ def build_dockerfile(folder: Path, layout: Layout, workspace: Slug, settings: Se
 
     Raises ``BadInputError`` for a Dockerfile that is not allowed, before an engine sees it, or whose build fails.
     """
-    check((folder / FILE).read_text(errors="strict"), where=str(folder / FILE))
+    check(_text(folder / FILE), where=str(folder / FILE))
     containers = DockerContainers(owner=settings.owner)
     room.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dockerfile-", dir=room) as shelf, ExitStack() as left:
@@ -72,6 +72,13 @@ def build_dockerfile(folder: Path, layout: Layout, workspace: Slug, settings: Se
         first, second = saved
         differing = _differing(first, second, layout)
         return _above(layout, first, place, differing, file_sha256(place / "context.tar"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"the Dockerfile is no UTF-8: {error}", where=str(path)) from error
 
 
 def _built(containers: DockerContainers, base: str, context: Path, workspace: Slug, settings: Settings) -> str:
