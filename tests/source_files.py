@@ -4,8 +4,9 @@ import gzip
 import io
 import tarfile
 from collections.abc import Mapping
+from importlib.metadata import distribution
 
-from tests.wheels import Wheel, make_wheel, metadata_text
+from tests.wheels import Wheel, make_wheel, metadata_text, pack, record_of
 
 BACKEND = b'''
 """The smallest backend that makes a wheel (PEP 517): the modules of the folder, and PKG-INFO as METADATA."""
@@ -39,6 +40,40 @@ PYPROJECT = b'[build-system]\nrequires = ["tiny-backend>=1"]\nbuild-backend = "t
 def backend_wheel(release: str = "1.0") -> Wheel:
     """Return the wheel of ``tiny-backend``, which sources here are built with."""
     return make_wheel("tiny-backend", release, files={"tiny_backend/__init__.py": BACKEND})
+
+
+C_FILES = {
+    "pyproject.toml": b'[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+    b'[project]\nname = "native"\nversion = "1.0"\nlicense = "MIT"\n',
+    "setup.py": b"""from setuptools import Extension, setup
+setup(packages=["native"], ext_modules=[Extension("native.sum", ["native/sum.c"])])
+""",
+    "native/__init__.py": b"from native.sum import add\n",
+    "native/sum.c": b"""#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+static PyObject *add(PyObject *self, PyObject *args) {
+    long a, b;
+    if (!PyArg_ParseTuple(args, "ll", &a, &b)) return NULL;
+    return PyLong_FromLong(a + b);
+}
+static PyMethodDef methods[] = {{"add", add, METH_VARARGS, "Add two numbers."}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "sum", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_sum(void) { return PyModule_Create(&module); }
+""",
+}
+"""The files of a project ``native`` whose module is written in C, as setuptools builds it."""
+
+
+def installed_wheel(project: str) -> Wheel:
+    """Return the wheel of a project of pure Python that these tests run beside."""
+    found = distribution(project)
+    folder = f"{project}-{found.version}.dist-info"
+    left = {f"{folder}/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")}
+    names = sorted(str(path) for path in found.files or () if path.suffix != ".pyc")
+    files = {name: found.locate_file(name).read_bytes() for name in names if name not in left}
+    files[f"{folder}/RECORD"] = record_of(files, folder)
+    name = f"{project}-{found.version}-py3-none-any.whl"
+    return Wheel(project, found.version, name, pack(files), files[f"{folder}/METADATA"])
 
 
 def source_members(

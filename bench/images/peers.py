@@ -52,15 +52,18 @@ DOCKER = Peer(
     lambda name: ["docker", "push", name],
     lambda name: ["docker", "image", "rm", "--force", name],
 )
-BUILDAH = Peer(
-    "buildah",
-    lambda folder, name: [
-        "buildah", "bud", "--layers", "--network", "host", "--isolation", "chroot", "--tls-verify=false",
-        "--tag", name, str(folder),
-    ],
-    lambda name: ["buildah", "push", "--tls-verify=false", name],
-    lambda name: ["buildah", "rmi", "--force", name],
-)  # fmt: skip
+
+
+def _buildah(storage: Path) -> Peer:
+    """Return buildah with a storage of its own, which goes with the bench's folder."""
+    command = ["buildah", "--root", str(storage / "root"), "--runroot", str(storage / "run")]
+    chroot = ["--layers", "--network", "host", "--isolation", "chroot", "--tls-verify=false"]
+    return Peer(
+        "buildah",
+        lambda folder, name: [*command, "bud", *chroot, "--tag", name, str(folder)],
+        lambda name: [*command, "push", "--tls-verify=false", name],
+        lambda name: [*command, "rmi", "--force", name],
+    )
 
 
 def measure_peers(site: Site) -> tuple[dict[str, Took], dict[str, str]]:
@@ -70,7 +73,7 @@ def measure_peers(site: Site) -> tuple[dict[str, Took], dict[str, str]]:
     took, why = dict[str, Took](), dict[str, str]()
     _push_base(site, base)
     try:
-        for peer in (DOCKER, BUILDAH):
+        for peer in (DOCKER, _buildah(site.folder("buildah"))):
             try:
                 took[peer.name] = _measure(site, peer, base, index)
             except (MeasureError, OSError, subprocess.SubprocessError) as error:

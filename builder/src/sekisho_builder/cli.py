@@ -15,8 +15,10 @@ from sekisho.settings import load_settings
 from sekisho.store import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from sekisho.model import ImageDefinition
+    from sekisho.settings import Settings
     from sekisho_builder.rebase import Rebased
 
 
@@ -69,19 +71,33 @@ def _summary(rows: "Sequence[Rebased]") -> str:
 @click.argument("image")
 @json_option
 def base(image: str, *, as_json: bool) -> None:
-    """Bring the base image of IMAGE into the cache: pulled by digest, or built from Debian packages."""
-    from sekisho_builder.base import open_base  # noqa: PLC0415
-
+    """Bring the base image of IMAGE into the cache, and its build-base: pulled by digest, or built from packages."""
     settings = load_settings()
     definition = read_definition(settings.images, image)
+    wanted = {"base": definition.base, "build-base": definition.build_base}
+    found = {
+        name: _opened(definition.model_copy(update={"base": one}), settings) for name, one in wanted.items() if one
+    }
+    emit(found, as_json=as_json, text=lambda: "\n".join(_base_line(name, row) for name, row in found.items()))
+
+
+def _opened(definition: "ImageDefinition", settings: "Settings") -> dict[str, object]:
+    """Open a base; write its lock anew where the mirror no longer had what that asks for."""
+    from sekisho_builder.base import open_base  # noqa: PLC0415
+
     found = open_base(definition, settings.images, settings)
-    lines = [f"base sha256:{found.manifest} ({'reused' if found.reused else 'made'})"]
+    lock = ""
     if found.relocked is not None and definition.base.debian is not None:
         path = settings.images / definition.base.debian / "packages.lock"
         write_atomically(path, found.relocked.encode())
-        lines.append(f"{path}: locked anew, since the mirror no longer had what it asked for; review and commit it")
-    result = {"manifest": found.manifest, "reused": found.reused, "relocked": found.relocked is not None}
-    emit(result, as_json=as_json, text=lambda: "\n".join(lines))
+        lock = str(path)
+    return {"manifest": found.manifest, "reused": found.reused, "relocked": lock or None}
+
+
+def _base_line(name: str, row: "Mapping[str, object]") -> str:
+    line = f"{name} sha256:{row['manifest']} ({'reused' if row['reused'] else 'made'})"
+    why = "locked anew, since the mirror no longer had what it asked for; review and commit it"
+    return f"{line}\n{row['relocked']}: {why}" if row["relocked"] else line
 
 
 @builder.command()

@@ -19,7 +19,10 @@ _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 
 
 
 class Standing(NamedTuple):
-    """An image that was delivered: the request that it came from, its manifest's and its base's sha256, its layers."""
+    """An image that was delivered: the request that it came from, its manifest's and its base's sha256, its layers.
+
+    ``context`` is the digest of what its Dockerfile was built from, if it has one.
+    """
 
     image: str
     workspace: str
@@ -27,6 +30,7 @@ class Standing(NamedTuple):
     manifest: str
     base: str
     layers: tuple[str, ...]
+    context: str | None = None
 
 
 class Rebased(NamedTuple):
@@ -52,7 +56,7 @@ def standing_images(statuses: Iterable[Mapping[str, Any]]) -> list[Standing]:
         assembly, workspace = status["assembly"], status["request"].get("workspace", "everyone")
         layers = tuple(layer["sha256"] for layer in assembly["layers"])
         base = assembly["base"]["manifest"]
-        found = Standing(name, workspace, status["id"], status["image"]["manifest"], base, layers)
+        found = Standing(name, workspace, status["id"], status["image"]["manifest"], base, layers, context_of(assembly))
         if at > newest.get((name, workspace), (0, found))[0]:
             newest[name, workspace] = at, found
     return [found for _, (_, found) in sorted(newest.items())]
@@ -134,6 +138,21 @@ def _floor(filename: str) -> tuple[int, int]:
     found = [(int(match[1]), int(match[2])) for platform in platforms if (match := _MANYLINUX.fullmatch(platform))]
     found += [version for platform in platforms for old, version in _LEGACY.items() if platform.startswith(f"{old}_")]
     return min(found, default=(0, 0))
+
+
+def context_of(assembly: Mapping[str, Any]) -> str | None:
+    """Return the digest of what an image's Dockerfile was built from, nothing without one."""
+    return (assembly.get("dockerfile") or {}).get("context")
+
+
+def check_dockerfile(before: Standing, context: str | None) -> None:
+    """Raise ``RefusedError`` unless the Dockerfile, and all that it may copy, are those of the last delivery."""
+    if before.context != context:
+        raise RefusedError(
+            "its Dockerfile, or what lies beside it, is not what was delivered",
+            where=f"images/{before.image}",
+            todo=f"ask again with `sekisho request --image {before.image}`",
+        )
 
 
 def check_layers(before: Standing, after: Sequence[str], base: int) -> None:

@@ -29,9 +29,11 @@ from sekisho_builder.rebase import (
     Rebased,
     Standing,
     check_base,
+    check_dockerfile,
     check_layers,
     check_reviewed,
     chosen,
+    context_of,
     outcome_of,
     standing_images,
 )
@@ -117,6 +119,7 @@ def _deliver(portal: Gathering, stages: Stages, image: Standing, base: Base) -> 
     """Assemble, gate, push and record; return the new manifest."""
     manifest = stages.assemble(image.request)
     assembly = portal.said["assembled"]["assembly"]
+    check_dockerfile(image, context_of(assembly))
     check_layers(image, [layer["sha256"] for layer in assembly["layers"]], len(base.layout.layers))
     stages.gate(image.request, manifest)
     pushed = stages.push(image.request)

@@ -6,13 +6,16 @@ from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import ImageDefinition, Target, canonical_json, sha256_hex
 
+DEFINITION = "image.yaml"
+"""The file of a definition's folder that is the definition itself."""
+
 VERIFY_FOLDER = "verify"
 """The folder beside an image definition that holds the scripts which an image must pass."""
 
 
 def definition_for(folder: Path, target: Target) -> ImageDefinition:
     """Return the first definition, by name, that is for ``target``; raise ``NotFoundError`` if there is none."""
-    for path in sorted(folder.glob("*/image.yaml")):
+    for path in sorted(folder.glob(f"*/{DEFINITION}")):
         if (found := read_definition(folder, path.parent.name)).target == target:
             return found
     raise NotFoundError(
@@ -24,9 +27,9 @@ def definition_for(folder: Path, target: Target) -> ImageDefinition:
 
 def read_definition(folder: Path, name: str) -> ImageDefinition:
     """Read ``<folder>/<name>/image.yaml``; raise ``NotFoundError`` naming those that there are, if it is not there."""
-    path = folder / name / "image.yaml"
+    path = folder / name / DEFINITION
     if not path.is_file():
-        known = sorted(path.parent.name for path in folder.glob("*/image.yaml"))
+        known = sorted(path.parent.name for path in folder.glob(f"*/{DEFINITION}"))
         raise NotFoundError(
             f"there is no image definition {name!r}",
             where=str(path),

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from sekisho.database import create_table, write_alone
-from sekisho.model import OTHERS, DemandBatch, DemandRow, Kind, Record
+from sekisho.model import MOST_COUNT, OTHERS, DemandBatch, DemandRow, Kind, Record
 from sekisho.policy import Snapshot
 
 MOST = 10_000
@@ -148,7 +148,8 @@ def _add(connection: Connection, row: DemandRow) -> None:
         names = {name: getattr(row, name) for name in _NAMES}
         connection.execute(insert(table).values(**names, count=row.count, first=first, last=last))
         return
-    values = {"count": found[0] + row.count, "first": min(found[1], first), "last": max(found[2], last)}
+    count = min(found[0] + row.count, MOST_COUNT)
+    values = {"count": count, "first": min(found[1], first), "last": max(found[2], last)}
     connection.execute(update(table).where(_is(table, row)).values(values))
 
 

@@ -160,13 +160,7 @@ class Standing:
         for verdict in sorted(judgement.verdicts, key=lambda row: -row.outcome.gravity):
             if verdict.outcome is not Outcome.ALLOW and verdict.sha256 in files:
                 file = files[verdict.sha256]
-                about: dict[str, Any] = {
-                    "kind": file.kind,
-                    "project": file.project,
-                    "node": file.node,
-                    "name": file.name,
-                    "filename": file.filename,
-                }
+                about = {key: getattr(file, key) for key in ("kind", "project", "node", "name", "filename")}
                 if file.kind == "conda":
                     about |= {"build": build_of(file), "subdir": file.path.partition("/")[0]}
                 about |= {"source": file.source, "facts": measured(file, facts.get(file.sha256))}
@@ -256,6 +250,8 @@ class Standing:
                 found[key] = self.last[kind].body[key]
         if "rebased" in self.last:
             found |= {key: self.last["rebased"].body[key] for key in ("gates", "image", "assembly")}
+        if (kept := self.last.get("not-rebased")) and kept.seq > self.last.get("rebased", self.last["delivered"]).seq:
+            found["not_rebased"] = {"at": kept.at.isoformat(), **kept.body}
         if built := self.built():
             found["built"] = [told_of(one) for one in built]
         if self.state == "failed":

@@ -1,6 +1,7 @@
 import contextlib
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -75,17 +76,28 @@ def engine():
         pytest.skip(error.what)
 
 
-@pytest.fixture(scope="session")
-def bases():
-    """The folder of base images on this machine, with the Debian one in it; skipped where it cannot be had."""
+def debian_bases(name: str) -> Path:
+    """Return the folder of base images on this machine, with a Debian one in it; skip where it cannot be had."""
     settings = load_settings()
-    value = {"name": "x", "base": {"debian": "debian-12-python"}, "requirements": ["x"]}
+    value = {"name": "x", "base": {"debian": name}, "requirements": ["x"]}
     definition = ImageDefinition.parse({**value, "target": {"python": "3.11.2", "glibc": "2.36"}}, where="test")
     try:
         open_base(definition, ROOT / "images", settings)
     except (MissingToolError, UpstreamError) as error:
         pytest.skip(f"no base image: {error.what}")
     return settings.base_cache
+
+
+@pytest.fixture(scope="session")
+def bases():
+    """The folder of base images, with the one that images stand on."""
+    return debian_bases("debian-12-python")
+
+
+@pytest.fixture(scope="session")
+def build_bases(bases):
+    """The same, with the one that C is built on."""
+    return debian_bases("debian-12-build")
 
 
 @pytest.fixture

@@ -84,6 +84,11 @@ class RealRegistry:
     def name(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def tags(self, repository: str) -> dict[str, str]:
+        """Return which manifest each tag of a repository names."""
+        root = self.folder / "data/docker/registry/v2/repositories" / repository / "_manifests/tags"
+        return {path.name: (path / "current" / "link").read_text() for path in root.iterdir()}
+
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = {

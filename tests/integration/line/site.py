@@ -96,7 +96,8 @@ class Site:
         (self.allowlists / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
         sources = {"sources": [{"id": "fake", "kind": "pypi", "url": f"{source}/simple/"}]}
         (self.allowlists / "sources.yaml").write_text(yaml.safe_dump(sources))
-        shutil.copytree(ROOT / "images" / "debian-12-python", self.images / "debian-12-python")
+        for base in ("debian-12-python", "debian-12-build"):
+            shutil.copytree(ROOT / "images" / base, self.images / base)
         self.git("init", "--quiet")
         self.commit("Begin")
 

@@ -6,8 +6,6 @@ import tarfile
 import pytest
 
 from sekisho_builder.oci import Layout
-from tests.integration.line.outside import Outside, serving
-from tests.integration.line.site import Site
 
 pytestmark = pytest.mark.docker
 
@@ -24,16 +22,12 @@ USER 1000:1000
 
 
 @pytest.fixture
-def site(tmp_path, engine, bases):
-    with serving(Outside()) as served:
-        site = Site(tmp_path, served.url, base_cache=bases)
-        site.engine = os.environ.get("DOCKER_HOST")
-        site.define("tool", ["alpha"], {"debian": "debian-12-python"})
-        try:
-            site.up()
-            yield site
-        finally:
-            site.down()
+def site(make_site, engine, bases):
+    site = make_site(up=False, base_cache=bases)
+    site.engine = os.environ.get("DOCKER_HOST")
+    site.define("tool", ["alpha"], {"debian": "debian-12-python"})
+    site.up()
+    return site
 
 
 def test_a_dockerfile_is_built_above_what_was_assembled(site):

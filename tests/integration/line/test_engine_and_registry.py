@@ -1,5 +1,7 @@
 """An engine or a registry that is not there: the image waits at that step, and goes on from it."""
 
+import os
+
 import pytest
 
 from tests.integration.line.site import kinds
@@ -40,7 +42,7 @@ def test_after_the_engine_is_back_a_retry_delivers(make_site, engine, bases, rea
     status, said = failed(site)
     assert "no Docker engine answers" in said
     site.down()
-    site.engine = None
+    site.engine = os.environ.get("DOCKER_HOST")
     site.up()
     assert site.status(status["id"])["state"] == "failed"  # a person decides when to try again
     said = site.ok("status", status["id"], "--retry", "--wait", who="ana").stdout
@@ -56,7 +58,7 @@ def test_a_registry_that_refuses_or_is_gone_fails_the_push_and_a_retry_delivers(
 ):
     name = f"127.0.0.1:{registry.port}"
     site = make_site(up=False, registry=name, base_cache=bases)
-    site.engine = None
+    site.engine = os.environ.get("DOCKER_HOST")
     site.define("tool", ["alpha"], {"debian": "debian-12-python"})
     site.up()
     registry.app.status = 401

@@ -32,9 +32,9 @@ def base_of(layout, folder, registry, *, files=(), links=()):
     if files or links:
         tar = io.BytesIO()
         with tarfile.open(fileobj=tar, mode="w") as archive:
-            for path, content in files:
+            for path, content, mode in files:
                 info = tarfile.TarInfo(path)
-                info.size, info.mode = len(content), 0o644
+                info.size, info.mode = len(content), mode
                 archive.addfile(info, io.BytesIO(content))
             for path, target in links:
                 info = tarfile.TarInfo(path)
@@ -67,7 +67,7 @@ def test_a_patched_base_is_put_under_an_image(make_site, engine, bases, real_reg
     before = site.reach(site.ask("tool")["id"], "delivered", seconds=120)
     assert site.ok("builder", "rebase", "--all").stdout == "1 unchanged\n"
 
-    patched = base_of(old, tmp_path / "patched", real_registry, files=[("etc/patched", b"yes\n")])
+    patched = base_of(old, tmp_path / "patched", real_registry, files=[("etc/patched", b"yes\n", 0o644)])
     site.define("tool", ["alpha"], {"image": patched})
     killed(site)
     told = json.loads(site.ok("builder", "rebase", "tool", "--json").stdout)
@@ -90,6 +90,58 @@ def test_a_patched_base_is_put_under_an_image(make_site, engine, bases, real_reg
     assert "tool (everyone): refused: the new base has Python 3.12, and the packages are for 3.11.2" in done.stderr
     assert kinds(site.status(before["id"]))[-1] == "not-rebased"
     assert site.status(before["id"])["image"] == after["image"]
+    site.settled()
+
+
+def test_a_dockerfile_is_built_above_the_patched_base_and_a_gate_that_fails_promotes_nothing(
+    make_site, engine, bases, real_registry, tmp_path
+):
+    real_registry.start()
+    site = make_site(up=False, registry=real_registry.name)
+    site.engine = os.environ.get("DOCKER_HOST")
+    site.define("tool", ["alpha"], {"debian": "debian-12-python"})
+    definition = read_definition(site.images, "tool")
+    old = Layout(open_base(definition, site.images, load_settings(base_cache=bases)).folder)
+    why = {"gate": "same-digest", "what": "Dockerfile", "reason": "a folder has the time of the build"}
+
+    def stand_on(name, files=()):
+        image = base_of(old, tmp_path / name, real_registry, files=files)
+        site.define("tool", ["alpha"], {"image": image}, accept=[why])
+
+    stand_on("old")
+    (site.images / "tool" / "Dockerfile").write_text("ARG SEKISHO_BASE\nFROM ${SEKISHO_BASE}\nCOPY said.txt /srv/\n")
+    (site.images / "tool" / "said.txt").write_text("hello\n")
+    site.commit("Add a Dockerfile")
+    site.up()
+    before = site.reach(site.ask("tool")["id"], "delivered", seconds=120)
+
+    patch = ("etc/patched", b"yes\n", 0o644)
+    stand_on("patched", [patch])
+    assert site.ok("builder", "rebase", "--all").stdout == "1 done\n"
+    after = site.status(before["id"])
+    was, now = (blobs(real_registry, status["image"]["manifest"]) for status in (before, after))
+    assert now == [*was[: len(old.layers)], now[len(old.layers)], *was[len(old.layers) : -1], now[-1]]
+    assert after["assembly"]["dockerfile"]["added"] == 1
+
+    tags = real_registry.tags(before["image"]["repository"])
+    stand_on("bad", [patch, ("usr/bin/become", b"\n", 0o4755)])
+    done = site.run("builder", "rebase", "--all")
+    assert (done.returncode, done.stdout) == (1, "1 failed-gate\n")
+    assert "tool (everyone): failed-gate: gate privileges failed: /usr/bin/become" in done.stderr
+    kept = site.status(before["id"])
+    assert kinds(kept)[-1] == "not-rebased"
+    report = kept["not_rebased"]["gates"]["gates"]
+    assert [gate["gate"] for gate in report if gate["status"] == "failed"] == ["privileges"]
+    assert (kept["state"], kept["image"], kept["gates"]) == ("delivered", after["image"], after["gates"])
+    assert real_registry.tags(before["image"]["repository"]) == tags
+    assert "stays on its base since" in site.ok("status", before["id"], who="ana").stdout
+
+    (site.images / "tool" / "said.txt").write_text("something else\n")
+    stand_on("other", [("etc/patched", b"again\n", 0o644)])
+    done = site.run("builder", "rebase", "--all")
+    assert (done.returncode, done.stdout) == (1, "1 refused\n")
+    assert "its Dockerfile, or what lies beside it, is not what was delivered" in done.stderr
+    assert real_registry.tags(before["image"]["repository"]) == tags
     site.settled()
 
 

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 
 from sekisho_proxy.negotiate import JSON
-from tests.integration.line.outside import Outside, serving
+from tests.integration.line.outside import Outside, serving, until
 from tests.integration.line.site import Site, kinds
 from tests.integration.proxy.house import offered, run_pip
-from tests.source_files import backend_wheel, make_source
+from tests.source_files import C_FILES, backend_wheel, installed_wheel, make_source
 from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
@@ -23,6 +23,8 @@ FILES = [
     make_wheel("beta", "2.0"),
     make_wheel("top", requires=("raw",)),
     make_source("unstable", files={"differs": b""}),
+    make_source("native", files=C_FILES),
+    installed_wheel("setuptools"),
 ]
 
 
@@ -102,3 +104,35 @@ def test_an_image_has_the_wheel_that_was_built(line, status):
     assert {gate["gate"]: gate["status"] for gate in found["gates"]["gates"]}["installed-set"] == "passed"
     [wheel] = [row for row in found["lock"]["artifacts"] if row["project"] == "raw"]
     assert (wheel["filename"], wheel["built"]) == ("raw-1.0-py3-none-any.whl", SOURCE.sha256)
+
+
+def failed(line, request):
+    """Return where a request stands once it has failed."""
+    until(lambda: line.status(request)["state"] == "failed", seconds=300, what="an end of the request")
+    return line.status(request)
+
+
+def test_source_in_c_is_built_where_a_compiler_is_and_runs_where_none_is(line, build_bases):
+    base, compiler = {"debian": "debian-12-python"}, {"debian": "debian-12-build"}
+    line.define("plain", ["native"], base)
+    request = line.ask("plain")["id"]
+    line.reach(request, "waiting")
+    line.ok("approve", request, "--reason", "read the source", who="ben")
+    problem = failed(line, request)["problem"]
+    assert "the base has no compiler that the build asks for" in problem["title"]
+    assert "name a `build-base` with one" in problem["todo"]
+
+    line.define("native", ["native"], base, **{"build-base": compiler})
+    (line.images / "native" / "verify").mkdir()
+    (line.images / "native" / "verify" / "adds.py").write_text("import native\nassert native.add(40, 2) == 42\n")
+    line.commit("Say what native does")
+    told = json.loads(line.ok("builder", "base", "native", "--json").stdout)
+    assert {name: row["reused"] for name, row in told.items()} == {"base": True, "build-base": True}
+    found = failed(line, line.ask("native")["id"])  # its source is approved by now
+    assert "no registry is configured" in found["problem"]["title"], found["problem"]  # every gate before that passed
+    [built] = found["built"]
+    assert built["filename"] == "native-1.0-cp311-cp311-linux_x86_64.whl"
+    assert (built["reproducible"], built["differing"]) == (True, [])
+    gates = {gate["gate"]: gate["status"] for gate in found["gates"]["gates"]}
+    assert {gates[name] for name in ("imports", "verify", "traced-files")} == {"passed"}
+    line.settled()

@@ -171,9 +171,18 @@ def test_locks_that_cannot_be(tmp_path, text):
         read_versions(tmp_path / "packages.lock")
 
 
-def test_the_recipe_in_the_tree_and_its_lock_fit_the_sklearn_image():
-    recipe = read_recipe(IMAGES / "debian-12-python")
-    versions = read_versions(IMAGES / "debian-12-python" / "packages.lock")
+@pytest.mark.parametrize("name", ["debian-12-python", "debian-12-build"])
+def test_the_recipes_in_the_tree_and_their_locks_fit_the_sklearn_image(name):
+    recipe = read_recipe(IMAGES / name)
+    versions = read_versions(IMAGES / name / "packages.lock")
     versions.check(definition().target, where="here")
     assert set(recipe.packages) <= versions.by_name.keys()
     assert not {"apt", "perl", *recipe.never} & versions.by_name.keys()
+
+
+def test_what_is_built_meets_the_same_libraries_as_what_runs():
+    runs, builds = (
+        read_versions(IMAGES / f"debian-12-{name}" / "packages.lock").by_name for name in ("python", "build")
+    )
+    assert runs.items() <= builds.items()
+    assert not {"gcc", "libc6-dev"} & runs.keys()

@@ -138,6 +138,10 @@ def test_what_differs_in_packing_alone_is_told(tmp_path):
     ("options", "words"),
     {
         "compiler": ({"status": 1, "said": "error: command 'gcc' failed: No such file or directory"}, "no compiler"),
+        "setuptools": (
+            {"status": 1, "said": "error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'"},
+            "no compiler",
+        ),
         "shell": ({"status": 127, "said": "sh: 1: gcc: not found"}, "no compiler"),
         "killed": ({"status": 137, "said": "Killed"}, "as by too little memory"),
         "silent": ({"status": 3, "said": "\n"}, "status 3: it printed nothing"),

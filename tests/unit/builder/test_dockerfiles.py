@@ -35,6 +35,13 @@ def test_a_sound_dockerfile():
         "a later stage": (HEAD + "COPY --from=second /a /b\nFROM ${SEKISHO_BASE} AS second\n", "no earlier stage"),
         "an image": (HEAD + "COPY --from=debian:12 /a /b\n", "'debian:12' is no earlier stage"),
         "itself": (HEAD + "COPY --from=0 /a /b\n", "'0' is no earlier stage"),
+        "a number as a base": (HEAD + "FROM 0\n", "'0' is not the approved base"),
+        "no number": (HEAD + "FROM ${SEKISHO_BASE}\nCOPY --from=\u00b2 /a /b\n", "'\u00b2' is no earlier stage"),
+        "a number of another script": (HEAD + "FROM ${SEKISHO_BASE}\nCOPY --from=\u0660 /a /b\n", "no earlier stage"),
+        "no name": (HEAD + "FROM ${SEKISHO_BASE}\nCOPY --from= /a /b\n", "'' is no earlier stage"),
+        "a flag in two lines": (HEAD + "COPY -\\\n-from=debian /a /b\n", "goes on inside a word"),
+        "an instruction in two lines": (HEAD + "AD\\\nD https://h.invalid/x /x\n", "goes on inside a word"),
+        "two backslashes": (HEAD + "RUN true \\\\\nADD https://h.invalid/x /x\n", "goes on inside a word"),
         "a mount": (HEAD + "RUN --mount=type=secret,id=x cat /x\n", "--mount is not known"),
         "a network": (HEAD + "RUN --network=host x\n", "--network is not known"),
         "an address": (HEAD + "ADD https://h.invalid/x /x\n", "ADD is no instruction"),
@@ -62,6 +69,9 @@ def test_the_context_is_the_same_bytes_wherever_it_is_packed(tmp_path):
         (folder / "a.sh").write_text("a")
         (folder / "sub" / "b.txt").chmod(mode)
         (folder / "a.sh").chmod(0o755)
+        (folder / "image.yaml").write_text(name)
+        (folder / "verify").mkdir()
+        (folder / "verify" / "it.py").write_text(name)
         pack_context(folder, tmp_path / f"{name}.tar")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "other.tar").read_bytes()
     with tarfile.open(tmp_path / "one.tar") as archive:

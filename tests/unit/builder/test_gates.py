@@ -143,6 +143,17 @@ def test_every_gate_runs_and_time_that_is_up_is_a_failure():
     assert report.image == sha("m")
 
 
+def test_a_gate_that_stumbles_over_an_image_fails_and_the_others_run():
+    def stumbles(_subject):
+        raise KeyError("Env")
+
+    gates = {"stumbles": stumbles, "target": GATES["target"]}
+    engine = FakeContainers(lambda task: answer(task, SOUND))
+    report = run_gates(definition(), LOCK, "i", engine, manifest=sha("m"), now=NOW, gates=gates)
+    assert [(gate.gate, gate.status) for gate in report.gates] == [("stumbles", "failed"), ("target", "passed")]
+    assert report.gates[0].evidence == ("the gate could not look: KeyError: 'Env'",)
+
+
 def test_a_missing_engine_says_nothing_of_the_image():
     def absent(task):
         raise MissingToolError("no engine")

@@ -164,6 +164,11 @@ def test_too_many_layers(house):
         ({"labels": {"org.opencontainers.image.revision": "x"}}, "is made from the definition itself"),
         ({"workdir": "/tmp/x"}, "an engine has its own"),
         ({"prefix": "/opt/a b"}, "does not fit"),
+        ({"workdir": "/etc"}, "cannot be the working folder"),
+        ({"workdir": "/usr/share/x"}, "cannot be the working folder"),
+        ({"workdir": "/opt"}, "cannot be the working folder"),
+        ({"workdir": "/opt/venv/lib/python3.11/site-packages"}, "cannot be the working folder"),
+        ({"workdir": "/srv/all", "prefix": "/srv/all/venv"}, "cannot be the working folder"),
     ],
 )
 def test_what_a_definition_cannot_say(house, more, says):

@@ -13,6 +13,7 @@ from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, write_layout
 from sekisho_builder.rebase import (
     Standing,
     check_base,
+    check_dockerfile,
     check_layers,
     check_reviewed,
     chosen,
@@ -112,6 +113,16 @@ def test_package_layers_stay_byte_for_byte(base):
     ):
         with pytest.raises(RefusedError, match="other package layers"):
             check_layers(before, [*["new"] * base, *layers], base)
+
+
+def test_a_dockerfile_is_built_anew_only_as_it_was_delivered():
+    rows = [status("r1", assembly=status("r1")["assembly"] | {"dockerfile": {"context": "c"}}), status("r2", image="b")]
+    without, with_one = standing_images(rows)
+    check_dockerfile(with_one, "c")
+    check_dockerfile(without, None)
+    for image, now in ((with_one, "other"), (with_one, None), (without, "c")):
+        with pytest.raises(RefusedError, match="its Dockerfile, or what lies beside it"):
+            check_dockerfile(image, now)
 
 
 def test_a_base_that_nobody_locked_is_not_put_under_anything():

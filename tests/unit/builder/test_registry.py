@@ -247,7 +247,7 @@ def test_plain_http_is_for_this_machine_only():
     assert not any(map(is_loopback, ("registry.example", "10.0.0.1:5000", "localhost.example", "127.0.0.1.example")))
     requests = []
     with FakeRegistry().connect("registry.example", "a") as connection:
-        requests.append(str(connection.ask("HEAD", "manifests/x", expect={404}).request.url))
+        requests.append(str(connection.ask("HEAD", "manifests/x", expect={404}).url))
     assert requests == ["https://registry.example/v2/a/manifests/x"]
 
 

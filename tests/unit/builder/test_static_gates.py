@@ -455,7 +455,9 @@ def test_an_image_that_comes_out_differently_the_second_time_fails(gating):
 def dockerfile(gating, *entries, **more):
     """Put a layer on top that a Dockerfile made."""
     gating.on_top = [layer_of(gating.folder / "l", tar_of(entries))]
-    gating.above = Dockerfiled(**({"manifest": sha("m"), "size": 1, "added": 1, "reproducible": True} | more))
+    gating.above = Dockerfiled(
+        **({"manifest": sha("m"), "context": sha("c"), "size": 1, "added": 1, "reproducible": True} | more)
+    )
 
 
 @pytest.mark.parametrize(
@@ -467,6 +469,7 @@ def dockerfile(gating, *entries, **more):
         (entry("opt/.wh.venv"), "the Dockerfile removes /opt/venv"),
         (entry(".wh..wh..opq"), "the Dockerfile removes /"),
         (entry("opt/venv", kind=tarfile.SYMTYPE, linkname="/srv"), "the Dockerfile changes the approved /opt/venv"),
+        (entry("opt", kind=tarfile.SYMTYPE, linkname="/srv"), "the Dockerfile changes the approved /opt"),
     ],
 )
 def test_what_was_approved_stays_whatever_is_accepted_of_a_dockerfile(gating, one, says):

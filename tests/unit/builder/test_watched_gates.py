@@ -75,6 +75,16 @@ def test_without_scripts_the_gate_says_so(tmp_path):
     assert not engine.tasks
 
 
+@pytest.mark.parametrize("to", ["secret", "nowhere", "folder"])
+def test_what_a_link_in_verify_leads_to_is_in_no_container(tmp_path, scripts, to):
+    (tmp_path / "secret").write_text("print('of this machine')")
+    (tmp_path / "folder").mkdir()
+    (scripts / "c.py").symlink_to(tmp_path / to)
+    found, engine = run(watched, "verify", folder=scripts)
+    assert (found.status, found.evidence) == ("failed", ("verify/c.py is a link or a special file",))
+    assert not engine.tasks
+
+
 @pytest.mark.parametrize(
     ("ended", "says"),
     [

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sekisho.errors import BadInputError, CorruptError
@@ -22,7 +22,7 @@ from sekisho_builder.assemble.layer_file import MTIME
 from sekisho_builder.assemble.layer_series import LayerForm
 from sekisho_builder.assemble.wheel import Environment
 from tests.unit.builder.room import SITE, House
-from tests.wheels import make_wheel, pack, unpadded
+from tests.wheels import make_wheel, pack, unpadded, wheel_files
 
 POINTS = "[console_scripts]\nzeta = alpha.cli:app.run [extra]\nBeta = alpha:main\n[gui_scripts]\ngamma=alpha:main\n"
 
@@ -343,23 +343,35 @@ def test_a_file_where_another_package_needs_a_folder(house):
         house.assemble(make_wheel("alpha", files={"x/y.py": b""}), make_wheel("beta", files={"x": b""}))
 
 
-WHOLE = make_wheel(
-    "alpha", entry_points=POINTS, files={"alpha/__init__.py": b"x = 1\n" * 99, "alpha-1.0.data/scripts/t": b"#!python"}
+WHOLE = wheel_files(
+    "alpha",
+    "1.0",
+    entry_points=POINTS,
+    files={"alpha/__init__.py": b"x = 1\n" * 99, "alpha-1.0.data/scripts/t": b"#!python"},
 )
-DIRECTORY = WHOLE.data.index(b"PK\x01\x02")
-places = st.one_of(st.integers(0, len(WHOLE.data) - 1), st.integers(DIRECTORY, len(WHOLE.data) - 1))
+METHODS = (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+WHOLES = [pack(WHOLE, method=method) for method in METHODS]
+places = st.one_of(st.integers(0, 4000), st.integers(-700, -1))
+"""Bytes from the start, and from the end, where the directory is."""
 
 
-@given(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 8))
+@given(
+    st.sampled_from(WHOLES),
+    st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4),
+    st.integers(0, 8),
+)
 @settings(max_examples=300)
-def test_a_spoilt_wheel_is_refused_or_gives_a_sound_layer(changes, cut):
-    data = bytearray(WHOLE.data[: len(WHOLE.data) - cut])
+@example(WHOLES[3], [(49, 0)], 0)
+def test_a_spoilt_wheel_is_refused_or_gives_a_sound_layer(whole, changes, cut):
+    data = bytearray(whole[: len(whole) - cut])
     for place, value in changes:
-        data[min(place, len(data) - 1)] = value
+        data[place % len(data)] = value
     with tempfile.TemporaryDirectory() as folder:
         wheel, layer = Path(folder, "wheel"), Path(folder, "layer")
         wheel.write_bytes(data)
-        package = Package("alpha", "1.0", WHOLE.filename, hashlib.sha256(data).hexdigest(), requested=True, path=wheel)
+        package = Package(
+            "alpha", "1.0", "alpha-1.0-py3-none-any.whl", hashlib.sha256(data).hexdigest(), requested=True, path=wheel
+        )
         with suppress(BadInputError, CorruptError):
             (built,) = build_layers([package], Environment("opt/venv", "3.11"), LayerForm("spliced", 10**9), layer)
             assert hashlib.sha256(gzip.decompress(layer.read_bytes())).hexdigest() == built.diff_id

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sekisho.model import OTHERS, DemandBatch, DemandRow
+from sekisho.model import MOST_COUNT, OTHERS, DemandBatch, DemandRow
 from sekisho_portal import demand as table
 from sekisho_portal.reasons import explain
 from tests.records import NOW
@@ -44,6 +44,14 @@ def test_a_batch_counts_once_even_after_a_restart(house):
     assert not house.desk.demand.take(sent)
     assert house.desk.demand.take(sent.model_copy(update={"proxy": "c" * 32}))
     assert shown(house) == [("numpy", "", 6)]
+
+
+def test_counts_that_would_grow_too_large_to_be_read_end_where_they_are(house):
+    for _ in range(2):
+        releases = [row("numpy", str(number), count=MOST_COUNT) for number in range(9)]
+        house.desk.demand.take(batch(*releases, row(OTHERS, count=MOST_COUNT)))
+    assert {count for _, _, count in shown(house)} == {MOST_COUNT}
+    assert house.desk.demand.refused("everyone", "pypi", "numpy", None).count == 9 * MOST_COUNT
 
 
 def test_batches_are_forgotten_from_the_oldest(house, monkeypatch):

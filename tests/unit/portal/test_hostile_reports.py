@@ -179,7 +179,11 @@ def test_a_delivered_image_is_rebased_and_each_time_is_on_record_once(house):
     for _ in range(2):
         house.report(request, "not-rebased", base="b", problem={"title": "x"})
     assert house.kinds(request) == [*before, "rebased", "rebased", "rebased", "not-rebased"]
-    assert house.desk.standing(request).plain("link")["image"] == {"manifest": "n"}
+    told = house.desk.standing(request).plain("link")
+    assert told["image"] == {"manifest": "n"}
+    assert told["not_rebased"].items() >= {"base": "b", "problem": {"title": "x"}}.items()
+    _rebase(house, request, "p")
+    assert "not_rebased" not in house.desk.standing(request).plain("link")
 
 
 @pytest.mark.parametrize("state", ["resolving", "waiting", "denied", "approved"])

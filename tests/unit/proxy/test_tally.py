@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from sekisho.model import OTHERS, DemandBatch
+from sekisho.model import MOST_COUNT, OTHERS, DemandBatch, DemandRow
 from sekisho_proxy.demand.keeper import Keeper
 from sekisho_proxy.demand.tally import Tally, record
 from sekisho_proxy.refusal import refusal_of, release_of
 from tests.fakes import FakeClock, FakeDisk
+from tests.records import NOW
 
 
 @pytest.fixture
@@ -77,6 +78,12 @@ def test_what_is_no_release_is_counted_without_one(tally, release):
 )
 def test_the_release_that_a_file_name_states(filename, release):
     assert release_of(filename) == release
+
+
+def test_a_count_that_is_restored_ends_where_it_is(tally):
+    most = DemandRow(project="numpy", rule="not-approved", count=MOST_COUNT, first=NOW, last=NOW)
+    tally.restore([most, most])
+    assert record(tally.rows()[0]).count == MOST_COUNT
 
 
 def test_a_batch_is_sent_only_after_it_was_saved_and_stays_until_it_was_taken(tally, tmp_path):

@@ -17,6 +17,10 @@ _LINKS = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}
 _ENGINES = {"dev", "proc", "sys", "run", "tmp", "var/run", "var/lock", "var/tmp"}
 """What an engine mounts over, what is a link in a base, and what a folder of a layer would take the sticky bit from."""
 
+_SYSTEM = {"boot", "etc", "usr"}
+_SHARED = {"home", "media", "mnt", "opt", "root", "srv", "var"}
+"""Folders that are not the image's user's, with and without all that is in them."""
+
 _LABELS_OF_OURS = (
     "org.opencontainers.image.created",
     "org.opencontainers.image.title",
@@ -45,6 +49,13 @@ def _check_words(definition: ImageDefinition, where: str) -> None:
             "the prefix does not fit into the first line of a script",
             where=where,
             todo=f"take one of at most {_PREFIX} letters, without spaces, as /opt/venv",
+        )
+    home, prefix = f"{definition.workdir.strip('/')}/", f"{definition.prefix.strip('/')}/"
+    if home.partition("/")[0] in _SYSTEM or home[:-1] in _SHARED or home.startswith(prefix) or prefix.startswith(home):
+        raise BadInputError(
+            f"{definition.workdir} cannot be the working folder: its user may write it, and others depend on it",
+            where=where,
+            todo="take a folder that holds nothing else, as /home/job",
         )
     if definition.bytecode != "none":
         raise BadInputError(

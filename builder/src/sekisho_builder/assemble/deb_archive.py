@@ -5,11 +5,11 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.store import file_sha256
@@ -18,7 +18,7 @@ from sekisho_builder.base.debian_lock import LockedDeb
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
 _LARGEST = 8_000_000
-_READABLE = {"": "r|", ".gz": "r|gz", ".xz": "r|xz"}
+_READABLE: Mapping[str, Literal["r|", "r|gz", "r|xz"]] = {"": "r|", ".gz": "r|gz", ".xz": "r|xz"}
 _RUN_AT_INSTALLATION = ("preinst", "postinst", "config")
 _HARMLESS = re.compile(r"\s*(#.*|set -eu?|exit 0|:|ldconfig|/sbin/ldconfig)?\s*")
 """What a script may say and be left out: an image's layers are found by the loader without its cache."""
@@ -86,9 +86,8 @@ class DebArchive:
         if suffix not in _READABLE:
             raise self.bad(f"it is packed in a way that is not read here ({suffix})", f"{which}.tar")
         self._file.seek(start)
-        window = io.BytesIO(self._file.read(size)) if which == "control" else _Window(self._file, size)
         try:
-            with tarfile.open(fileobj=window, mode=_READABLE[suffix]) as archive:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=_Window(self._file, size), mode=_READABLE[suffix]) as archive:
                 yield archive
         except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, UnicodeError) as error:
             raise CorruptError(

@@ -5,6 +5,7 @@ the central directory with the local headers are all verified, since two readers
 different packages.
 """
 
+import lzma
 import os
 import stat
 import unicodedata
@@ -108,7 +109,7 @@ class WheelArchive:
             with zipfile.ZipFile(self.path) as archive, archive.open(member.name) as content:
                 while plain := content.read(_PIECE):
                     yield plain, plain
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, EOFError, OSError) as error:
             raise self.corrupt(f"the member cannot be read: {error}", member.name) from error
 
     def _packed(self, member: Member) -> Iterator[bytes]:

@@ -44,6 +44,7 @@ _COMPILER = re.compile(
     r"command '?[\w./-]*(gcc|g\+\+|cc|clang|ld)'? failed: No such file"
     r"|(gcc|g\+\+|cc|clang|cmake|make|cargo|rustc): (command )?not found"
     r"|No CMAKE_C(XX)?_COMPILER|unable to execute '[\w./-]*(gcc|g\+\+|cc|clang)'"
+    r"|No such file or directory: '[\w./-]*(gcc|g\+\+|cc|clang|cmake|make|cargo|rustc)'"
 )
 
 

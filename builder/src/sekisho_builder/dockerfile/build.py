@@ -1,7 +1,6 @@
 """A Dockerfile above an assembled image → the same layout with more layers, built twice to see what differs."""
 
 import gzip
-import hashlib
 import json
 import shutil
 import tarfile
@@ -15,6 +14,7 @@ from sekisho.containers import DockerContainers
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.model import Record, Sha256, Slug
 from sekisho.settings import Settings
+from sekisho.store import file_sha256
 from sekisho_builder.dockerfile.context import pack_context
 from sekisho_builder.dockerfile.recipe import BASE, check
 from sekisho_builder.dockerfile.relay import PORT, only_the_proxy
@@ -22,15 +22,22 @@ from sekisho_builder.oci import Layout, to_docker_archive
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, write_layout
 
 FILE = "Dockerfile"
+_KEPT = ("Env", "User", "WorkingDir", "Cmd", "Entrypoint", "ExposedPorts", "StopSignal", "Healthcheck")
+"""What of the engine's config goes into the image, beside labels."""
+
 _LEVEL = 6
 _PIECE = 1 << 20
 _LARGEST = 20 << 30
 
 
 class Dockerfiled(Record):
-    """What a Dockerfile added: its layers above those that were assembled, and whether a second build gave the same."""
+    """What a Dockerfile added: its layers above those that were assembled, and whether a second build gave the same.
+
+    ``context`` is the digest of what the engine was given: the Dockerfile, and all that it may copy.
+    """
 
     manifest: Sha256
+    context: Sha256
     size: int
     added: int
     reproducible: bool
@@ -49,7 +56,7 @@ def build_dockerfile(folder: Path, layout: Layout, workspace: Slug, settings: Se
 
     Raises ``BadInputError`` for a Dockerfile that is not allowed, before an engine sees it, or whose build fails.
     """
-    check((folder / FILE).read_text(errors="strict"), where=str(folder / FILE))
+    check(_text(folder / FILE), where=str(folder / FILE))
     containers = DockerContainers(owner=settings.owner)
     room.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".dockerfile-", dir=room) as shelf, ExitStack() as left:
@@ -64,7 +71,14 @@ def build_dockerfile(folder: Path, layout: Layout, workspace: Slug, settings: Se
             saved.append(_save(containers, image, place / turn))
         first, second = saved
         differing = _differing(first, second, layout)
-        return _above(layout, first, place, differing)
+        return _above(layout, first, place, differing, file_sha256(place / "context.tar"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"the Dockerfile is no UTF-8: {error}", where=str(path)) from error
 
 
 def _built(containers: DockerContainers, base: str, context: Path, workspace: Slug, settings: Settings) -> str:
@@ -123,19 +137,18 @@ def _differing(first: _Saved, second: _Saved, layout: Layout) -> tuple[str, ...]
     found = [f"layer {number}" for number, (a, b) in enumerate(zip(one, other, strict=False), 1) if a != b]
     if len(one) != len(other):
         found.append("the number of layers")
-    if first.config["config"] != second.config["config"]:
+    if any(first.config["config"].get(key) != second.config["config"].get(key) for key in (*_KEPT, "Labels")):
         found.append("the config")
     return tuple(found)
 
 
-def _above(layout: Layout, saved: _Saved, place: Path, differing: tuple[str, ...]) -> Dockerfiled:
+def _above(layout: Layout, saved: _Saved, place: Path, differing: tuple[str, ...], context: str) -> Dockerfiled:
     """Write the image: the assembled layers as they are, then what was added; no history of the engine's stays."""
     known, diffs = _known(layout), saved.config["diffs"]
     if diffs[: len(known)] != known:
         raise BadInputError("what was built does not stand on the assembled image", where=FILE)
     config, annotations, told = dict(layout.config), layout.manifest.get("annotations", {}), saved.config["config"]
-    kept = ("Env", "User", "WorkingDir", "Cmd", "Entrypoint", "ExposedPorts", "StopSignal", "Healthcheck")
-    config["config"] = {**config["config"], **{key: told[key] for key in kept if told.get(key)}}
+    config["config"] = {**config["config"], **{key: told[key] for key in _KEPT if told.get(key)}}
     config["config"]["Labels"] = {**(told.get("Labels") or {}), **(config["config"].get("Labels") or {})}
     below = [
         Layer(layout.blob(row.sha256), row, diff, past.get("created_by", "base"))
@@ -146,6 +159,7 @@ def _above(layout: Layout, saved: _Saved, place: Path, differing: tuple[str, ...
     made = write_layout(layout.folder, [*below, *added], config, annotations)
     return Dockerfiled(
         manifest=made.manifest_sha256,
+        context=context,
         size=made.size,
         added=len(added),
         reproducible=not differing,
@@ -161,6 +175,6 @@ def _pack(plain: Path, diff: str, place: Path, number: int) -> Layer:
         gzip.GzipFile("", "wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as out,
     ):
         shutil.copyfileobj(file, out, _PIECE)
-    with packed.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Layer(packed, Descriptor(LAYER, sha256, packed.stat().st_size), diff, f"sekisho: {FILE}, layer {number}")
+    return Layer(
+        packed, Descriptor(LAYER, file_sha256(packed), packed.stat().st_size), diff, f"sekisho: {FILE}, layer {number}"
+    )

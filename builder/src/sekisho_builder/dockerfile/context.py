@@ -1,10 +1,14 @@
-"""The build context: a definition's folder as a tar that depends on names, modes and bytes alone, and has a bound."""
+"""The build context: a definition's folder as a tar that depends on names, modes and bytes alone, and has a bound.
+
+What says how the image is assembled and how it is tried is no part of it.
+"""
 
 import io
 import stat
 import tarfile
 from pathlib import Path
 
+from sekisho.definitions import DEFINITION, VERIFY_FOLDER
 from sekisho.errors import BadInputError
 
 LARGEST = 256 << 20
@@ -15,7 +19,8 @@ _TIME = 315532800
 def pack_context(folder: Path, out: Path) -> None:
     """Write the files of ``folder`` into ``out``; raise ``BadInputError`` for a link, a special file, or too much."""
     total = 0
-    paths = sorted(folder.rglob("*"))
+    left = {DEFINITION, VERIFY_FOLDER}
+    paths = sorted(path for path in folder.rglob("*") if path.relative_to(folder).parts[0] not in left)
     if len(paths) > _MOST_FILES:
         raise BadInputError(f"the context has more than {_MOST_FILES} files", where=str(folder))
     with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as archive:

@@ -10,6 +10,9 @@ BASE = "SEKISHO_BASE"
 """The argument that names the assembled image, by digest: the only thing to stand on."""
 
 _LONGEST = 256 << 10
+_INSIDE_A_WORD = re.compile(r"\S\\[ \t]*$")
+"""A line that is continued where no space is: engines join such lines each in its way, and two backslashes as well."""
+
 _DIRECTIVE = re.compile(r"^#\s*(syntax|escape|check)\s*=", re.IGNORECASE)
 _KNOWN = frozenset(
     [
@@ -76,6 +79,12 @@ def _instructions(text: str, where: str) -> Iterator[Instruction]:
             raise BadInputError("a here-document is read by newer engines only", where=f"{where}, line {number}")
         if not bare or bare.startswith("#"):
             continue
+        if _INSIDE_A_WORD.search(line):
+            raise BadInputError(
+                "a line that goes on inside a word is read by engines in their own ways",
+                where=f"{where}, line {number}",
+                todo="put a space before the backslash at its end",
+            )
         first = first or number
         whole += bare.removesuffix("\\") + " "
         if not bare.endswith("\\"):
@@ -87,14 +96,14 @@ def _instructions(text: str, where: str) -> Iterator[Instruction]:
 
 
 def _from(row: Instruction, stages: list[str], where: str) -> str:
-    """Check what a stage stands on; return its name, or its number."""
+    """Check what a stage stands on, the base or a named stage before it; return its name, nothing without one."""
     words = row.words.split()
     named = len(words) == 3 and words[1].upper() == "AS"
     if not words or (len(words) != 1 and not named):
         raise _bad(row, where, "FROM names one image", f"write `FROM ${{{BASE}}}`")
-    if words[0] not in {f"${{{BASE}}}", f"${BASE}"} and words[0].lower() not in stages:
+    if words[0] not in {f"${{{BASE}}}", f"${BASE}"} and words[0].lower() not in filter(None, stages):
         raise _bad(row, where, f"{words[0][:80]!r} is not the approved base", f"write `FROM ${{{BASE}}}`")
-    return words[2].lower() if named else str(len(stages))
+    return words[2].lower() if named else ""
 
 
 def _check_flags(row: Instruction, stages: list[str], where: str) -> None:
@@ -104,8 +113,8 @@ def _check_flags(row: Instruction, stages: list[str], where: str) -> None:
         flag, _, value = word.partition("=")
         if (
             flag == "--from"
-            and value.lower() not in stages[:-1]
-            and not (value.isdigit() and int(value) < len(stages) - 1)
+            and value.lower() not in [name for name in stages[:-1] if name]
+            and value not in map(str, range(len(stages) - 1))
         ):
             raise _bad(row, where, f"{value[:80]!r} is no earlier stage", "copy from a stage of this file")
         if flag not in {"--from", "--chown"}:

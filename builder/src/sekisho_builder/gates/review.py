@@ -1,5 +1,6 @@
 """Run the gates over an image."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -30,6 +31,8 @@ from sekisho_builder.gates.subject import Gate, Subject
 from sekisho_builder.gates.target import target
 from sekisho_builder.gates.traced_files import traced_files
 from sekisho_builder.gates.verify import verify as verify_scripts
+
+_LOG = logging.getLogger("sekisho.builder")
 
 GATES: Mapping[str, Gate] = MappingProxyType(
     {
@@ -97,6 +100,9 @@ def _run(name: str, gate: Gate, subject: Subject) -> GateResult:
         raise
     except SekishoError as error:
         passed, evidence = False, (error.what,)
+    except Exception as error:  # noqa: BLE001 (an image made it stumble, which is no reason to pass)
+        _LOG.exception("gate %s could not look", name)
+        passed, evidence = False, (f"the gate could not look: {type(error).__name__}: {str(error)[:300]}",)
     return GateResult(
         gate=name,
         status="passed" if passed else "failed",

@@ -4,6 +4,7 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 
+from sekisho.errors import BadInputError
 from sekisho.model.image import Verification
 from sekisho.ports import Mount
 from sekisho_builder.gates.subject import Answer, Subject
@@ -31,9 +32,15 @@ def verify(subject: Subject) -> Answer:
 
 
 def _copy(scripts: Path | None, to: Path) -> Path:
-    """Copy the scripts so that the image's user can read them, whatever their modes here."""
+    """Copy the scripts so that the image's user can read them, whatever their modes here.
+
+    Raises ``BadInputError`` for a link: what it leads to nobody reviewed, and a script could print it.
+    """
     to.mkdir()
     if scripts is not None:
+        for path in sorted(scripts.rglob("*")):
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise BadInputError(f"verify/{path.relative_to(scripts)} is a link or a special file", where=str(path))
         copytree(scripts, to, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__"))
     for path in (to, *to.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

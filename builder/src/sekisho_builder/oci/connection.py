@@ -6,6 +6,7 @@ redirects to a blob store that must not see our credentials.
 
 import base64
 import ipaddress
+import json
 import re
 import threading
 import time
@@ -21,6 +22,9 @@ from sekisho.errors import BadInputError, RefusedError, UpstreamError
 _ATTEMPTS = 5
 _REDIRECTS = 5
 _LONGEST_WAIT = 60.0
+_LARGEST_ANSWER = 5 << 20
+"""Bytes of an answer that is no blob: a manifest has 4 MiB at most."""
+
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
@@ -36,6 +40,15 @@ class Credentials(NamedTuple):
     def basic(self) -> str:
         """Return the header's value for HTTP Basic."""
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+class Answer(NamedTuple):
+    """A whole answer, and the address that it came from."""
+
+    status_code: int
+    headers: httpx2.Headers
+    content: bytes
+    url: httpx2.URL
 
 
 class Connection:
@@ -82,15 +95,14 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         again: bool = True,
-    ) -> httpx2.Response:
+    ) -> Answer:
         """Send a request and return an answer whose status is in ``expect``; ``url`` is relative to the repository.
 
         Passing failures are tried again, with the wait that the registry asks for, unless ``again`` is false. Raises
         ``UpstreamError`` naming registry and repository, ``RefusedError`` when credentials are missing or too weak.
         """
         with self.stream(method, url, expect=expect, headers=headers, content=content, again=again) as response:
-            response.read()
-            return response
+            return Answer(response.status_code, response.headers, self._read(response), response.request.url)
 
     @contextmanager
     def stream(
@@ -104,7 +116,11 @@ class Connection:
         again: bool = True,
     ) -> Iterator[httpx2.Response]:
         """Like ``ask``, but the answer's body is still to be read."""
-        request = self._client.build_request(method, url, headers=dict(headers or {}), content=content)
+        try:
+            request = self._client.build_request(method, url, headers=dict(headers or {}), content=content)
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise UpstreamError(f"the registry names no address: {url[:200]!r}", where=self.registry) from error
+        self._check(request.url)
         attempts = _ATTEMPTS if again else 1
         for attempt in range(1, attempts + 1):
             response = self._try(request, last=attempt == attempts)
@@ -116,17 +132,37 @@ class Connection:
                     yield response
                     return
                 if response.status_code not in _PASSING or attempt == attempts:
-                    response.read()
-                    raise self.error(response)
+                    raise self.error(response, self._read(response))
                 wait = _wait(response, attempt)
             finally:
                 response.close()
             self._sleep(wait)
 
-    def error(self, response: httpx2.Response) -> UpstreamError | RefusedError:
+    def _read(self, response: httpx2.Response) -> bytes:
+        """Return a body; raise ``UpstreamError`` for one that is too large, unpacked."""
+        asked = f"{response.request.method} {response.request.url.path}"
+        found = bytearray()
+        try:
+            for piece in response.iter_bytes():
+                found += piece
+                if len(found) > _LARGEST_ANSWER:
+                    raise UpstreamError(f"the registry's answer to {asked} is too large", where=self.registry)
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise UpstreamError(f"the registry's answer to {asked} broke off: {error}", where=self.registry) from error
+        return bytes(found)
+
+    def _check(self, address: httpx2.URL) -> None:
+        """Raise ``UpstreamError`` for an address that only a registry on this machine may name, or that has no TLS."""
+        here = is_loopback(self.registry) and is_loopback(address.netloc.decode())
+        if address.scheme != "https" and not (address.scheme == "http" and here):
+            raise UpstreamError(
+                f"the registry sends us to an address without TLS: {str(address)[:200]}", where=self.registry
+            )
+
+    def error(self, response: httpx2.Response, body: bytes) -> UpstreamError | RefusedError:
         """Put an answer that was not expected into a sentence, with the registry's own words."""
         where = f"{self.registry}, repository {self.repository}"
-        said = _said(response)
+        said = _said(body)
         asked = f"{response.request.method} {response.request.url.path}"
         if response.status_code in {401, 403}:
             return RefusedError(
@@ -171,8 +207,7 @@ class Connection:
                 return response
             request = response.next_request
             response.close()
-            if request.url.scheme != "https" and not is_loopback(request.url.netloc.decode()):
-                raise UpstreamError("the registry redirects to an address without TLS", where=self.registry)
+            self._check(request.url)
             response = self._send(request)
         return response
 
@@ -194,19 +229,21 @@ class Connection:
 
     def _token(self, challenge: Mapping[str, str]) -> str | None:
         realm = challenge.get("realm", "")
-        address = urlsplit(realm)
-        if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.netloc)):
-            raise UpstreamError(f"the registry sends us to {realm[:200]!r} for a token", where=self.registry)
+        try:
+            self._check(httpx2.URL(realm))
+        except (httpx2.InvalidURL, ValueError) as error:
+            raise UpstreamError(f"the registry sends us to {realm[:200]!r} for a token", where=self.registry) from error
         question: dict[str, str | list[str]] = {"service": challenge["service"]} if "service" in challenge else {}
         question["scope"] = challenge.get("scope", "").split()  # a mount is about two repositories
         headers = {"Authorization": self._credentials.basic()} if self._credentials else {}
-        answer = self._client.get(realm, params=question, headers=headers)
-        if answer.status_code != 200:
-            return None
+        with self._client.stream("GET", realm, params=question, headers=headers) as answer:
+            if answer.status_code != 200:
+                return None
+            said = self._read(answer)
         try:
-            body = answer.json()
+            body = json.loads(said)
             return str(body.get("token") or body["access_token"])
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise UpstreamError("the registry's token service does not speak its protocol", where=realm) from error
 
 
@@ -232,13 +269,18 @@ def split_reference(reference: str) -> tuple[str, str, str]:
 
 def _wait(response: httpx2.Response, attempt: int) -> float:
     """Return the seconds to wait: as ``Retry-After`` says (RFC 9110, 10.2.3), else longer each time."""
-    stated = response.headers.get("Retry-After", "")
-    return min(float(stated) if stated.isdigit() else 0.2 * 2**attempt, _LONGEST_WAIT)
+    stated = number(response.headers.get("Retry-After", ""))
+    return min(0.2 * 2**attempt if stated is None else stated, _LONGEST_WAIT)
 
 
-def _said(response: httpx2.Response) -> str:
+def number(text: str) -> int | None:
+    """Return what a header says in digits, nothing if that is no number of any use."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _said(body: bytes) -> str:
     try:
-        first = response.json()["errors"][0]
+        first = json.loads(body)["errors"][0]
         return f"{first.get('code', '')} {first.get('message', '')}".strip()[:300]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return response.text[:300].strip() or "nothing more"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return body[:300].decode(errors="replace").strip() or "nothing more"

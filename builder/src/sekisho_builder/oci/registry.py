@@ -1,7 +1,6 @@
 """Push an image to a registry, and pull one by digest."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from sekisho.store import write_atomically
 from sekisho_builder.oci.connection import Connection, split_reference
 from sekisho_builder.oci.credentials import docker_credentials
 from sekisho_builder.oci.layout import INDEX, MANIFEST, Descriptor, Layout, seal_layout
+from sekisho_builder.oci.soundness import check_config, read_object, rows_of
 from sekisho_builder.oci.upload import Sent, is_there, send_blob
 from sekisho_builder.oci.whereabouts import Whereabouts
 
@@ -140,12 +140,15 @@ def pull(reference: str, out: Path, *, architecture: str = "amd64", connect: Con
     with connect(registry, repository) as connection:
         found, data = _get_manifest(connection, sha256)
         if found.media_type in {INDEX, _DOCKER_INDEX}:
-            found, data = _get_manifest(connection, _choose(json.loads(data), architecture, reference))
-        value = json.loads(data)
-        blobs = {Descriptor.parse(row, where=reference) for row in (value.get("config"), *value.get("layers", ()))}
+            index = read_object(data, where=reference)
+            found, data = _get_manifest(connection, _choose(index, architecture, reference))
+        value = read_object(data, where=reference)
+        layers = [Descriptor.parse(row, where=reference) for row in rows_of(value, "layers", where=reference)]
+        config = Descriptor.parse(value.get("config"), where=reference)
         layout.blob("").mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            list(pool.map(lambda blob: _get_blob(connection, blob, layout.blob(blob.sha256)), blobs))
+            list(pool.map(lambda blob: _get_blob(connection, blob, layout.blob(blob.sha256)), {config, *layers}))
+    check_config(layout.blob(config.sha256), len(layers), where=reference)
     write_atomically(layout.blob(found.sha256), data)
     seal_layout(out, found)
     return layout
@@ -156,13 +159,16 @@ def _get_manifest(connection: Connection, sha256: str) -> tuple[Descriptor, byte
     data = answer.content
     if sha256_hex(data) != sha256 or len(data) > _LARGEST_MANIFEST:
         raise CorruptError(f"the registry's manifest is not sha256:{sha256}", where=connection.registry)
-    media_type = str(json.loads(data).get("mediaType") or answer.headers.get("Content-Type", MANIFEST))
+    said = read_object(data, where=connection.registry)
+    media_type = str(said.get("mediaType") or answer.headers.get("Content-Type", MANIFEST))
     return Descriptor(media_type, sha256, len(data)), data
 
 
-def _choose(index: Any, architecture: str, reference: str) -> str:  # noqa: ANN401 (JSON from outside)
-    for row in index.get("manifests", ()):
-        platform = row.get("platform", {})
+def _choose(index: dict[str, Any], architecture: str, reference: str) -> str:
+    for row in rows_of(index, "manifests", where=reference):
+        platform = row.get("platform")
+        if not isinstance(platform, dict):
+            continue
         if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
             return Descriptor.parse(row, where=reference).sha256
     raise BadInputError(f"the image is not made for Linux on {architecture}", where=reference)

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urljoin
 
-import httpx2
-
 from sekisho.errors import CorruptError, RefusedError, UpstreamError
 from sekisho.store import file_sha256
-from sekisho_builder.oci.connection import Connection
+from sekisho_builder.oci.connection import Answer, Connection, number
 from sekisho_builder.oci.layout import Descriptor
 
 PIECE = 8 << 20
@@ -59,12 +57,15 @@ def _mount(connection: Connection, blob: Descriptor, source: str) -> bool:
     return answer.status_code == 201
 
 
-def _location(answer: httpx2.Response) -> str:
+def _location(answer: Answer) -> str:
     """Return where an upload goes on; ``Location`` may be relative to the request (RFC 9110, 10.2.2)."""
     location = answer.headers.get("Location")
     if not location:
-        raise UpstreamError("the registry opened an upload and did not say where", where=str(answer.request.url.host))
-    return urljoin(str(answer.request.url), location)
+        raise UpstreamError("the registry opened an upload and did not say where", where=str(answer.url.host))
+    try:
+        return urljoin(str(answer.url), location)
+    except ValueError as error:
+        raise UpstreamError(f"the registry names no address: {location[:200]!r}", where=str(answer.url.host)) from error
 
 
 class _Upload:
@@ -132,11 +133,11 @@ class _Upload:
         except UpstreamError:
             self._begin()
             return False
-        last = answer.headers.get("Range", "").rpartition("-")[2]
-        if not last.isdigit() or int(last) >= self._blob.size:
+        last = number(answer.headers.get("Range", "").rpartition("-")[2])
+        if last is None or last >= self._blob.size:
             self._begin()
             return False
-        self._at = int(last) + 1 if int(last) else 0
+        self._at = last + 1 if last else 0
         if "Location" in answer.headers:
             self._where = _location(answer)
         return False

@@ -69,9 +69,10 @@ class Delivering(Gating):
         manifest, more = made.manifest, {}
         here = self._settings.images / definition.name
         if (here / FILE).is_file():
-            above = build_dockerfile(
-                here, Layout(self.layout(request_id)), lock.workspace, self._settings, room=self._folder / "room"
-            )
+            with self._dockerfiles:
+                above = build_dockerfile(
+                    here, Layout(self.layout(request_id)), lock.workspace, self._settings, room=self._folder / "room"
+                )
             write_atomically(self._dockerfiled(above.manifest), above.canonical())
             manifest, more = above.manifest, {"dockerfile": above.model_dump(mode="json"), "size": above.size}
         body: dict[str, Any] = {

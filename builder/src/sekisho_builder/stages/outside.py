@@ -16,6 +16,7 @@ from sekisho.model import Artifact, Closure, ImageDefinition, Request
 from sekisho.policy import SealedSnapshot, Snapshot, open_snapshot
 from sekisho.settings import Settings
 from sekisho.store import BlobStore
+from sekisho.turn import Turn
 from sekisho_builder.base import Base, open_base
 from sekisho_builder.base.debian import build_root
 from sekisho_builder.base.debian_choice import fetch_deb
@@ -32,7 +33,11 @@ _ABANDONED = 86400.0
 
 
 class Outside:
-    """The outside of all stages: the portal, the proxy, the programs that they run, a folder."""
+    """The outside of all stages: the portal, the proxy, the programs that they run, a folder.
+
+    Whoever has loaded an image into the engine removes it afterwards, so two that would load the same one take turns:
+    also a rebase, which is another process.
+    """
 
     def __init__(self, settings: Settings, portal: PortalClient, proxy: Proxy) -> None:
         self._settings = settings
@@ -44,7 +49,8 @@ class Outside:
         self._programs = Programs()
         self._conda = SolverProcess(ca=settings.trusted_ca)
         self._stopped = threading.Event()
-        self._gating = threading.Lock()
+        self._gating = Turn(self._folder / "gating.lock")
+        self._dockerfiles = Turn(self._folder / "dockerfiles.lock")
         self._sweep()
 
     def _sweep(self) -> None:

@@ -68,6 +68,8 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(printable(f"  denied by {reason['by']}: {reason['reason']}"))
     if image := status.get("image"):
         lines.append(printable(f"  image: {image['registry']}/{image['repository']}@sha256:{image['manifest']}"))
+    if kept := status.get("not_rebased"):
+        lines.append(printable(f"  stays on its base since {kept['at'][:16]}Z: {kept['problem'].get('title')}"))
     lines.append(printable(f"  see {status['link']}"))
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from sekisho.model.built import Built
 from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_of, read_node, spec_name
 from sekisho.model.conda import NOARCH, PackageName, clean_record, conda_artifact, conda_record, is_subdir
 from sekisho.model.conda_version import CondaVersion, VersionSpec, conda_version, glob_matches
-from sekisho.model.demand import OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
+from sekisho.model.demand import MOST_COUNT, OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
 from sekisho.model.facts import Attestation, BuildSystem, Contained, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
@@ -32,6 +32,7 @@ from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 __all__ = [
     "EVERYONE",
     "MOST_CONSTRAINTS",
+    "MOST_COUNT",
     "MOST_REQUIREMENTS",
     "NOARCH",
     "OTHERS",

@@ -13,6 +13,9 @@ OTHERS = ""
 MOST_ROWS = 1000
 """How many rows a batch may have."""
 
+MOST_COUNT = 10**12
+"""What a count ends at, so that no sum of them is too large for a database or for JSON."""
+
 Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """128 random bits in hexadecimal."""
 
@@ -34,7 +37,7 @@ class DemandRow(Record):
     project: Annotated[str, Field(max_length=200), IS_NORMAL] = OTHERS
     release: ReleaseText = ""
     rule: Slug
-    count: Annotated[int, Field(ge=1, le=2**53)]
+    count: Annotated[int, Field(ge=1, le=MOST_COUNT)]
     first: Moment
     last: Moment
     served: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from operator import itemgetter
 
-from sekisho.model import OTHERS, DemandRow
+from sekisho.model import MOST_COUNT, OTHERS, DemandRow
 from sekisho.ports import Clock
 from sekisho_proxy.refusal import Refusal
 
@@ -39,7 +39,7 @@ class Tally:
         found = self._rows.get(refusal)
         if found:
             count, first, last = found[0] + count, min(found[1], first), max(found[2], last)
-        self._rows[refusal] = count, first, last
+        self._rows[refusal] = min(count, MOST_COUNT), first, last
         self.turn += 1
 
     def _halve(self) -> None:
