@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from conda_lock import pypi_solver
+import conda_lock.pypi_solver as pypi_solver  # noqa: PLR0402 (the package itself says nothing of its types)
 from conda_lock._vendor.poetry.repositories.repository import Repository
 from conda_lock.conda_lock import main as conda_lock
 
