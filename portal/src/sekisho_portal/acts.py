@@ -11,7 +11,7 @@ from sekisho.model import EVERYONE, Slug, node_of, read_node
 from sekisho.vex import Justification
 from sekisho_portal.api import At, Who, WorkspaceWanted, plain
 from sekisho_portal.held import find_held, read_sought
-from sekisho_portal.locking import Locking, lock_answer, lock_request
+from sekisho_portal.locking import Locking, lock_answer, lock_request, names_of
 
 MEDIA = "application/octet-stream"
 FileName = Annotated[str, Query(max_length=300, description="what the file was called")]
@@ -146,6 +146,5 @@ def lock_of(at: At, _who: Who, request_id: str) -> dict[str, Any]:
 @acts.get("/channels")
 def channels(at: At, _who: Who) -> dict[str, Any]:
     """Return the channels in their order, and what conda packages are called in the index, as far as is known."""
-    snapshot = at.desk.means.snapshots.current()
-    names = {name: list(projects) for name, projects in sorted(at.desk.feeds.index.names.items())}
-    return {"channels": [source.id for source in snapshot.sources if source.kind == "conda"], "names": names}
+    sources = at.desk.means.snapshots.current().sources
+    return {"channels": [source.id for source in sources if source.kind == "conda"], "names": names_of(at.desk)}

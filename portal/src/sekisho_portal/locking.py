@@ -45,3 +45,14 @@ def lock_request(desk: Desk, request_id: str) -> Lock:
     request = standing.request
     name = request.image or request_id
     return make_lock(name, closure, approvals, workspace=request.workspace, now=desk.clock())
+
+
+def names_of(desk: Desk) -> dict[str, list[str]]:
+    """Return which projects of the index conda packages hold: by what was imported, and by what was found in them."""
+    found = {name: set(projects) for name, projects in desk.feeds.index.names.items()}
+    contained = desk.sightings.contained()
+    for signed in desk.means.snapshots.current().approvals:
+        for artifact in signed.approval.artifacts:
+            if artifact.kind == "conda" and artifact.sha256 in contained:
+                found.setdefault(artifact.project, set()).update(contained[artifact.sha256])
+    return {name: sorted(projects) for name, projects in sorted(found.items())}

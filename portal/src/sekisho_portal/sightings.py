@@ -97,6 +97,15 @@ class Sightings:
         with self._engine.connect() as connection:
             return tuple((row.sha256, row.release) for row in connection.execute(query))
 
+    def contained(self) -> Mapping[str, frozenset[str]]:
+        """Return which projects of the index packages of channels hold, by the packages' sha256."""
+        self.follow()
+        found: dict[str, set[str]] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(_CONTAINED.c.sha256, _CONTAINED.c.project)).all():
+                found.setdefault(row.sha256, set()).add(row.project)
+        return {sha256: frozenset(projects) for sha256, projects in found.items()}
+
     def _rows(self, hashes: Iterable[str]) -> Iterator[Any]:
         self.follow()
         with self._engine.connect() as connection:

@@ -40,26 +40,26 @@ def approved_wheels():
     return [wheel.artifact() for wheel in (ALPHA, BETA, FAR)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def index():
     return FakeUpstream(wheels=[ALPHA, ALPHA3, BETA, FAR])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def channels():
     return FakeChannels(channels={"forge": Channel((python_package(), installed("pip"), DATA, LIB, NEWER))})
 
 
-@pytest.fixture
-def house(tmp_path, index, channels):
+@pytest.fixture(scope="module")
+def house(tmp_path_factory, index, channels):
     with run_asgi(index) as url, run_asgi(channels) as forge:
-        house = House(tmp_path, upstream=url)
+        house = House(tmp_path_factory.mktemp("house"), upstream=url)
         house.inside = (Source(id="forge", kind="conda", url=f"{forge}/forge"),)
         house.settle(*(house.approval(one) for one in [*approved_packages(), *approved_wheels()]))
         yield house
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def door(house):
     with house.open() as client:
         yield DoorAddress(str(client.base_url).rstrip("/"), "everyone")

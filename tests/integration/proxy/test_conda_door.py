@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import msgspec
@@ -152,6 +154,45 @@ def test_two_channels_may_have_the_same_path_and_each_gives_its_own(house):
             door = f"/w/everyone/conda/{channel}"
             assert names_of(client, door)[package.filename]["sha256"] == package.sha256
             assert client.get(f"{door}/{package.path}").content == package.data
+
+
+def test_a_name_that_another_channel_owns_is_not_given_and_its_own_channel_alone_is_asked(house, upstream, base):
+    house.inside = (
+        Source(id="chan", kind="conda", url=f"{base}/chan"),
+        Source(id="inside", kind="conda", url=f"{base}/inside", owns=("tinydata",)),
+    )
+    house.settle(house.approval(approved(DATA), approved(OTHER)), house.approval(approved(INSIDE, source="inside")))
+    with house.open() as client:
+        assert names_of(client, "/w/everyone/conda/chan").keys() == {OTHER.filename}
+        refused = client.get(f"/w/everyone/conda/chan/{DATA.path}")
+        assert (refused.status_code, "not-the-owner" in refused.json()["title"]) == (403, True)
+        assert names_of(client, "/w/everyone/conda/inside").keys() == {INSIDE.filename}
+        assert client.get(f"/w/everyone/conda/inside/{INSIDE.path}").content == INSIDE.data
+    assert not upstream.paths(f"/chan/{DATA.path}")
+
+
+def test_what_is_revoked_while_it_is_fetched_does_not_leave(house, upstream):
+    """The gate is asked again once the bytes are here."""
+    began, go_on = threading.Event(), threading.Event()
+    plain = upstream._answer
+
+    def slowly(path, headers):
+        if path == f"/chan/{DATA.path}":
+            began.set()
+            go_on.wait(20)
+        return plain(path, headers)
+
+    upstream._answer = slowly
+    with run_asgi(house.portal) as portal:
+        house.settings = house.settings.model_copy(update={"portal_url": portal})
+        house.settle(house.approval(approved(DATA)), house.approval(approved(OTHER)))
+        with house.open() as client, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(client.get, f"/w/everyone/conda/chan/{DATA.path}")
+            assert began.wait(20)
+            house.publish(house.approval(approved(OTHER)))
+            until(lambda: client.get("/api/policy").json()["sequence"] == house.sequence)
+            go_on.set()
+            assert asked.result(30).status_code == 403
 
 
 def test_a_change_of_policy_is_in_every_representation_at_once(house, tmp_path):

@@ -86,7 +86,7 @@ def test_bills_of_materials_name_conda_packages(gating):
 def test_what_the_policy_says_of_conda_packages_counts(gating):
     gating.reasons = {"tool": [Reason(rule="licence", outcome="deny", evidence="the licence is unknown")]}
     result = gating.run("licences", **CONDA)
-    assert (result.status, result.evidence[0]) == ("failed", "tool 0.3: the licence is unknown (licence)")
+    assert (result.status, result.evidence[0]) == ("failed", "conda:tool 0.3: the licence is unknown (licence)")
     assert any("no advisory data covers the locked conda packages" in line for line in gating.run("advisories", **CONDA).evidence)  # fmt: skip
     gating.more = {"covered": frozenset({"pypi"})}
     said = gating.run("advisories", **CONDA).evidence

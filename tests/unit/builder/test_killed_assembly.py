@@ -12,7 +12,7 @@ SCRIPT = """
 import json, os, shutil, sys
 from pathlib import Path
 from sekisho_builder.assemble import layer_file
-from tests.unit.builder.room import House
+from tests.unit.builder.conda_room import PYTHON, TOOL, CondaHouse
 from tests.wheels import make_wheel
 
 FOLDER, STEP = Path(sys.argv[1]), int(sys.argv[2])
@@ -41,10 +41,10 @@ def wheels(release):
     return [make_wheel("alpha", release, files=parts), make_wheel("beta")]
 
 def build(folder, release):
-    house = House(folder)
+    house = CondaHouse(folder)
     house.write("start.sh", release.encode())
     more = {"files": [{"from": "start.sh", "to": "/opt/start.sh"}], "layer-size": 100_000, "large-package": 1}
-    return house.assemble(*wheels(release), **more)
+    return house.lay(PYTHON, TOOL.but(version=release), wheels=wheels(release), **more)
 
 before = build(FOLDER / "clean1", "1.0").manifest
 after = build(FOLDER / "clean2", "2.0").manifest
@@ -62,7 +62,7 @@ while True:
         build(folder, "2.0")
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    layout = House.layout(type("At", (), {"folder": folder}))
+    layout = CondaHouse.layout(type("At", (), {"folder": folder}))
     layout.verify()
     found = layout.manifest_sha256
     again = build(folder, "2.0")

@@ -21,7 +21,9 @@ from sekisho_builder.rebase import (
     outcome_of,
     standing_images,
 )
+from tests.channels.packages import make_package
 from tests.records import artifact
+from tests.unit.builder.conda_room import PYTHON, conda_lock_of
 from tests.unit.builder.room import definition, lock_of
 
 LIBC = b"\0GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\n\0"
@@ -99,6 +101,16 @@ def test_the_floor_of_a_wheel_is_its_oldest_tag(filename, floor):
 def test_the_floor_of_a_lock_is_its_newest_wheel():
     lock = locked("a-1.0-cp311-cp311-manylinux_2_28_x86_64.whl", "b-1.0-py3-none-any.whl")
     assert glibc_floor(lock) == ((2, 28), "a 2.1.0")
+
+
+def test_conda_packages_have_a_floor_and_need_no_python_of_the_base():
+    needy = make_package("needy", subdir="linux-64", depends=("__glibc >=2.34,<3.0.a0", "python"))
+    lock = conda_lock_of([PYTHON, needy])
+    assert glibc_floor(lock) == ((2, 34), "conda:needy 1.0")
+    conda = definition(conda=("python",), requirements=(), prefix="/opt/env")
+    check_base(conda, lock, SOUND._replace(python=None))
+    with pytest.raises(RefusedError, match=r"needy 1\.0 needs 2\.34 or newer"):
+        check_base(conda, lock, SOUND._replace(python=None, glibc=(2, 31)))
 
 
 @pytest.mark.parametrize("base", [1, 2])

@@ -85,6 +85,7 @@ def test_a_file_is_printed_or_gets_the_name_that_was_given(asked, tmp_path):
 )
 def test_what_does_not_hold_together_is_said_and_nothing_is_written(asked, portal, tmp_path, arguments, status, why):
     portal.answers["/api/channels"] = {"channels": ["forge"], "names": {}}
+    portal.answers["/api/sources"] = [{"id": "forge", "kind": "conda", "url": ""}]
     done = asked(*arguments)
     assert done.status == status
     assert why in done.err.replace("\n", " ")

@@ -3,7 +3,7 @@
 import pytest
 
 from sekisho.errors import RefusedError
-from sekisho.lock import Answer, Pinned, ToLock, check_same, hold, make_lock, to_pin
+from sekisho.lock import Answer, Pinned, ToLock, bind, check_same, hold, make_lock, to_pin
 from sekisho.model import conda_artifact
 from tests.records import NOW, TARGET, approval, artifact, sha
 
@@ -93,3 +93,11 @@ def test_the_same_answer_is_the_same():
 def test_every_difference_from_a_lock_is_refused_and_named(packages, difference):
     with pytest.raises(RefusedError, match=difference):
         check_same(locked(pinned(SIX), pinned(ZLIB)), answer(*packages))
+
+
+def test_hashes_that_are_asked_for_bind_an_answer():
+    both = pinned(SIX, SIX.sha256, sha("other"))
+    (bound, conda) = bind(answer(both, pinned(ZLIB)), {"six": (SIX.sha256,), "zlib": (sha("x"),)}).packages
+    assert (bound.hashes, conda.hashes) == ((SIX.sha256,), (ZLIB.sha256,))
+    with pytest.raises(RefusedError, match=r"hashes that are asked for: six 1\.17\.0"):
+        bind(answer(both), {"six": (sha("x"),)})

@@ -33,6 +33,9 @@ from sekisho_builder.conda.reduced import Reduced
 
 _NOARCH = "noarch"
 _HTTP_SECONDS = 120
+_LATE = "Solve operation has been cancelled"
+"""What the solver says when its time is up."""
+
 _MOST_RECORDS = 2_000_000
 
 
@@ -147,7 +150,7 @@ class Universe:
                 channel_relations="disabled",
             )
         except SolverError as error:
-            if "cancel" in str(error) or "timeout" in str(error).lower():
+            if str(error).startswith(_LATE):
                 raise UpstreamError(
                     f"solving took more than {message['seconds']} seconds", todo="ask for fewer packages at once"
                 ) from error

@@ -45,7 +45,7 @@ def trace_conda(
             for laid in lay(archive, planning.environment):
                 entry = _entry(laid)
                 entries.add(entry)
-                of.setdefault(laid.path, f"conda's {artifact.name}")
+                of.setdefault(laid.path, f"conda's {artifact.project} {artifact.release}")
                 counts[laid.origin] += laid.kind != "folder"
                 if laid.kind == "file" and laid.origin == "member" and artifact.source not in inside:
                     public[laid.path] = entry.sha256

@@ -8,11 +8,10 @@ from typing import NamedTuple, cast
 
 from sekisho.cli.asking import OfChannels, declared, from_words
 from sekisho.cli.clients.door import Place
-from sekisho.cli.inferred import infer_target, infer_workspace
+from sekisho.cli.inferred import infer_workspace
 from sekisho.client import PortalClient
 from sekisho.errors import BadInputError, MissingToolError
-from sekisho.lock import Answer, DoorAddress, Lock, ToLock, check_same, to_pin
-from sekisho.model import parse_spec
+from sekisho.lock import Answer, DoorAddress, Lock, ToLock, bind, check_same, to_pin
 from sekisho.ports import Engine
 from sekisho.settings import Settings
 from sekisho.wanted import Choice
@@ -72,38 +71,25 @@ def lock_file(settings: Settings, portal: PortalClient, named: Named) -> Found:
     """Have a tool answer from the door, and hold its answer to what is approved there."""
     place = Place.here()
     workspace = infer_workspace(settings, named.options["workspace"], place).value
-    options = named.options
-    if named.files:
-        known_here = OfChannels((), (), lambda: declared(portal))
-        body = from_words(settings, place, (), named.files, Choice(), {"beside": None, **options}, known_here).body
-    else:
-        target = infer_target(options["python"], options["glibc"], options["arch"], None, place)
-        body = {"target": target.value.plain()}
-    specs = tuple(map(_read_spec, named.specs))
+    of_channels = OfChannels(named.specs, (), lambda: declared(portal))
+    options = {"beside": None, **named.options}
+    body = from_words(settings, place, (), named.files, Choice(), options, of_channels).body
     known = portal.channels()
     asked = ToLock(
         workspace=workspace,
         target=body["target"],
         requirements=tuple(body.get("requirements", ())),
         constraints=tuple(body.get("constraints", ())),
-        conda=(*body.get("conda", ()), *specs),
+        conda=tuple(body.get("conda", ())),
         channels=tuple(body.get("channels") or known["channels"]),
         names=known["names"],
     )
     door = DoorAddress(settings.proxy, workspace)
     engine = named.engine or (UNIFIED if asked.conda else "uv")
     answer = _ask(asked, Asking(engine, door, named.token, settings.trusted_ca))
-    packages = answer.model_copy(update={"text": None}).plain()
-    given = Lock.parse(portal.lock(asked.plain(), packages, name=workspace), where="the portal's lock")
+    bound = bind(answer, body.get("hashes", {}))
+    given = Lock.parse(portal.lock(asked.plain(), bound.plain(), name=workspace), where="the portal's lock")
     return Found(given, Path(), unified=answer.text)
-
-
-def _read_spec(text: str) -> str:
-    try:
-        parse_spec(text)
-    except ValueError as error:
-        raise BadInputError(f"{text[:120]!r} is no match spec: {error}", where="--spec", todo="see CEP 29") from error
-    return text.strip()
 
 
 def _names(portal: PortalClient) -> Mapping[str, tuple[str, ...]]:

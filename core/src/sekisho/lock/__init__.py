@@ -8,7 +8,7 @@ from sekisho.lock.conda_lock import UNIFIED_FILE, LockedRow, read_conda_lock, to
 from sekisho.lock.explicit import to_explicit
 from sekisho.lock.formats import FORMATS, Format, write_lock
 from sekisho.lock.hash_pins import HashPin, hash_pins
-from sekisho.lock.pinned import Answer, Pinned, ToLock, check_same, hold, to_pin
+from sekisho.lock.pinned import Answer, Pinned, ToLock, bind, check_same, hold, to_pin
 from sekisho.lock.pixi import to_pixi
 from sekisho.lock.pylock import to_pylock
 from sekisho.lock.requirements import LOCK_FILE, pins, to_requirements
@@ -26,6 +26,7 @@ __all__ = [
     "LockedRow",
     "Pinned",
     "ToLock",
+    "bind",
     "check_same",
     "hash_pins",
     "hold",

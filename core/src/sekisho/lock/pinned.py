@@ -104,6 +104,27 @@ def hold(asked: ToLock, answer: Answer, admitted: Callable[[Kind, str], Sequence
     )
 
 
+def bind(answer: Answer, hashes: Mapping[str, Sequence[str]]) -> Answer:
+    """Return an answer, without its text, of which only the files with the hashes that are asked for are left.
+
+    Raises ``RefusedError`` naming each project of which none is.
+    """
+    packages, wrong = [], []
+    for package in answer.packages:
+        wanted = hashes.get(package.project) if package.kind == "pypi" else None
+        left = package.hashes if wanted is None else tuple(one for one in package.hashes if one in wanted)
+        if left:
+            packages.append(package.model_copy(update={"hashes": left}))
+        else:
+            wrong.append(str(package))
+    if wrong:
+        raise RefusedError(
+            f"nothing is approved with the hashes that are asked for: {', '.join(wrong[:_NAMED])}",
+            todo="ask for them with `sekisho request`, or lock without these hashes",
+        )
+    return Answer(resolver=answer.resolver, packages=tuple(packages))
+
+
 def to_pin(lock: Lock) -> ToLock:
     """Return what makes an engine answer exactly with what a lock holds, or not at all."""
     conda = lock.of("conda")

@@ -18,6 +18,7 @@ from sekisho.model import (
     Target,
     VersionSpec,
     constrains_of,
+    glob_matches,
     match_spec,
     needs_of,
     node_of,
@@ -159,7 +160,8 @@ def _machine_has(artifact: Artifact, target: Target) -> bool:
     return all(
         spec is not None
         and spec.name in given
-        and (spec.name != "__glibc" or spec.version is None or spec.version.contains(target.glibc))
+        and (spec.version is None or spec.version.contains(given[spec.name]))
+        and (not spec.build or spec.name != "__archspec" or glob_matches(spec.build, target.arch))
         for spec in wanted
     )
 

@@ -161,3 +161,19 @@ def test_what_could_not_be_solved_is_let_go_of_too(own):
             with contextlib.suppress(UnresolvableError):
                 at.chosen(spec)
         assert own.ask({"op": "close", "id": "none"})["open"] == 0
+
+
+def test_its_memory_is_bounded_and_it_leaves_no_core(own):
+    own.ask({"op": "close", "id": "none"})
+    limits = dict(line.rsplit(maxsplit=3)[:2] for line in Path(f"/proc/{own.pid}/limits").read_text().splitlines()[1:])
+    bounded = {name.strip(): value for name, value in limits.items()}
+    assert bounded["Max data size"] == str(4 << 30)
+    assert bounded["Max core file size"] == "0"
+
+
+def test_a_solve_that_takes_too_long_is_said_to(own):
+    with desk(own, main=MAIN) as at, at.solver("a") as solver:
+        solver.choose(Wish(("a",)))
+        message = {"op": "solve", "id": solver._id, "specs": ["a"], "seconds": 0.000001}
+        with pytest.raises(UpstreamError, match="solving took more than"):
+            own.ask(message)

@@ -75,7 +75,7 @@ def test_artifacts_are_made_of_what_the_mount_states_and_edges_of_depends(proces
     channel = stamped(1_700_000_000_000, *MAIN.packages)
     with desk(process, main=channel) as at, at.solver("tool") as solver:
         part = resolve_conda(solver, at.offers(solver))
-    assert [artifact.name for artifact in part.artifacts] == ["lib 2.0", "python 3.11.8", "tool 2.0"]
+    assert [artifact.name for artifact in part.artifacts] == ["conda:lib 2.0", "conda:python 3.11.8", "conda:tool 2.0"]
     assert all(artifact.uploaded == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC) for artifact in part.artifacts)
     assert {artifact.source for artifact in part.artifacts} == {"main"}
     stated = {one.path: one.record for one in MAIN.packages}
