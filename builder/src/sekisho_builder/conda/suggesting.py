@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
-from sekisho.model import Alternative, Change, Closure, Outcome, spec_name
+from sekisho.model import Alternative, Change, Closure, Outcome, node_of, spec_name
 from sekisho.model.conda import PackageName
 from sekisho.model.match_spec import MatchSpec
 from sekisho_builder.conda.approvals import Approvals, Said
@@ -59,7 +59,11 @@ def instead(now: Present, found: Approvals | None, conda: Iterable[str]) -> Alte
             if before.get(node) != after.get(node)
         ),
         review=tuple(
-            sorted(f"{row.name} {_named(row.path).version}" for row in found.chosen if row.path in found.needed)
+            sorted(
+                f"{node_of('conda', row.name)} {_named(row.path).version}"
+                for row in found.chosen
+                if row.path in found.needed
+            )
         ),
         fewest=found.proved,
     )

@@ -118,6 +118,14 @@ def test_a_closure_that_needs_the_fewest_is_said_to_and_nothing_is_offered(proce
     assert not is_fewest(now, found._replace(proved=False))
 
 
+def test_what_still_needs_an_approval_is_named_as_people_name_it(process):
+    now = Present(closure(APP2, LIB3, EXTRA), {APP2.path: REVIEW, LIB3.path: REVIEW, EXTRA.path: ALLOW})
+    found = least(process, "app", judged=now.said.items(), app=REVIEW, lib_3=REVIEW)
+    offered = instead(now, found, ("app",))
+    assert offered is not None
+    assert [name.partition(" ")[0] for name in offered.review] == ["conda:app"]
+
+
 def test_a_spec_that_leads_to_an_exception_may_have_any_version(process):
     now = Present(closure(APP2, LIB3, EXTRA, direct=("app >=2", "lib")), {EXTRA.path: DENY})
     assert leading_to(now.closure, [EXTRA.path]) == {"app", "lib"}
@@ -136,11 +144,13 @@ def test_alternatives_of_both_parts_are_one():
     both = conda.model_copy(update={"direct": ("six",), "artifacts": (*conda.artifacts, wheel)})
     judgement = SimpleNamespace(verdicts=[SimpleNamespace(sha256=wheel.sha256, outcome=REVIEW)])
     change = Change(project="conda:lib", before="3.0", after="2.0")
-    mine = Alternative(closure=conda.digest(), conda=("app",), changes=(change,), review=("app 2.0",), fewest=True)
+    mine = Alternative(
+        closure=conda.digest(), conda=("app",), changes=(change,), review=("conda:app 2.0",), fewest=True
+    )
     found = joined(both, judgement, mine, None)
     assert found is not None
     assert (found.requirements, found.conda, found.changes) == (("six",), ("app",), (change,))
-    assert (found.review, found.deny, found.fewest) == (("app 2.0", "six 1.0"), (), True)
+    assert (found.review, found.deny, found.fewest) == (("conda:app 2.0", "six 1.0"), (), True)
     assert joined(both, judgement, None, None) is None
 
 
