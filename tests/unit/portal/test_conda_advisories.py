@@ -66,7 +66,7 @@ def test_what_a_package_holds_is_known_and_judged_again_with_every_import(house)
     assert house.state(request) == "approved"
     take(house, osv(CVE, "torch", vector=MEDIUM, **NEWS))
     (told,) = house.desk.affected()
-    assert (told["name"], told["kind"], told["outcome"]) == ("pytorch 2.1.0", "conda", "review")
+    assert (told["name"], told["kind"], told["outcome"]) == ("conda:pytorch 2.1.0", "conda", "review")
     assert (told["requests"], told["upgrade"], told["advisories"]) == ([request], "2.1.1", [CVE])
     assert told["purl"] == PYTORCH.purl
     assert house.admitted() == {PYTORCH.sha256}

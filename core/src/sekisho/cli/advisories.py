@@ -107,7 +107,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
     lines.append(f"  upgrade to {row['upgrade']}" if row.get("upgrade") else "  no release is known to mend it")
     for name in row["advisories"][:3]:
         twice = f", by {row['approvers']} different approvers" if row.get("approvers", 1) > 1 else ""
-        subject = f"{'conda:' if row.get('kind') == 'conda' else ''}{row['name'].replace(' ', '==')}"
+        subject = row["name"].replace(" ", "==")
         lines.append(f"  or state{twice}: sekisho vex not-affected {name} {subject} --justification …")
     return [printable(line) for line in lines]
 
