@@ -30,7 +30,7 @@ LIMIT = 1 << 30
 
 _MOST_RECORDS = 5_000_000
 _MOST_OF_A_NAME = 100_000
-_STEP = 1 << 20
+_STEP, _HEAD = 1 << 20, 64
 _SECTIONS = ("packages", "packages.conda")
 _KNOWN = frozenset({"info", *_SECTIONS, "removed", "repodata_version"})
 _Top = dict[str, dict[str, msgspec.Raw] | list[msgspec.Raw] | int | float | str | bool | None]
@@ -79,12 +79,12 @@ def run(job: Job) -> Done:
     Raises ``CorruptError`` for what is no repodata, or too much of it.
     """
     top = read_json(_whole(job), _Top, where=job.where)
+    keys, info = sorted(top), top.pop("info", None)
     groups, records = _grouped(top, job.where)
     odd = [name for name in groups if not is_name(name)]
     unnamed = [filename for name in odd for filename, _ in groups.pop(name)]
     pieces = Pieces(Path(job.folder))
-    refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _KNOWN)]
-    info = top.get("info")
+    refused = [Refused(key[:80], "Sekisho does not know this key") for key in keys if key not in _KNOWN]
     refused += [Refused(name[:200], "it is no name of a conda package") for name in unnamed[:MOST_REASONS]]
     refused += foreign({key: read_json(raw, object, where=job.where) for key, raw in _mapping(info).items()})
     catalogue, changed = pieces.write(_old(job), _joined(groups), refused)
@@ -110,29 +110,39 @@ def _old(job: Job) -> Catalogue | None:
 
 def _whole(job: Job) -> bytes | bytearray:
     """Return the JSON; raise ``CorruptError`` for too much of it."""
-    data = Path(job.file).read_bytes()
     if not job.packed:
+        data = Path(job.file).read_bytes()
         if len(data) > job.limit:
             raise TooMuchError(f"it has more than {job.limit} bytes", where=job.where, todo=TAMPERED)
         return data
     try:
-        stated = get_frame_info(data).decompressed_size
-        whole = bytearray(min(stated or 0, job.limit))
-        size, left = 0, data
-        del data
-        while left:
-            frame = ZstdDecompressor()
-            while not frame.eof:
-                piece, left = frame.decompress(left, max_length=_STEP), b""
-                whole[size : size + len(piece)] = piece
-                size += len(piece)
-                if size > job.limit:
-                    raise TooMuchError(f"it unpacks to more than {job.limit} bytes", where=job.where, todo=TAMPERED)
-                if not (piece or frame.eof):
-                    raise CorruptError("it ends in the middle", where=job.where, todo=TAMPERED)
-            left = frame.unused_data
+        return _unpacked(job)
     except ZstdError as error:
         raise CorruptError(f"it cannot be unpacked: {error}", where=job.where, todo=TAMPERED) from error
+
+
+def _unpacked(job: Job) -> bytearray:
+    """Unpack step by step: neither what came nor twice the result is ever in memory."""
+    with Path(job.file).open("rb") as file:
+        stated = get_frame_info(file.read(_HEAD)).decompressed_size
+        file.seek(0)
+        whole, size, frame = bytearray(min(stated or 0, job.limit)), 0, ZstdDecompressor()
+        left = file.read(_STEP)
+        while left or not frame.needs_input:
+            if frame.eof:
+                frame = ZstdDecompressor()
+            piece = frame.decompress(left, max_length=_STEP)
+            whole[size : size + len(piece)] = piece
+            size += len(piece)
+            if size > job.limit:
+                raise TooMuchError(f"it unpacks to more than {job.limit} bytes", where=job.where, todo=TAMPERED)
+            left = frame.unused_data if frame.eof else b""
+            if not left and (frame.eof or frame.needs_input):
+                left = file.read(_STEP)
+                if not left:
+                    break
+        if not frame.eof:
+            raise CorruptError("it ends in the middle", where=job.where, todo=TAMPERED)
     del whole[size:]
     return whole
 
@@ -148,7 +158,7 @@ def _grouped(top: object, where: str) -> tuple[dict[str, _Group], int]:
         raise CorruptError("it is no repodata (CEP 36)", where=where, todo=TAMPERED)
     count = 0
     for section in _SECTIONS:
-        rows = _mapping(sections.get(section))
+        rows = _mapping(sections.pop(section, None))  # each dictionary is let go as soon as it is read
         count += len(rows)
         if count > _MOST_RECORDS:
             raise CorruptError(f"it has more than {_MOST_RECORDS} records", where=where, todo=TAMPERED)
