@@ -19,7 +19,7 @@ from sekisho import service_token
 from sekisho.allowlist import SignedApproval
 from sekisho.model.conda import conda_artifact
 from sekisho.sources import Source
-from sekisho_proxy.zstd import ZstdDecompressor
+from sekisho.zstd import ZstdDecompressor
 
 RULES = "version: 1\nask: {ask}\nrules:\n  - {{id: no-evil, check: denied, kind: conda, projects: [evil%s]}}\n"
 _EACH = 8

@@ -19,12 +19,8 @@ from bench.place import ROOT, MeasureError, Place
 from bench.rows import Row
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Target, conda_artifact, sha256_hex
+from sekisho.zstd import compress
 from sekisho_builder.oci.layout import LAYER, Descriptor, Layer, write_layout
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 PACKAGES, _FEW = 40, 3
 _ROUNDS = 3
@@ -132,8 +128,8 @@ def _package(name: str, version: str, files: dict[str, bytes]) -> tuple[Artifact
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("metadata.json", json.dumps({"conda_pkg_format_version": 2}))
-        archive.writestr(f"pkg-{stem}.tar.zst", zstd.compress(_tar(files), _LEVEL))
-        archive.writestr(f"info-{stem}.tar.zst", zstd.compress(_tar(info), _LEVEL))
+        archive.writestr(f"pkg-{stem}.tar.zst", compress(_tar(files), _LEVEL))
+        archive.writestr(f"info-{stem}.tar.zst", compress(_tar(info), _LEVEL))
     data = out.getvalue()
     record: dict[str, Any] = index | {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     return conda_artifact("bench", f"{stem}.conda", record, subdir="linux-64"), data

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sekisho_proxy.zstd import compress
+from sekisho.zstd import compress
 
 _CORE = 677
 _NAMES, _RECORDS = 32_000, 678_000

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -124,7 +125,7 @@ def shown(door, source, now):
     return {a.filename for name in NAMES for a in door.artifacts("conda", name, now, source=source)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=600 if os.environ.get("SEKISHO_SOAK") == "1" else 60, deadline=None)
 @given(steps=STEPS)
 def test_what_is_remade_of_what_changed_is_what_would_be_made_anew(steps):
     here = Here()

@@ -2,6 +2,7 @@
 
 import bz2
 import io
+import os
 import tarfile
 import unicodedata
 from contextlib import suppress
@@ -139,7 +140,7 @@ def as_python_reads(data):
         return [(one.name.removeprefix("./").rstrip("/"), one.size) for one in archive if one.name.strip("./")]
 
 
-@settings(max_examples=200)
+@settings(max_examples=2000 if os.environ.get("SEKISHO_SOAK") == "1" else 200)
 @given(st.sampled_from(TARS), CHANGES)
 @example(TARS[0], [(0, 110, ord("z"))])  # a number that says nothing here, and ends the archive for Python
 @example(TARS[0], [(8, 156, ord("x"))])  # an empty extension of nothing

@@ -1,5 +1,6 @@
 """The fewest approvals of small channels: by the real solver, held to every answer that there is."""
 
+import os
 from itertools import product
 
 from hypothesis import HealthCheck, given, settings
@@ -53,7 +54,11 @@ def teardown_module():
     PROCESS.end()
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(
+    deadline=None,
+    max_examples=300 if os.environ.get("SEKISHO_SOAK") == "1" else 30,
+    suppress_health_check=list(HealthCheck),
+)
 @given(universes())
 def test_no_answer_needs_fewer_approvals(universe):
     packages, said, wanted = universe

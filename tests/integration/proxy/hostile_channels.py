@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import yaml
 from backports import zstd
 
 from sekisho.errors import BadInputError
-from sekisho.model.conda import conda_artifact
+from sekisho.model.conda import PackageName, conda_artifact
 from sekisho.sources import Source
 from tests.channels import FakeChannels, Rattler, RattlerError
 from tests.channels.hostile import AT_FOREIGN, FOREIGN, GOOD, SHA256S, Attack, attacks
@@ -156,6 +157,7 @@ def run(site: Site, folder: Path) -> Found:
     _by_conda(site, folder, found)
     _by_look_alike(site, folder, found)
     _by_programs(site, folder, found)
+    _by_pixi(site, folder, found)
     found.leaks += [f"the other host was asked for {row.path}" for row in site.other.asked]
     found.leaks += [
         f"upstream was asked for {row.path}" for row in site.upstream.asked if row.path.startswith("/evil/")
@@ -271,6 +273,26 @@ def _by_programs(site: Site, folder: Path, found: Found) -> None:
                 (row["url"], row["name"], row.get("sha256", "")) for row in said.get("actions", {}).get("FETCH", ())
             ]
             found.judge(name, Path(program).name, door, rows, {"good"})
+
+
+def _by_pixi(site: Site, folder: Path, found: Found) -> None:
+    """Lock a workspace of each channel by pixi, if this machine has it."""
+    program = shutil.which("pixi")
+    for name in site.attacks if program else ():
+        door, here = site.doors(name)["door"], folder / "pixi" / name
+        here.mkdir(parents=True)
+        manifest = (
+            f'[workspace]\nname = "w"\nchannels = ["{door}"]\nplatforms = ["linux-64"]\n[dependencies]\ngood = "*"\n'
+        )
+        (here / "pixi.toml").write_text(manifest)
+        _run([program, "lock", "--manifest-path", here / "pixi.toml"], folder)
+        lock = here / "pixi.lock"
+        packages = yaml.safe_load(lock.read_text())["packages"] if lock.is_file() else []
+        rows = [
+            (row["conda"], PackageName.parse(row["conda"].rpartition("/")[2]).name, row.get("sha256", ""))
+            for row in packages
+        ]
+        found.judge(name, "pixi", door, rows, {"good"})
 
 
 def _run(words: list, folder: Path, *, stdin: str = "") -> subprocess.CompletedProcess[str]:

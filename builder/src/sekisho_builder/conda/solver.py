@@ -15,7 +15,7 @@ from sekisho.model import ImageDefinition, Request
 from sekisho.model.match_spec import MatchSpec
 from sekisho_builder.conda.process import LostError, SolverProcess
 from sekisho_builder.conda.said import shortened
-from sekisho_builder.conda.virtual import SUBDIRS, virtual_packages
+from sekisho_builder.conda.virtual import virtual_packages
 from sekisho_builder.proxy import Proxy
 from sekisho_builder.solver import Pin, Wish
 
@@ -59,7 +59,7 @@ class CondaSolver:
             "op": "open",
             "id": self._id,
             "channels": [{"id": name, "url": proxy.channel_url(name)} for name in self.channels],
-            "platform": SUBDIRS[request.target.arch],
+            "platform": request.target.subdir,
             "virtual": [list(row) for row in virtual_packages(request.target, definition)],
             "specs": [list(row) for row in specs],
             "held": [f"python {minor}.*"],

@@ -12,9 +12,6 @@ KERNEL = "5.10"
 """Of Linux, the version that packages may count on. It is the machine's, not the image's, so the oldest one that
 distributions still maintain is stated."""
 
-SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
-"""A target's architecture → its part of a channel."""
-
 
 def virtual_packages(target: Target, definition: ImageDefinition | None = None) -> Iterator[Virtual]:
     """Yield what is there on ``target``; CUDA where an image's definition states the driver of the machines."""

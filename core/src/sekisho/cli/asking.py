@@ -14,11 +14,11 @@ from sekisho.client import PortalClient
 from sekisho.definitions import read_definition
 from sekisho.errors import BadInputError
 from sekisho.model import spec_name
+from sekisho.model.target import SUBDIRS
 from sekisho.settings import Settings
 from sekisho.wanted import Choice, Named, Wanted, read_spec, read_wanted
 from sekisho.wanted.value import read_requirement, together
 
-_SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
 _OF_TARGETS = frozenset({"python", "pip"})
 
 
@@ -75,7 +75,7 @@ def from_words(
         conda=tuple(Named(read_spec(text, where=here), here) for text in of_channels.specs),
         channels=tuple(Named(text, here) for text in of_channels.channels),
     )
-    subdir = _SUBDIRS[named["arch"] or _here()]
+    subdir = SUBDIRS[named["arch"] or _here()]
     wanted = together([typed, *(read_wanted(path, choice, subdir=subdir) for path in files)])
     specs, channels = _settled(wanted, of_channels)
     if not wanted.requirements and not specs:

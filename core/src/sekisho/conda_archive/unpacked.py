@@ -1,16 +1,11 @@
 """A compressed stream, unpacked in small steps and within bounds: one stream, from the first byte to the last."""
 
 import bz2
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from sekisho.errors import ConfusingError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from sekisho.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
 STEP = 1 << 18
 """Bytes that are unpacked at once."""
@@ -75,7 +70,7 @@ class Unpacked:
 
 
 def _decompressor(*, zst: bool) -> _Decompressor:
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW}) if zst else _bz2()
+    return ZstdDecompressor(options={DecompressionParameter.window_log_max: _WINDOW}) if zst else _bz2()
 
 
 def _bz2() -> _Decompressor:
@@ -90,7 +85,7 @@ def _steps(pieces: Iterable[bytes], stream: _Decompressor) -> Iterator[bytes]:
             yield stream.decompress(piece, STEP)
             while not (stream.eof or stream.needs_input):
                 yield stream.decompress(b"", STEP)
-    except (zstd.ZstdError, OSError, ValueError, EOFError) as error:
+    except (ZstdError, OSError, ValueError, EOFError) as error:
         raise ConfusingError(f"it cannot be unpacked: {error}") from error
     if not stream.eof:
         raise ConfusingError("the compressed stream has no end")

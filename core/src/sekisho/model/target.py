@@ -7,6 +7,9 @@ from pydantic import StringConstraints
 
 from sekisho.model.base import Record
 
+SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
+"""What channels call the platform of each architecture (CEP 26)."""
+
 
 class Target(Record):
     """A full Python version on a platform.
@@ -35,7 +38,7 @@ class Target(Record):
     @property
     def subdir(self) -> str:
         """Return what channels call the platform (CEP 26)."""
-        return "linux-64" if self.arch == "x86_64" else f"{self.os}-{self.arch}"
+        return SUBDIRS[self.arch]
 
     def markers(self) -> dict[str, str]:
         """Return what environment markers (PEP 508) see on this target."""

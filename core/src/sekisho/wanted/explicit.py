@@ -5,11 +5,12 @@ from urllib.parse import unquote
 
 from sekisho.errors import BadInputError
 from sekisho.model import MOST_REQUIREMENTS, NOARCH, PackageName, is_subdir
+from sekisho.model.target import SUBDIRS
 from sekisho.wanted.value import Named, Wanted, check_count, shown
 
 MARK = "@EXPLICIT"
 _HASH = re.compile(r"(?:sha256[:=])?([0-9a-f]{64})|(?:md5[:=])?([0-9a-f]{32})", re.IGNORECASE)
-_ARCHITECTURES = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
+_ARCHITECTURES = {subdir: arch for arch, subdir in SUBDIRS.items()}
 
 
 def is_explicit(text: str) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import NamedTuple
 
+from sekisho.zstd import compress
 from sekisho_proxy.exchange import Headers, Reply, Request
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.negotiate import coding, matches
-from sekisho_proxy.zstd import compress
 
 KEEP: Headers = ((b"cache-control", b"private, max-age=31536000, immutable"),)
 """For what is named by its own hash."""

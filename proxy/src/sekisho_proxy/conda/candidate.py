@@ -14,10 +14,10 @@ import msgspec
 from sekisho.model import Artifact, sha256_hex
 from sekisho.policy import Policy
 from sekisho.policy.rules import Denied
+from sekisho.zstd import compress
 from sekisho_proxy.conda.value import Listed, Row
 from sekisho_proxy.exchange import Headers, Reply, Request
 from sekisho_proxy.negotiate import matches
-from sekisho_proxy.zstd import compress
 
 _KEY = 12
 """Bytes of a key that say something: two of thirty thousand names never share one, and the rest packs to nothing."""

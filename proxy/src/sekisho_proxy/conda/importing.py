@@ -16,13 +16,13 @@ import msgspec
 
 from sekisho.errors import CorruptError, SekishoError
 from sekisho.model.conda import is_name
+from sekisho.zstd import ZstdDecompressor, ZstdError, get_frame_info
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.seen import FirstSeen
 from sekisho_proxy.conda.shards import foreign
 from sekisho_proxy.conda.value import MOST_REASONS, Refused
 from sekisho_proxy.upstream.advice import TAMPERED
-from sekisho_proxy.zstd import ZstdDecompressor, ZstdError, get_frame_info
 
 MEMORY = 3 << 30
 LIMIT = 1 << 30

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from sekisho.errors import CorruptError
+from sekisho.zstd import ZstdDecompressor, ZstdError
 from sekisho_proxy.upstream.advice import TAMPERED
-from sekisho_proxy.zstd import ZstdDecompressor, ZstdError
 
 _STEP = 1 << 20
 Value = TypeVar("Value")

@@ -18,7 +18,7 @@ import msgspec
 from sekisho.errors import BadInputError
 from sekisho.model import Artifact
 from sekisho.model.conda import EXPORTS, RECORD, conda_record
-from sekisho_proxy.zstd import compress
+from sekisho.zstd import compress
 
 _LOG = logging.getLogger("sekisho.proxy")
 _LEVEL = 3

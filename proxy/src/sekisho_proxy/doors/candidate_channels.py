@@ -6,13 +6,13 @@ from sekisho.errors import NotFoundError, RefusedError
 from sekisho.model.conda import ENDINGS
 from sekisho.policy import Snapshot
 from sekisho.ports import Clock
+from sekisho.zstd import compress
 from sekisho_proxy.conda.candidate import Denials, Index, Keys, reply_with, repodata, shard
 from sekisho_proxy.conda.channel import Names
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.shards import INDEX
 from sekisho_proxy.exchange import Headers, Reply, Request, json_reply
 from sekisho_proxy.follow import Held
-from sekisho_proxy.zstd import compress
 
 _SHARD = ".msgpack.zst"
 _WHOLE = frozenset({"repodata.json", "repodata.json.zst"})

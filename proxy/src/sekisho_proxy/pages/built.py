@@ -8,21 +8,16 @@ import asyncio
 import gzip
 import json
 import secrets
-import sys
 from collections.abc import Callable
 from hashlib import sha256
 from html import escape
 from typing import NamedTuple, Protocol
 
+from sekisho.zstd import compress
 from sekisho_proxy.exchange import Headers, Reply, Request
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.negotiate import JSON, asked_type, coding, matches, page_type
 from sekisho_proxy.refusal import Refusal
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 PLAIN_JSON = "application/json"
 _MANY_ROWS = 100
@@ -161,5 +156,5 @@ def _pack(body: bytes, how: str, *, quick: bool) -> bytes:
     if how == "gzip":
         return gzip.compress(body, 1 if quick else 9, mtime=0)
     if how == "zstd":
-        return zstd.compress(body, 3 if quick else 9 if len(body) > _LARGE else 19)
+        return compress(body, 3 if quick else 9 if len(body) > _LARGE else 19)
     return body

@@ -1,0 +1,10 @@
+"""zstd, wherever this Python has it."""
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError, compress, get_frame_info
+else:
+    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError, compress, get_frame_info
+
+__all__ = ["DecompressionParameter", "ZstdDecompressor", "ZstdError", "compress", "get_frame_info"]
