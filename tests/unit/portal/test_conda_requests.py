@@ -222,6 +222,7 @@ def test_what_constrains_a_package_keeps_a_wrong_one_from_standing_in(house):
         ({"depends": ["__cuda"]}, False),
         ({"depends": ["__archspec 1 x86_64"]}, True),
         ({"depends": ["__archspec 1 x86_64_v3"]}, False),
+        ({"depends": ["__linux >=4.18"]}, True),
         ({"depends": ["__linux >=9"]}, False),
         ({"subdir": "noarch"}, True),
         ({"subdir": "linux-aarch64"}, False),

@@ -8,17 +8,10 @@ from sekisho_builder.gates.gpu_driver import FLOORS
 Virtual = tuple[str, str, str]
 """Name, version and build."""
 
-KERNEL = "5.10"
-"""Of Linux, the version that packages may count on. It is the machine's, not the image's, so the oldest one that
-distributions still maintain is stated."""
-
 
 def virtual_packages(target: Target, definition: ImageDefinition | None = None) -> Iterator[Virtual]:
     """Yield what is there on ``target``; CUDA where an image's definition states the driver of the machines."""
-    yield "__unix", "0", "0"
-    yield "__linux", KERNEL, "0"
-    yield "__glibc", target.glibc, "0"
-    yield "__archspec", "1", target.arch
+    yield from target.virtual
     if definition is not None and definition.driver and (major := _cuda(definition.driver)):
         yield "__cuda", f"{major}.0", "0"
 

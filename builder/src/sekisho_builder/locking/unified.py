@@ -19,7 +19,6 @@ import yaml
 from sekisho.errors import BadInputError, RefusedError, SekishoError, UnresolvableError, UpstreamError
 from sekisho.lock import UNIFIED_FILE, Answer, DoorAddress, LockedRow, Pinned, ToLock, read_conda_lock
 from sekisho.model import Kind, Target
-from sekisho_builder.conda.virtual import virtual_packages
 from sekisho_builder.locking.room import Room, bare, requirements_of
 from sekisho_builder.programs import Said
 
@@ -89,7 +88,7 @@ def _environment(asked: ToLock, door: DoorAddress, *, has_token: bool) -> dict[s
 
 def _virtual(target: Target) -> dict[str, Any]:
     """Return what is there on the target, as conda-lock reads it: a build only where it says something."""
-    packages = {name: f"{release} {build}".removesuffix(" 0") for name, release, build in virtual_packages(target)}
+    packages = {name: f"{release} {build}".removesuffix(" 0") for name, release, build in target.virtual}
     return {target.subdir: {"packages": packages}}
 
 

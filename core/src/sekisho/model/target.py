@@ -10,6 +10,10 @@ from sekisho.model.base import Record
 SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
 """What channels call the platform of each architecture (CEP 26)."""
 
+KERNEL = "5.10"
+"""Of Linux, the version that packages may count on. It is the machine's, not the image's, so the oldest one that
+distributions still maintain is stated."""
+
 
 class Target(Record):
     """A full Python version on a platform.
@@ -39,6 +43,16 @@ class Target(Record):
     def subdir(self) -> str:
         """Return what channels call the platform (CEP 26)."""
         return SUBDIRS[self.arch]
+
+    @property
+    def virtual(self) -> tuple[tuple[str, str, str], ...]:
+        """Return what is there that no channel has, as name, version and build (virtual packages, CEP 30): no GPU."""
+        return (
+            ("__unix", "0", "0"),
+            ("__linux", KERNEL, "0"),
+            ("__glibc", self.glibc, "0"),
+            ("__archspec", "1", self.arch),
+        )
 
     def markers(self) -> dict[str, str]:
         """Return what environment markers (PEP 508) see on this target."""

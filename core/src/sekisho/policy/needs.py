@@ -156,12 +156,12 @@ def _machine_has(artifact: Artifact, target: Target) -> bool:
         wanted = [match_spec(text) for text in needs_of(artifact) if text.startswith("__")]
     except BadInputError:
         return False
-    given = {"__glibc": target.glibc, "__unix": "0", "__linux": "0", "__archspec": "1"}
+    given = {name: (version, build) for name, version, build in target.virtual}
     return all(
         spec is not None
         and spec.name in given
-        and (spec.version is None or spec.version.contains(given[spec.name]))
-        and (not spec.build or spec.name != "__archspec" or glob_matches(spec.build, target.arch))
+        and (spec.version is None or spec.version.contains(given[spec.name][0]))
+        and (not spec.build or glob_matches(spec.build, given[spec.name][1]))
         for spec in wanted
     )
 
