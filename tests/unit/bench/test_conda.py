@@ -43,7 +43,7 @@ def test_both_forms_hold_the_same_and_every_record_is_clean(tmp_path):
     records, _ = read_shard(shard, digest, where="x")
     kept, refused = cleaned("pandas", "linux-64", records)
     assert (len(kept), refused) == (len(records), [])
-    assert dict(records) == {
+    assert {filename: record.read() for filename, record in records} == {
         name: row
         for section in ("packages", "packages.conda")
         for name, row in whole[section].items()

@@ -260,6 +260,10 @@ BAD = {
     "nested": zst(b"\x81\xa6shards" + b"\x91" * 100_000),
     "of another subdir": zst(msgspec.msgpack.encode({"info": {"subdir": "linux-64"}, "shards": {}})),
     "bomb": zst(bytes(65 << 20)),
+    "of frames that hold nothing": zst(b"") * 200 + zst(msgspec.msgpack.encode({"info": {}, "shards": {}})),
+    "of too many names": zst(msgspec.msgpack.encode({"info": {}, "shards": {f"{n}": b"" for n in range(200_001)}})),
+    "of too many keys": zst(msgspec.msgpack.encode({"info": {}, "shards": {}, **{f"{n}": 0 for n in range(1000)}})),
+    "of a large info": zst(msgspec.msgpack.encode({"info": {"x": [{}] * (1 << 16)}, "shards": {}})),
 }
 
 
@@ -357,6 +361,7 @@ RECORDS = {
     "another subdir": {"subdir": "linux-64"},
     "odd depends": {"depends": "python"},
     "a number": 7,
+    "larger than any": {"about": "x" * (1 << 20)},
 }
 
 

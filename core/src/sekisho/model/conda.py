@@ -31,7 +31,8 @@ _VERSION = re.compile(r"(?=.{1,64}$)[a-z0-9_.!+]+", re.ASCII)
 _BUILD = re.compile(r"(?=.{1,64}$)[A-Za-z0-9_.+]+", re.ASCII)
 _SUBDIR = re.compile(r"(?=.{1,32}$)(?:noarch|[a-z0-9]+-[a-z0-9_]+)", re.ASCII)
 _HASH = {"sha256": re.compile(r"[0-9a-f]{64}"), "md5": re.compile(r"[0-9a-f]{32}")}
-_ELSEWHERE = re.compile(r"::|[/\\]|\[[^\]]*\b(?:channel|subdir|url|fn)\b\s*=")
+_ELSEWHERE = re.compile(r"[:/\\]")
+_ELSEWHERE_IN_BRACKETS = re.compile(r"\b(?:channel|subdir|url|fn)\b\s*=")
 """What a match spec has where it names a channel, a subdir, an address or a file (CEP 29)."""
 
 _LONGEST_TEXT = 2000
@@ -188,9 +189,16 @@ def _text(value: object, key: str, filename: str) -> str:
 def _specs(value: object, key: str, filename: str) -> list[str]:
     """Return match specs of a record: they say which package, never from where (CEP 26)."""
     specs = _texts(value, key, filename)
-    if astray := next((spec for spec in specs if _ELSEWHERE.search(spec)), None):
+    if astray := next((spec for spec in specs if _leads_elsewhere(spec)), None):
         raise BadInputError(f"the record of {filename} has {key} that name a place: {astray[:120]!r}")
     return specs
+
+
+def _leads_elsewhere(spec: str) -> bool:
+    """Tell whether a match spec names a place, in time that grows with its length alone."""
+    bracket = spec.find("[")
+    in_brackets = bracket >= 0 and _ELSEWHERE_IN_BRACKETS.search(spec, bracket)
+    return bool(_ELSEWHERE.search(spec) or in_brackets)
 
 
 def _texts(value: object, key: str, filename: str) -> list[str]:

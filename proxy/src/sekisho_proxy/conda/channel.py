@@ -106,7 +106,8 @@ class Subdir:
         stamps = self._seen.of(self._source.id, self._subdir, name, digest, hashes, int(self._clock()))
         stated = dict(records[0]) if self._source.ages == "stated" else {}
         rows = tuple(
-            Row(filename, record, age(stamps, record["sha256"], stated.get(filename))) for filename, record in kept
+            Row(filename, record, age(stamps, record["sha256"], stated[filename].read() if stated else None))
+            for filename, record in kept
         )
         return Listed(self._source.id, self._subdir, name, rows, (*records[1], *refused))
 

@@ -29,7 +29,10 @@ LIMIT = 1 << 30
 """Bytes of JSON; conda-forge's largest had 363 million in 2026."""
 
 _MOST_RECORDS = 5_000_000
-_MOST_OF_A_NAME = 100_000
+_MOST_OF_A_NAME, _LARGEST_NAME = 100_000, 64 << 20
+"""Records of one name, and their bytes: the proxy itself reads them, one after the other."""
+
+_MOST_FRAMES = 10_000
 _STEP, _HEAD = 1 << 20, 64
 _SECTIONS = ("packages", "packages.conda")
 _KNOWN = frozenset({"info", *_SECTIONS, "removed", "repodata_version"})
@@ -126,11 +129,14 @@ def _unpacked(job: Job) -> bytearray:
     with Path(job.file).open("rb") as file:
         stated = get_frame_info(file.read(_HEAD)).decompressed_size
         file.seek(0)
-        whole, size, frame = bytearray(min(stated or 0, job.limit)), 0, ZstdDecompressor()
+        whole, size = bytearray(min(stated or 0, job.limit)), 0
+        frame, frames = ZstdDecompressor(), 1
         left = file.read(_STEP)
         while left or not frame.needs_input:
             if frame.eof:
-                frame = ZstdDecompressor()
+                frame, frames = ZstdDecompressor(), frames + 1
+                if frames > _MOST_FRAMES:
+                    raise CorruptError(f"it has more than {_MOST_FRAMES} frames", where=job.where, todo=TAMPERED)
             piece = frame.decompress(left, max_length=_STEP)
             whole[size : size + len(piece)] = piece
             size += len(piece)
@@ -171,6 +177,9 @@ def _grouped(top: object, where: str) -> tuple[dict[str, _Group], int]:
                 group.append((filename, raw))
     if largest := next((name for name, group in groups.items() if len(group) > _MOST_OF_A_NAME), ""):
         raise CorruptError(f"it has more than {_MOST_OF_A_NAME} records of {largest[:80]}", where=where, todo=TAMPERED)
+    sizes = ((name, sum(len(raw) for _, raw in group)) for name, group in groups.items())
+    if largest := next((name for name, size in sizes if size > _LARGEST_NAME), ""):
+        raise CorruptError(f"it has more than {_LARGEST_NAME} bytes on {largest[:80]}", where=where, todo=TAMPERED)
     return groups, count
 
 

@@ -13,7 +13,7 @@ import msgspec
 from sekisho.model.conda import EXPORTS, PackageName, clean_record
 
 _SHA256, _MD5 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{32}")
-_ODD = re.compile(r"::|[/\\\[]")
+_ODD = re.compile(r"[:/\\\[]")
 """What a match spec may name a place by."""
 
 _MOST, _LARGEST = 2000, 1 << 53

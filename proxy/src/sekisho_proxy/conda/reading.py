@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
+
 from sekisho.errors import CorruptError
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.shards import SHARD_LIMIT, ShardIndex, read_shard
-from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.value import Refused, Stated
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.source import Kept
 
-Records = tuple[list[tuple[str, object]], list[Refused]]
+Records = tuple[list[tuple[str, Stated]], list[Refused]]
 """What is listed of a name, by file name; and what of it is dropped."""
 
 
@@ -66,9 +68,10 @@ class Whole:
         """Return what is listed of a name; raise ``LostError`` if its piece is not whole."""
         return await asyncio.to_thread(self._read, name), []
 
-    def _read(self, name: str) -> list[tuple[str, object]]:
+    def _read(self, name: str) -> list[tuple[str, Stated]]:
         try:
             data = self._pieces.read(self._catalogue, name)
         except CorruptError as error:
             raise LostError(error.what, where=error.where, todo="ask again: the channel is read anew") from error
-        return read_json(data, list[tuple[str, object]], where=name)
+        rows = read_json(data, list[tuple[str, msgspec.Raw]], where=name)
+        return [(filename, Stated(raw, msgspec.json.decode)) for filename, raw in rows]

@@ -10,8 +10,8 @@ import msgspec
 
 from sekisho.errors import CorruptError
 from sekisho.model.conda import is_name
-from sekisho_proxy.conda.packed import read_msgpack, unpack
-from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.packed import read_map, read_msgpack, unpack
+from sekisho_proxy.conda.value import Refused, Stated
 from sekisho_proxy.upstream.advice import TAMPERED
 
 INDEX = "repodata_shards.msgpack.zst"
@@ -19,6 +19,8 @@ INDEX_LIMIT, SHARD_LIMIT = 16 << 20, 16 << 20
 """Bytes as they come; what is unpacked may be four times that."""
 
 _TIMES = 4
+_MOST_KEYS, _MOST_NAMES = 1000, 200_000
+_LARGEST_INFO = 1 << 16
 _MOST_RECORDS = 100_000
 _KEYS = frozenset({"info", "shards"})
 _KNOWN = _KEYS | {"version"}
@@ -37,11 +39,11 @@ class ShardIndex(NamedTuple):
 
 def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
     """Read the index of shards that came from ``url``; raise ``CorruptError`` for what is none."""
-    top = read_msgpack(unpack(data, limit=_TIMES * INDEX_LIMIT, where=url), dict[str, msgspec.Raw], where=url)
-    if not top.keys() >= _KEYS:
+    top = read_map(unpack(data, limit=_TIMES * INDEX_LIMIT, where=url), msgspec.Raw, most=_MOST_KEYS, where=url)
+    if not top.keys() >= _KEYS or len(top["info"]) > _LARGEST_INFO:
         raise CorruptError("it is no index of shards (CEP 16)", where=url, todo=TAMPERED)
     info = read_msgpack(top["info"], dict[str, Any], where=url)
-    shards = read_msgpack(top["shards"], dict[str, bytes], where=url)
+    shards = read_map(top["shards"], bytes, most=_MOST_NAMES, where=url)
     if info.get("subdir", subdir) != subdir:
         raise CorruptError(f"it is of subdir {str(info['subdir'])[:40]!r}, not {subdir}", where=url, todo=TAMPERED)
     base = info.get("shards_base_url") or ""
@@ -66,8 +68,8 @@ def foreign(info: Mapping[str, Any]) -> Iterator[Refused]:
             yield Refused(f"info.{key}", f"{str(value)[:200]} is not passed on")
 
 
-def read_shard(data: bytes, sha256: bytes, *, where: str) -> tuple[list[tuple[str, object]], list[Refused]]:
-    """Return the records of a shard, with hashes as text, and what of the shard is dropped.
+def read_shard(data: bytes, sha256: bytes, *, where: str) -> tuple[list[tuple[str, Stated]], list[Refused]]:
+    """Return the records of a shard, which are read with hashes as text, and what of the shard is dropped.
 
     Raises ``CorruptError`` for bytes of another sha256, and for what is no shard.
     """
@@ -77,19 +79,19 @@ def read_shard(data: bytes, sha256: bytes, *, where: str) -> tuple[list[tuple[st
             where=where,
             todo=TAMPERED,
         )
-    top = read_msgpack(unpack(data, limit=_TIMES * SHARD_LIMIT, where=where), dict[str, msgspec.Raw], where=where)
+    top = read_map(unpack(data, limit=_TIMES * SHARD_LIMIT, where=where), msgspec.Raw, most=_MOST_KEYS, where=where)
     refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _SHARD_KEYS)]
-    records: list[tuple[str, object]] = []
+    records: list[tuple[str, Stated]] = []
     for section in _SECTIONS:
         if section in top:
-            records += read_msgpack(top[section], dict[str, object], where=where).items()
-    if len(records) > _MOST_RECORDS:
-        raise CorruptError(f"it has more than {_MOST_RECORDS} records", where=where, todo=TAMPERED)
-    return [(filename, _as_text(record)) for filename, record in records], refused
+            rows = read_map(top[section], msgspec.Raw, most=_MOST_RECORDS, where=where)
+            records += [(filename, Stated(raw, _as_text)) for filename, raw in rows.items()]
+    return records, refused
 
 
-def _as_text(record: object) -> object:
-    """Write the hashes of a record as JSON has them: in a shard they are bytes."""
+def _as_text(raw: msgspec.Raw) -> object:
+    """Read a record, and write its hashes as JSON has them: in a shard they are bytes."""
+    record: object = msgspec.msgpack.decode(raw)
     if isinstance(record, dict):
         for key in ("sha256", "md5"):
             if isinstance(value := record.get(key), bytes):

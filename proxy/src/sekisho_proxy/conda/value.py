@@ -1,9 +1,11 @@
 """What a channel lists of one name in one subdir, cleaned, and what of it was refused and why."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+import msgspec
 
 from sekisho.errors import BadInputError
 from sekisho.model import Artifact
@@ -15,6 +17,26 @@ Raw = Mapping[str, Any]
 
 MOST_REASONS = 100
 """Reasons that are kept of one name: a channel may be wrong in a million ways."""
+
+
+LARGEST_RECORD = 1 << 20
+"""Bytes of one record as it comes; it takes some sixty times that once it is read."""
+
+
+class Stated(NamedTuple):
+    """A record as its channel states it, not read yet: all of a name's at once might take gigabytes."""
+
+    raw: msgspec.Raw
+    decode: Callable[[msgspec.Raw], Any]
+
+    def read(self) -> Any:  # noqa: ANN401 (whatever a channel says)
+        """Return it; raise ``BadInputError`` for one that is too large or cannot be read."""
+        if len(self.raw) > LARGEST_RECORD:
+            raise BadInputError(f"the record of it has more than {LARGEST_RECORD} bytes")
+        try:
+            return self.decode(self.raw)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise BadInputError(f"the record of it cannot be read: {error}") from error
 
 
 class Refused(NamedTuple):
@@ -52,7 +74,7 @@ class Listed(NamedTuple):
 
 
 def cleaned(
-    name: str, subdir: str, records: Iterable[tuple[str, object]]
+    name: str, subdir: str, records: Iterable[tuple[str, Stated]]
 ) -> tuple[list[tuple[str, dict[str, Any]]], list[Refused]]:
     """Return what counts of the records of ``name``, and what does not; two records of one file count both as none."""
     kept: dict[str, dict[str, Any]] = {}
@@ -61,7 +83,7 @@ def cleaned(
     often = {filename for filename, count in Counter(filename for filename, _ in rows).items() if count > 1}
     for filename, record in rows:
         try:
-            found = clean(filename, record, subdir=subdir)  # type: ignore[arg-type]  # it looks for itself
+            found = clean(filename, record.read(), subdir=subdir)  # it looks for itself
         except BadInputError as error:
             refused.append(Refused(filename[:200], error.what))
             continue

@@ -62,6 +62,8 @@ def test_what_could_lead_elsewhere_is_dropped(key):
         {"depends": ["https://elsewhere.invalid/evil::evil"]},
         {"constrains": ["evil[channel=elsewhere]"]},
         {"depends": ["evil[version='>1', url = x]"]},
+        {"depends": ["evil[build=']', channel=elsewhere]"]},
+        {"depends": ["elsewhere:namespace:evil"]},
         {"run_exports": {"weak": ["elsewhere::evil"]}},
         {"run_exports": {"other": ["evil"]}},
         {"run_exports": ["evil"]},
