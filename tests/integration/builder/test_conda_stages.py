@@ -1,6 +1,7 @@
 """From an approved closure to an image, by the builder's own stages: conda packages come through the workspace's door."""
 
 import json
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -52,10 +53,12 @@ def test_an_approved_closure_becomes_an_image(tmp_path, images):
             "/api/requests/r1/report": {},
             "/api/policy/snapshot": json.loads(house.seal(approvals).model_dump_json()),
         }
-        with house.open() as client, PortalClient(portal_url, house.token, direct=True) as reporting:
-            told = {"proxy_url": str(client.base_url).rstrip("/"), "images": images,
-                    "base_cache": load_settings().base_cache}  # fmt: skip
-            stages = Stages(house.settings.model_copy(update=told), reporting, Proxy(told["proxy_url"], house.token))
+        with ExitStack() as stack:
+            proxy_url = str(stack.enter_context(house.open()).base_url).rstrip("/")
+            proxy = stack.enter_context(closing(Proxy(proxy_url, house.token)))
+            reporting = stack.enter_context(PortalClient(portal_url, house.token, direct=True))
+            told = {"proxy_url": proxy_url, "images": images, "base_cache": load_settings().base_cache}
+            stages = Stages(house.settings.model_copy(update=told), reporting, proxy)
             with pytest.raises(ConflictError, match="no lock yet"):
                 stages.assemble("r1")
             stages.lock("r1")
