@@ -95,6 +95,22 @@ def test_a_specs_channel_becomes_its_address():
         read_spec("python >=", [DOOR])
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "https://elsewhere.invalid/t/secret/linux-64/x-1-0.conda",
+        "https://elsewhere.invalid/a::b/x-1-0.conda",
+        "x[url='https://elsewhere.invalid/linux-64/x-1-0.conda']",
+        "/etc/x-1-0.tar.bz2",
+        "file:///etc/x-1-0.conda",
+    ],
+)
+def test_the_address_of_a_package_is_no_spec(spec):
+    with pytest.raises(BadInputError) as refused:
+        read_spec(spec, [DOOR])
+    assert "secret" not in str(refused.value)
+
+
 def test_it_solves_lists_and_updates_as_conda_lock_asks(tmp_path):
     forge = channel_of(tmp_path / "forge", DATA, TOOL)
     virtual = virtual_of(tmp_path / "virtual", glibc="2.36")

@@ -418,6 +418,19 @@ def test_shards_that_are_elsewhere_are_not_asked_for(open_world):
     assert other.requests == []
 
 
+def test_made_up_subdirs_leave_nothing_and_push_no_other_out(open_world):
+    world = open_world(Channel((ALPHA, BETA), shards=False))
+
+    async def made_up(channels, policy):
+        for number in range(70):
+            with pytest.raises(NotFoundError):
+                await channels.names(policy, "main", f"os-{number}")
+
+    world.ask(names, made_up, names)
+    assert world.paths.count(ZST) == 1
+    assert len(list((world.folder / "channels" / "pieces").iterdir())) == 1
+
+
 def test_a_subdir_or_channel_that_is_none_is_not_asked_for(world):
     for source, subdir in (("main", "../secret"), ("main", "NOARCH"), ("other", "noarch")):
         with pytest.raises(SekishoError):

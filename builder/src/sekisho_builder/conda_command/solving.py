@@ -53,12 +53,18 @@ async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> li
 def read_spec(spec: str, channels: Sequence[str]) -> rattler.MatchSpec:
     """Read a spec in any of conda's own forms, as ``python 3.11.7 0_cpython``; raise ``BadInputError`` for no spec.
 
-    A channel's name becomes its address: a bare name is one of a public host.
+    A channel's name becomes its address: a bare name is one of a public host. A package's own address or file is
+    refused: it would be fetched from there, whatever the channels are.
     """
     try:
-        return rattler.MatchSpec(_at_its_address(spec, channels), strict=False)
+        found = rattler.MatchSpec(_at_its_address(spec, channels), strict=False)
     except InvalidMatchSpecError as error:
         raise BadInputError(f"{spec[:120]!r} is no match spec: {error}", todo="see CEP 29") from error
+    if "url=" in str(found):
+        raise BadInputError(
+            f"{_bare(spec)[:120]!r} is the address of a package", todo="name the package, and its channel"
+        )
+    return found
 
 
 def _at_its_address(spec: str, channels: Sequence[str]) -> str:
@@ -69,8 +75,8 @@ def _at_its_address(spec: str, channels: Sequence[str]) -> str:
     return spec
 
 
-def _bare(error: BaseException) -> str:
-    return _TOKEN.sub("/t/…/", str(error))
+def _bare(said: object) -> str:
+    return _TOKEN.sub("/t/…/", str(said))
 
 
 def _generic(one: Virtual) -> rattler.GenericVirtualPackage:

@@ -25,6 +25,7 @@ from sekisho_proxy.upstream.source import Kept
 
 _SHARDS, _WHOLE = "shards", "whole"
 _FORMS = ("repodata.json.zst", "repodata.json")
+_INCOMING = "incoming"
 _PACKED_LIMIT = 512 << 20
 _SLOWEST_IMPORT = 300.0
 _SMALL, _SMALL_UNPACKED = 256 << 10, 8 << 20
@@ -111,6 +112,8 @@ class Asking:
                 return await self._take_whole(known, url, refused)
             except NotFoundError as error:
                 missing = error
+        if known is None:
+            self._leave_nothing()
         if refused:
             raise UpstreamError(
                 f"source {self._place.source!r} has its shards elsewhere: {refused[0].why}",
@@ -119,8 +122,14 @@ class Asking:
             )
         raise missing or NotFoundError("there is no such subdir", where=self.where)
 
+    def _leave_nothing(self) -> None:
+        """Remove the folders of a subdir that is not there, if nothing is in them: its name may be made up."""
+        for folder in (self._place.folder / _INCOMING, self._place.folder):
+            with suppress(OSError):
+                folder.rmdir()
+
     async def _take_whole(self, known: Reading | None, url: str, refused: tuple[Refused, ...]) -> Reading:
-        incoming = self._place.folder / "incoming"
+        incoming = self._place.folder / _INCOMING
         DISK.settle(incoming)
         sweep(incoming)
         came = incoming / uuid.uuid4().hex

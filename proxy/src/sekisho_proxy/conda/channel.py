@@ -50,6 +50,11 @@ class Subdir:
         self._listed: dict[str, tuple[bytes, Listed]] = {}
         self._rows = 0
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether it was ever there."""
+        return self._names is not None
+
     async def close(self) -> None:
         """Stop what is being asked."""
         await self._flights.cancel()

@@ -44,7 +44,13 @@ class Channels:
 
         Raises ``NotFoundError`` where there is no such channel or subdir.
         """
-        found = await self._subdir(snapshot, source, subdir).names()
+        asked = self._subdir(snapshot, source, subdir)
+        try:
+            found = await asked.names()
+        except NotFoundError:
+            if not asked.is_known:
+                self._forget(asked)
+            raise
         ownership = self._upstreams.owners(snapshot)
         of, digests, names = self._provided.get((source, subdir), (None, None, found))
         if of is not ownership or digests is not found.digests:
@@ -61,6 +67,11 @@ class Channels:
                 todo="check the spelling, and `owns` in sources.yaml",
             )
         return await self._subdir(snapshot, source, subdir).listed(name)
+
+    def _forget(self, missing: Subdir) -> None:
+        """Keep nothing of a subdir that is not there: its name may be made up, and one that is there has its place."""
+        for key in [key for key, subdir in self._subdirs.items() if subdir is missing]:
+            del self._subdirs[key]
 
     def _subdir(self, snapshot: Snapshot, source_id: str, subdir: str) -> Subdir:
         source, fetcher = self._upstreams.channel(snapshot, source_id)
