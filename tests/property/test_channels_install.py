@@ -21,7 +21,7 @@ from tests.records import NOW, TARGET, package, signed, snapshot
 NAMES = "abcde"
 VERSIONS = ("1.0", "1.1", "2.0rc1", "2.0")
 SPECS = st.sampled_from(["", "", " >=1.1", " <2.0a0", " 1.*", " ==1.0|==2.0", " >=2.0rc1", " * h1"])
-MANY = settings(max_examples=600 if os.environ.get("SEKISHO_SOAK") == "1" else 40, deadline=None)
+MANY = settings(max_examples=400 if os.environ.get("SEKISHO_SOAK") == "1" else 40, deadline=None)
 SOURCES = (Source(id="pypi", preset="pypi"), Source(id="forge", kind="conda", url="https://channels.invalid/forge"))
 
 

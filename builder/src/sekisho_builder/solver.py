@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, cast
@@ -53,7 +53,6 @@ _ARCHIVES = (
     ".zst",
 )
 
-_SHOWN = 20
 _RETRIES = "1"
 """The proxy asks an upstream several times by itself; more here would only multiply the waiting."""
 
@@ -168,7 +167,7 @@ class Solver:
 
 
 def believed(ca: Path, more: str | None, folder: Path) -> Path:
-    """Return a file with the authorities of ``ca`` and of ``more``: uv believes those of one file."""
+    """Return a file with the authorities of ``ca`` and of ``more``: tools believe those of one file."""
     path = folder / "authorities.pem"
     path.write_bytes(b"\n".join(Path(name).read_bytes() for name in (ca, more) if name))
     return path
@@ -208,12 +207,6 @@ def stand_in(project: str, release: str, folder: Path) -> Path:
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
     return path
-
-
-def _few(names: Sequence[str]) -> str:
-    """Name the first of many: a file may hold thousands."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from sekisho.errors import MissingToolError, UpstreamError
 from sekisho.lock import ToLock
 from sekisho_builder.programs import Programs, Said
+from sekisho_builder.solver import believed
 
 TOKEN = "SEKISHO_TOKEN"  # noqa: S105 (the name of a variable)
 """The variable that holds a token where a file can name one."""
@@ -66,8 +67,8 @@ class Room:
         if self._token:
             environment[TOKEN] = self._token
         if self._ca:
-            believed = str(self._believed(self._ca, kept.get("SSL_CERT_FILE")))
-            environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"), believed)
+            authorities = str(believed(self._ca, kept.get("SSL_CERT_FILE"), self.folder))
+            environment |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT"), authorities)
         try:
             return Programs().run(command, environment=environment, timeout=_TIMEOUT, given=given, folder=self.folder)
         except FileNotFoundError as error:
@@ -78,12 +79,6 @@ class Room:
             raise UpstreamError(
                 f"locking took more than {_TIMEOUT:g} seconds", todo="try again, or lock fewer packages at once"
             ) from error
-
-    def _believed(self, ca: Path, more: str | None) -> Path:
-        """Return a file with the authorities of ``ca`` and of ``more``: tools believe those of one file."""
-        path = self.folder / "authorities.pem"
-        path.write_bytes(b"\n".join(Path(name).read_bytes() for name in (ca, more) if name))
-        return path
 
     def with_login(self, url: str) -> str:
         """Return the address of an index with the token in it, for the environment of a tool."""
