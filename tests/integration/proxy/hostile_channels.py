@@ -39,7 +39,9 @@ FORMS = (
     "noarch/repodata.json",
     "noarch/repodata.json.zst",
     "noarch/current_repodata.json",
+    "noarch/current_repodata.json.zst",
     "noarch/run_exports.json",
+    "noarch/run_exports.json.zst",
     "channeldata.json",
 )
 _CONDA = """

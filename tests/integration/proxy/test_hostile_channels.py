@@ -9,7 +9,7 @@ def test_no_hostile_channel_gets_anything_past_the_door(tmp_path, say):
     assert found.leaks == []
     assert found.attacks >= 12
     assert len(found.clients) >= 7
-    assert len(found.forms) >= 6
+    assert len(found.forms) >= 8
     assert found.resolved > 75  # what is good is had all the same
     # the attacks are real: each of these leads the same client away, where it asks the channel itself
     led = {"base-url-absolute", "base-url-beside", "shards-base-url", "relations-base", "lying-shard"}

@@ -19,6 +19,14 @@ def found(code):
     return facts(CUDA, findings=[{"code": code, "detail": "here"}])
 
 
+def stating(licence):
+    return facts(CUDA, license_expression=None, license_hint=licence)
+
+
+def seen(ago):
+    return CUDA.model_copy(update={"uploaded": NOW - ago})
+
+
 # rule, artifact, facts, whether the rule answers
 CASES = {
     "denied name": ({"check": "denied", "projects": ["numpy"]}, WHEEL, GOOD, True),
@@ -80,6 +88,10 @@ CASES = {
     "denied of the channel": ({"check": "denied", "kind": "conda", "projects": ["forge::pytorch"]}, CUDA, None, True),
     "denied of another channel": ({"check": "denied", "kind": "conda", "projects": ["main::pytorch"]}, CUDA, None, False),
     "denied and no version to compare": ({"check": "denied", "kind": "conda", "projects": ["pytorch<1"]}, ODD, None, True),
+    "a licence that a channel states": ({"check": "license", "allow": ["BSD-3-Clause"]}, CUDA, stating("BSD-3-Clause"), False),
+    "another licence that a channel states": ({"check": "license", "allow": ["BSD-3-Clause"]}, CUDA, stating("GPL-3.0-only"), True),
+    "young in a channel": ({"check": "release_age", "days": 7}, seen(timedelta(days=6)), None, True),
+    "old enough in a channel": ({"check": "release_age", "days": 7}, seen(timedelta(days=7)), None, False),
     "denied in an index only": ({"check": "denied", "projects": ["pytorch"]}, CUDA, None, False),
 }  # fmt: skip
 
