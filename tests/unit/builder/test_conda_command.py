@@ -1,5 +1,6 @@
 """sekisho-conda: its arguments, virtual packages, specs and explicit files, and its answers as a process."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -179,6 +180,19 @@ def test_an_explicit_file_that_is_none_is_refused(tmp_path, text, why):
     file = tmp_path / "explicit.txt"
     file.write_text(text)
     assert why in call("create", "--file", file, "--prefix", tmp_path / "env", folder=tmp_path, status=1)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_another_package_of_the_same_name_is_not_taken_from_before(tmp_path, algorithm):
+    other = make_package("tinydata", "1.1", files={"share/tinydata/version.txt": b"other\n"})
+    for turn, package in enumerate((other, DATA)):
+        channel = channel_of(tmp_path / f"channel{turn}", package)
+        digest = hashlib.new(algorithm, package.data).hexdigest()
+        file = tmp_path / "explicit.txt"
+        file.write_text(f"@EXPLICIT\n{channel}/{package.path}#{'sha256:' if algorithm == 'sha256' else ''}{digest}\n")
+        call("create", "--file", file, "--prefix", tmp_path / f"env{turn}", "--yes", folder=tmp_path)
+    assert (tmp_path / "env1" / "share" / "tinydata" / "version.txt").read_text() == "tinydata 1.1\n"
+    assert not list((tmp_path / "pkgs").glob("by-md5-*"))
 
 
 def test_it_runs_a_program_of_the_environment_and_does_nothing_else(tmp_path):

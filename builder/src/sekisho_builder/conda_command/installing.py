@@ -2,6 +2,9 @@
 
 import hashlib
 import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,20 +22,34 @@ _HASH = re.compile(r"(?:sha256:(?P<sha256>[0-9a-f]{64})|(?P<md5>[0-9a-f]{32}))")
 async def install(asked: Asked, file: Path) -> int:
     """Install what an explicit file names into the prefix; return how many packages that are."""
     records = [_record(line, f"{file}, line {number}") for number, line in _lines(file)]
-    caches = caches_of(asked)
     try:
-        await rattler.install(
-            records,
-            asked.prefix_or_raise(),
-            cache_dir=caches / "packages",
-            platform=rattler.Subdir(asked.subdir),
-            execute_link_scripts=False,
-            show_progress=False,
-            client=client(),
-        )
+        with _cache(caches_of(asked), records) as cache:
+            await rattler.install(
+                records,
+                asked.prefix_or_raise(),
+                cache_dir=cache,
+                platform=rattler.Subdir(asked.subdir),
+                execute_link_scripts=False,
+                show_progress=False,
+                client=client(),
+            )
     except (InstallerError, TransactionError, LinkError, ExtractError, IoError, OSError) as error:
         raise UpstreamError(f"it cannot be installed: {error}", where=str(file), todo="see what it names") from error
     return len(records)
+
+
+@contextmanager
+def _cache(caches: Path, records: Sequence[rattler.RepoDataRecord]) -> Iterator[Path]:
+    """Give a folder for packages, an empty one where some have an md5 alone.
+
+    py-rattler holds what it fetches to an md5, but takes any package of the same name, version and build that is there.
+    """
+    if all(record.sha256 for record in records):
+        yield caches / "packages"
+        return
+    caches.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=caches, prefix="by-md5-") as folder:
+        yield Path(folder)
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
