@@ -75,8 +75,11 @@ def test_an_approved_closure_becomes_an_image(tmp_path, images):
             assert assembly["fetched"] == len(tiny.PACKAGES)
             assert {"conda:tool 0.3"} <= {name for layer in assembly["layers"] for name in layer["packages"]}
             assert {f"/fake/{package.path}" for package in tiny.PACKAGES} <= set(upstream.paths())
-            (images / "tiny" / "image.yaml").write_text(
-                (images / "tiny" / "image.yaml").read_text().replace("library >=2", "library")
-            )
-            with pytest.raises(ConflictError, match="the definition of tiny changed"):
-                stages.assemble("r1")
+            written = (images / "tiny" / "image.yaml").read_text()
+            for changed in (
+                written.replace("library >=2", "library"),
+                json.dumps(json.loads(written) | {"channels": ["other"]}),
+            ):
+                (images / "tiny" / "image.yaml").write_text(changed)
+                with pytest.raises(ConflictError, match="the definition of tiny changed"):
+                    stages.assemble("r1")

@@ -311,7 +311,7 @@ class Records:
         self.lock = lock
 
     def records(self, request_id):
-        return {"lock": self.lock.plain()}
+        return {"request": request().plain(), "lock": self.lock.plain()}
 
 
 def _stages(folder, lock: Lock):

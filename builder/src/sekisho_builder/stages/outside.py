@@ -91,13 +91,15 @@ class Outside:
         return open_snapshot(sealed, load_trust(self._settings.trust_file))
 
     def _locked(self, request_id: str) -> tuple[Lock, ImageDefinition]:
-        found = self._portal.records(request_id)["lock"]
-        if found is None:
+        found = self._portal.records(request_id)
+        if found["lock"] is None:
             raise ConflictError(f"request {request_id} has no lock yet")
-        lock = Lock.parse(found, where=f"lock of {request_id}")
+        lock = Lock.parse(found["lock"], where=f"lock of {request_id}")
+        asked = Request.parse(found["request"], where=f"request {request_id}")
         definition = read_definition(self._settings.images, lock.name)
         wanted = (definition.requirements, definition.conda, definition.target, definition.resolve_before)
-        if (lock.direct, lock.conda, lock.target, lock.resolve_before) != wanted:
+        same = (lock.direct, lock.conda, lock.target, lock.resolve_before) == wanted
+        if not same or asked.channels != tuple(dict.fromkeys(definition.channels)):
             raise ConflictError(
                 f"the definition of {lock.name} changed after request {request_id} was made",
                 where=str(self._settings.images / lock.name / "image.yaml"),
