@@ -12,6 +12,7 @@ import pytest
 
 from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
 from sekisho.sources import Source
+from sekisho_proxy.conda.catalogue import Catalogue
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.importing import Job, run
 from sekisho_proxy.disk_cache import DiskCache
@@ -310,21 +311,48 @@ def test_bad_repodata_is_an_error_and_changes_nothing(open_world, bad):
         other.names()
 
 
-def test_repodata_that_is_too_large_is_refused(tmp_path):
-    (tmp_path / "came").write_bytes(zst(b'{"packages":{},"x":"' + b"x" * 100_000 + b'"}'))
-    job = Job(
-        file=str(tmp_path / "came"),
+def job_of(folder, data):
+    """Write repodata into a folder, and return the job of reading it."""
+    (folder / "came").write_bytes(zst(data))
+    return Job(
+        file=str(folder / "came"),
         packed=True,
         where="here",
-        folder=str(tmp_path / "pieces"),
+        folder=str(folder / "pieces"),
         old="",
-        new=str(tmp_path / "new"),
-        seen=str(tmp_path / "seen.sqlite"),
+        new=str(folder / "new"),
+        seen=str(folder / "seen.sqlite"),
         source="main",
         subdir="noarch",
         now=START,
-        limit=50_000,
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'{"packages":{' + b",".join(b'"a%d-1-0.conda":0' % n for n in range(200_001)) + b"}}", "200000 names"),
+        (b'{"packages":{"a-1-0.conda":"' + b"x" * (64 << 20) + b'"}}', "bytes on a"),
+        (zst(b"") * 10_001, "frames"),
+    ],
+    ids=["names", "bytes of a name", "frames"],
+)
+def test_repodata_of_too_much_is_refused_before_the_proxy_reads_it(tmp_path, data, why):
+    job = job_of(tmp_path, data)
+    if why == "frames":
+        (tmp_path / "came").write_bytes(data)
+    with pytest.raises(CorruptError, match=why):
+        run(job)
+    assert not (tmp_path / "new").exists()
+
+
+def test_of_many_keys_that_are_not_known_some_are_named(tmp_path):
+    run(job_of(tmp_path, b'{"packages":{}' + b"".join(b',"k%d":0' % n for n in range(1000)) + b"}"))
+    assert 0 < len(Catalogue.load((tmp_path / "new").read_bytes()).refused) <= 100
+
+
+def test_repodata_that_is_too_large_is_refused(tmp_path):
+    job = msgspec.structs.replace(job_of(tmp_path, b'{"packages":{},"x":"' + b"x" * 100_000 + b'"}'), limit=50_000)
     with pytest.raises(CorruptError, match="more than 50000 bytes"):
         run(job)
     assert [path.name for path in tmp_path.iterdir()] == ["came"]

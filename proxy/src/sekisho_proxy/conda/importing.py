@@ -21,7 +21,7 @@ from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.seen import FirstSeen
 from sekisho_proxy.conda.shards import foreign
-from sekisho_proxy.conda.value import MOST_REASONS, Refused
+from sekisho_proxy.conda.value import MOST_NAMES, MOST_REASONS, Refused
 from sekisho_proxy.upstream.advice import TAMPERED
 
 MEMORY = 3 << 30
@@ -87,7 +87,8 @@ def run(job: Job) -> Done:
     odd = [name for name in groups if not is_name(name)]
     unnamed = [filename for name in odd for filename, _ in groups.pop(name)]
     pieces = Pieces(Path(job.folder))
-    refused = [Refused(key[:80], "Sekisho does not know this key") for key in keys if key not in _KNOWN]
+    unknown = [key for key in keys if key not in _KNOWN][:MOST_REASONS]
+    refused = [Refused(key[:80], "Sekisho does not know this key") for key in unknown]
     refused += [Refused(name[:200], "it is no name of a conda package") for name in unnamed[:MOST_REASONS]]
     refused += foreign({key: read_json(raw, object, where=job.where) for key, raw in _mapping(info).items()})
     catalogue, changed = pieces.write(_old(job), _joined(groups), refused)
@@ -175,6 +176,8 @@ def _grouped(top: object, where: str) -> tuple[dict[str, _Group], int]:
                 groups[name] = [(filename, raw)]
             else:
                 group.append((filename, raw))
+    if len(groups) > MOST_NAMES:
+        raise CorruptError(f"it has more than {MOST_NAMES} names", where=where, todo=TAMPERED)
     if largest := next((name for name, group in groups.items() if len(group) > _MOST_OF_A_NAME), ""):
         raise CorruptError(f"it has more than {_MOST_OF_A_NAME} records of {largest[:80]}", where=where, todo=TAMPERED)
     sizes = ((name, sum(len(raw) for _, raw in group)) for name, group in groups.items())

@@ -11,7 +11,7 @@ import msgspec
 from sekisho.errors import CorruptError
 from sekisho.model.conda import is_name
 from sekisho_proxy.conda.packed import read_map, read_msgpack, unpack
-from sekisho_proxy.conda.value import Refused, Stated
+from sekisho_proxy.conda.value import MOST_NAMES, Refused, Stated
 from sekisho_proxy.upstream.advice import TAMPERED
 
 INDEX = "repodata_shards.msgpack.zst"
@@ -19,7 +19,7 @@ INDEX_LIMIT, SHARD_LIMIT = 16 << 20, 16 << 20
 """Bytes as they come; what is unpacked may be four times that."""
 
 _TIMES = 4
-_MOST_KEYS, _MOST_NAMES = 1000, 200_000
+_MOST_KEYS = 1000
 _LARGEST_INFO = 1 << 16
 _MOST_RECORDS = 100_000
 _KEYS = frozenset({"info", "shards"})
@@ -43,7 +43,7 @@ def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
     if not top.keys() >= _KEYS or len(top["info"]) > _LARGEST_INFO:
         raise CorruptError("it is no index of shards (CEP 16)", where=url, todo=TAMPERED)
     info = read_msgpack(top["info"], dict[str, Any], where=url)
-    shards = read_map(top["shards"], bytes, most=_MOST_NAMES, where=url)
+    shards = read_map(top["shards"], bytes, most=MOST_NAMES, where=url)
     if info.get("subdir", subdir) != subdir:
         raise CorruptError(f"it is of subdir {str(info['subdir'])[:40]!r}, not {subdir}", where=url, todo=TAMPERED)
     base = info.get("shards_base_url") or ""

@@ -19,6 +19,9 @@ MOST_REASONS = 100
 """Reasons that are kept of one name: a channel may be wrong in a million ways."""
 
 
+MOST_NAMES = 200_000
+"""Names of one subdir: all are in memory. conda-forge's largest had 32,000 in 2025."""
+
 LARGEST_RECORD = 1 << 20
 """Bytes of one record as it comes; it takes some sixty times that once it is read."""
 
