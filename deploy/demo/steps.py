@@ -214,7 +214,7 @@ class Demo:
         """The image is assembled from base and wheels."""
         with self.show.step("The image is assembled from its base and the approved wheels") as step:
             status = self.until(step, _AFTER_APPROVAL[2:], seconds=420)
-            made, base = status["assembly"], json.loads(self.services.said("base"))
+            made, base = status["assembly"], json.loads(self.services.said("base"))["base"]
             step.details |= {**made, "base": base}
             layers = made["layers"]
             step.reused = all(layer["reused"] for layer in layers) and bool(base["reused"])
