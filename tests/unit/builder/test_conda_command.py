@@ -195,6 +195,16 @@ def test_another_package_of_the_same_name_is_not_taken_from_before(tmp_path, alg
     assert not list((tmp_path / "pkgs").glob("by-md5-*"))
 
 
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+def test_no_token_and_no_login_is_in_an_error(tmp_path, scheme):
+    file = tmp_path / "explicit.txt"
+    address = f"{scheme}://user:secret@127.0.0.1:9/t/secret/forge/{DATA.path}"
+    file.write_text(f"@EXPLICIT\n{address}#sha256:{DATA.sha256}\n")
+    told = call("create", "--file", file, "--prefix", tmp_path / "env", "--yes", folder=tmp_path, status=1)
+    assert "secret" not in told
+    assert DATA.filename in told
+
+
 def test_it_runs_a_program_of_the_environment_and_does_nothing_else(tmp_path):
     program = tmp_path / "env" / "bin" / "say"
     program.parent.mkdir(parents=True)

@@ -14,7 +14,7 @@ from rattler.exceptions import ExtractError, InstallerError, IoError, LinkError,
 from sekisho.errors import BadInputError, CorruptError, UpstreamError
 from sekisho.model import PackageName
 from sekisho_builder.conda_command.arguments import Asked, caches_of
-from sekisho_builder.conda_command.solving import client
+from sekisho_builder.conda_command.solving import bare, client
 
 _HASH = re.compile(r"(?:sha256:(?P<sha256>[0-9a-f]{64})|(?P<md5>[0-9a-f]{32}))")
 
@@ -34,7 +34,9 @@ async def install(asked: Asked, file: Path) -> int:
                 client=client(),
             )
     except (InstallerError, TransactionError, LinkError, ExtractError, IoError, OSError) as error:
-        raise UpstreamError(f"it cannot be installed: {error}", where=str(file), todo="see what it names") from error
+        raise UpstreamError(
+            f"it cannot be installed: {bare(error)}", where=str(file), todo="see what it names"
+        ) from error
     return len(records)
 
 
@@ -66,7 +68,7 @@ def _record(line: str, where: str) -> rattler.RepoDataRecord:
     stated = _HASH.fullmatch(fragment)
     path = parts.path.split("/")
     if parts.scheme not in {"http", "https", "file"} or len(path) < 3:
-        raise BadInputError(f"{line[:120]!r} is no address of a package", where=where)
+        raise BadInputError(f"{bare(line)[:120]!r} is no address of a package", where=where)
     if stated is None:
         raise BadInputError("there is no hash behind the address", where=where, todo="write the file again")
     package = PackageName.parse(path[-1])

@@ -17,7 +17,8 @@ from sekisho_builder.conda_command.virtual import Virtual, split_channels
 _RETRIES = 1
 """The proxy asks an upstream several times by itself."""
 
-_TOKEN = re.compile(r"/t/[^/]+/")
+_TOKEN = re.compile(r"(?<=/t/)[^/\s]+")
+_LOGIN = re.compile(r"(?<=//)[^/@\s]*@")
 
 
 def client() -> rattler.Client:
@@ -43,10 +44,10 @@ async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> li
             channel_relations="disabled",
         )
     except SolverError as error:
-        raise UnresolvableError(_bare(error), todo="change what it names, or have it approved") from error
+        raise UnresolvableError(bare(error), todo="change what it names, or have it approved") from error
     except (GatewayError, FetchRepoDataError, OSError) as error:
         raise UpstreamError(
-            f"a channel cannot be read: {_bare(error)}", todo="see whether the door has it, and try again"
+            f"a channel cannot be read: {bare(error)}", todo="see whether the door has it, and try again"
         ) from error
 
 
@@ -62,7 +63,7 @@ def read_spec(spec: str, channels: Sequence[str]) -> rattler.MatchSpec:
         raise BadInputError(f"{spec[:120]!r} is no match spec: {error}", todo="see CEP 29") from error
     if "url=" in str(found):
         raise BadInputError(
-            f"{_bare(spec)[:120]!r} is the address of a package", todo="name the package, and its channel"
+            f"{bare(spec)[:120]!r} is the address of a package", todo="name the package, and its channel"
         )
     return found
 
@@ -75,8 +76,9 @@ def _at_its_address(spec: str, channels: Sequence[str]) -> str:
     return spec
 
 
-def _bare(said: object) -> str:
-    return _TOKEN.sub("/t/…/", str(said))
+def bare(said: object) -> str:
+    """Return what was said, without tokens and logins in addresses."""
+    return _LOGIN.sub("", _TOKEN.sub("…", str(said)))
 
 
 def _generic(one: Virtual) -> rattler.GenericVirtualPackage:
