@@ -3,12 +3,16 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 PEERS = ROOT / ".venv-peers" / "bin"
+
+Say = Callable[[str], None]
+"""Tells whoever waits what is being done."""
 
 
 class MeasureError(Exception):
@@ -25,11 +29,6 @@ class Place(NamedTuple):
     def work(self) -> Path:
         """Return the folder that every run begins anew."""
         return self.home / "work"
-
-    @property
-    def report(self) -> Path:
-        """Return the file of the result."""
-        return self.home / "pip.json"
 
 
 def free_port() -> int:

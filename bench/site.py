@@ -1,6 +1,6 @@
 """Everything that runs while figures are taken: the upstream, our proxy and its peers, each warmed in the same way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import httpx2
 
 from bench import clients, nginx, peers, policy, pypi, upstream
 from bench.peers import JSON, Peer
-from bench.place import Place
+from bench.place import Place, Say
 from bench.processes import Servers, timed
 from sekisho.allowlist import SignedApproval
 
@@ -18,8 +18,6 @@ FIRST = "fastapi"
 
 COLD = ("cold-1", "cold-2", "cold-3")
 """Workspaces whose doors are opened for the first time when that is measured."""
-
-Say = Callable[[str], None]
 
 
 class Site(NamedTuple):

@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -37,12 +38,8 @@ def measure(folder: Path, locks: int) -> list[Row]:
     none = AdvisoryIndex((), {}, {}, covers=frozenset(), feeds={})
     slowest = 0.0
     for what in _SOUGHT:
-        sought = read_sought(what)
-        times = [
-            timed(lambda sought=sought: find_held(index, none, sought, lambda _: (), workspace=None, limit=1000))  # type: ignore[misc]
-            for _ in range(_TIMES)
-        ]
-        slowest = max(slowest, median(times))
+        ask = partial(find_held, index, none, read_sought(what), lambda _: (), workspace=None, limit=1000)
+        slowest = max(slowest, median(timed(ask) for _ in range(_TIMES)))
     engine.dispose()
     name = f'"which locks hold package X", {locks:,} locks: slowest of {len(_SOUGHT)} questions'
     note = f"median of {_TIMES}; a new lock is taken up in {1000 * reading / locks:.1f} ms"

@@ -4,8 +4,7 @@ import json
 import subprocess
 import sys
 
-from bench.conda.site import Say
-from bench.place import ROOT, MeasureError, Place
+from bench.place import ROOT, MeasureError, Place, Say
 from bench.rows import Row
 
 _SUITE = "tests.integration.proxy.hostile_channels"

@@ -9,13 +9,12 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any
 
-from bench.place import ROOT, MeasureError, Place
+from bench.place import ROOT, MeasureError, Place, Say
 from bench.rows import Row
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Target, conda_artifact, sha256_hex
@@ -33,8 +32,6 @@ _BYTES = 16_000_000
 _LEVEL = 9
 _HOME = "/opt/" + "placehold_" * 24
 _TARGET = Target(python="3.11.2", glibc="2.36")
-
-Say = Callable[[str], None]
 
 
 def measure(place: Place, say: Say, quick: bool) -> list[Row]:  # noqa: FBT001 (as all that are taken alone)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ import msgspec
 from bench import peers, policy, pypi, upstream
 from bench.conda.held import measure as measure_held
 from bench.conda.synthetic import ASKED, Builds, builds
-from bench.place import BIN, MeasureError, Place, bare_environment
+from bench.place import BIN, MeasureError, Place, Say, bare_environment
 from bench.processes import Servers, timed
 from bench.rows import Row
 from sekisho.lock import Answer, DoorAddress, ToLock
@@ -30,8 +30,6 @@ _SUBDIR = "linux-64"
 _ROUNDS = 3
 _SCALE = 0.03
 """Of the synthetic channel: all of its core, and few other names, as only what is approved is looked at here."""
-
-Say = Callable[[str], None]
 
 
 class Doors(NamedTuple):
@@ -140,11 +138,11 @@ def measure_both(doors: Doors) -> Row:
     asked = ToLock(
         target=doors.target, conda=("python", *ASKED), requirements=("fastapi", "mlflow-skinny"), channels=(CHANNEL,)
     )
-    seconds, rows = [], 0
-    for _ in doors.rounds():
-        answers: list[Answer] = []
-        seconds.append(timed(lambda found=answers: found.append(conda_lock(asked, doors.address, token=None, ca=None))))  # type: ignore[misc]
-        rows = len(answers[0].packages)
+    answers: list[Answer] = []
+    seconds = [
+        timed(lambda: answers.append(conda_lock(asked, doors.address, token=None, ca=None))) for _ in doors.rounds()
+    ]
+    rows = len(answers[-1].packages)
     if rows < doors.packages:
         raise MeasureError(f"{rows} packages were locked, and {doors.packages} conda packages are needed")
     name = f"conda + pip lock, {rows} packages, offline, no conda executable"

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from bench.conda.synthetic import Change, builds, write_repodata, write_shards
-from bench.place import BIN, MeasureError, Place, bare_environment, free_port
+from bench.place import BIN, MeasureError, Place, Say, bare_environment, free_port
 from bench.processes import Server, Servers
 
-Say = Callable[[str], None]
 SUBDIR = "linux-64"
 SOURCE = "main"
 _PATIENCE = 600

@@ -2,19 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.images import wheels
-from bench.place import ROOT, MeasureError, Place, bare_environment, free_port
+from bench.place import ROOT, MeasureError, Place, Say, bare_environment, free_port
 from bench.processes import Server, Servers
 from sekisho.settings import load_settings
 from sekisho_builder.base import open_base
 from sekisho_builder.oci import Layout
-
-Say = Callable[[str], None]
 
 
 class Registry(NamedTuple):
