@@ -11,17 +11,18 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from sekisho.channels import channels_of
-from sekisho.errors import RefusedError, SekishoError
+from sekisho.errors import BadInputError, RefusedError, SekishoError
 from sekisho.model import EVERYONE, node_of, read_node
 from sekisho.tokens import Identity, Tokens
-from sekisho.wanted import read_lines, read_specs
 from sekisho_portal.access import COOKIE, House, check_form, form_key, house, visitor
 from sekisho_portal.api import plain
+from sekisho_portal.asked import asked_in
 from sekisho_portal.chain import broken
 from sekisho_portal.deciding import BREAKABLE, LONGEST_BREAK
 from sekisho_portal.demand import is_approved_since
 from sekisho_portal.fields import end_of, scope_of
 from sekisho_portal.usual import usual
+from sekisho_portal.wording import in_bytes
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; img-src 'self'"
@@ -38,6 +39,7 @@ _ENGINE = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENGINE.filters["size"] = in_bytes
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 At = Annotated[House, Depends(house)]
@@ -190,16 +192,15 @@ def new(at: At, request: Request, project: str = "") -> Response:
     workspace, target = usual(at.desk.all(), who.name if who else None)
     name = project[:200]
     conda = name.removeprefix("conda:") if name.startswith("conda:") else ""
-    return page(
-        request,
-        "new.html",
-        who,
-        project=name,
-        conda=conda,
-        channels=_channels(at),
-        target=target,
-        workspace=workspace,
-    )
+    typed = {
+        "requirements": "" if conda else name,
+        "conda": conda,
+        "python": target.python,
+        "glibc": target.glibc,
+        "arch": target.arch,
+        "workspace": workspace,
+    }
+    return page(request, "new.html", who, project=name, channels=_channels(at), typed=typed)
 
 
 def _channels(at: House) -> list[str]:
@@ -224,17 +225,20 @@ def ask(
     conda: Annotated[str, Form()] = "",
     channels: Annotated[str, Form()] = "",
 ) -> Response:
-    """Take a request; the lines are read as those of a requirements file, and as match specs."""
+    """Take a request; the lines are read as those of a requirements file, and as match specs.
+
+    What cannot be taken is shown again as it was typed, with what is wrong.
+    """
     who = _known(request, at.tokens, key)
-    wanted = read_lines(requirements, where="requirements")
     target = {"python": python, "glibc": glibc, "arch": arch}
-    body = {"requirements": wanted.requirements, "target": target, "reason": reason, "workspace": workspace}
-    if wanted.hashes:
-        body["hashes"] = wanted.hashes
-    if specs := read_specs(conda, where="packages of channels"):
-        body["conda"] = specs
-        body["channels"] = channels.replace(",", " ").split()
-    return _back(f"/requests/{at.desk.ask(who, body).id}")
+    about = {"reason": reason, "workspace": workspace}
+    lines = {"requirements": requirements, "conda": conda, "channels": channels}
+    try:
+        return _back(f"/requests/{at.desk.ask(who, {'target': target, **about, **asked_in(**lines)}).id}")
+    except BadInputError as error:
+        typed = {**target, **about, **lines}
+        values = {"channels": _channels(at), "typed": typed, "problem": error.diagnostics()}
+        return page(request, "new.html", who, status=error.http_status, **values)
 
 
 @pages.get("/requests/{request_id}")

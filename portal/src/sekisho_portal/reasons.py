@@ -82,7 +82,7 @@ def _find(desk: Desk, snapshot: Snapshot, asked: Question) -> Answer:
     total, standings = chain.find_requests(desk, asked.kind, asked.project, asked.release)
     others = {file.release for file in all_files if asked.python is None or fits(file, asked.python)}
     gone = chain.ended(snapshot, asked.workspace, asked.release, now)
-    where = re.compile(rf"{re.escape(project_path(asked.kind, asked.project, _ANY)).replace(_ANY, '[^/]+')},")
+    where = _entries_of(asked)
     return Answer(
         asked,
         _cause(desk, snapshot, asked, of_release),
@@ -94,6 +94,12 @@ def _find(desk: Desk, snapshot: Snapshot, asked: Question) -> Answer:
         demand=demand,
         refused_entries=tuple(f"{row.where}: {row.why}" for row in snapshot.refused if where.match(row.where)),
     )
+
+
+def _entries_of(asked: Question) -> re.Pattern[str]:
+    """Return how a message begins that is on the project's entries, of the channel that is meant if one is."""
+    path = project_path(asked.kind, asked.project, asked.source or _ANY)
+    return re.compile(re.escape(path).replace(re.escape(_ANY), "[^/]+") + ",")
 
 
 def _cause(desk: Desk, snapshot: Snapshot, asked: Question, other_python: list[Artifact]) -> Cause:

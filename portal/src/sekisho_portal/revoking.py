@@ -93,7 +93,8 @@ class Revoking:
             projects.update(changed)
             return changed
 
-        message = f"Revoke {len(said.digests)} projects of approval {said.approval} ({said.request})"
+        count = len(said.digests)
+        message = f"Revoke {count} project{'s' if count != 1 else ''} of approval {said.approval} ({said.request})"
         revision = self._means.commit(changes, message, intent)
         self._means.tree.show(projects or {revocation_path(said.id)})
         self._finish("revoked", intent, {"id": said.id, "approval": said.approval, "names": list(said.names),

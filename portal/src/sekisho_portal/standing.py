@@ -31,6 +31,8 @@ _LONG = ("constraints", "hashes")
 
 _JUDGED = {"allow": "judged", "review": "waiting", "deny": "refused"}
 
+_OPEN = frozenset({"waiting", "asked", "refused", "denied", "judging", "resolving", "inspecting", "failed"})
+"""States in which something stands in a request's way."""
 
 _NOT_TOLD = frozenset({"key", "digests", "statements"})
 """What the record of an approval holds for those who check it, not for those who read a status."""
@@ -217,10 +219,11 @@ class Standing:
         names = {outcome: [row["name"] for row in found if row["outcome"] == outcome] for outcome in ("review", "deny")}
         alternative = self.alternative()
         searching = bool(self.avoidable()) and not self._is_suggested() and self._is_searched()
+        lines = way_lines(names, alternative, self.request, searching=searching, fewest=self._is_fewest())
         return {
             "needs": names,
             "searching": searching,
-            "ways": way_lines(names, alternative, self.request, searching=searching, fewest=self._is_fewest()),
+            "ways": lines if self.state in _OPEN else [],
             **({"alternative": alternative.model_dump(mode="json")} if alternative else {}),
         }
 

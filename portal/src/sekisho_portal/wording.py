@@ -12,6 +12,11 @@ _OPEN = frozenset({"not-approved", "expired", "revoked", UNMET, NOT_THE_OWNER})
 """Causes that an approval can mend; any other is a denial of the policy."""
 
 
+def in_bytes(count: int) -> str:
+    """Return a size in kB, or in MB where it is a tenth of one at least."""
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
 def served_lines(answer: Answer) -> list[str]:
     """Say what is to be had, by whose leave, and what it runs on."""
     lines = [answer.cause.evidence]

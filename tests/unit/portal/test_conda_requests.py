@@ -299,6 +299,19 @@ def test_why_says_what_a_package_waits_for(house, web):
     assert "it needs conda:libtool, and nothing of that which fits may be had" in found["evidence"]
 
 
+def test_why_tells_of_an_entry_in_a_channels_file_that_admits_nothing(house, web):
+    house.approve(mixed(house))
+    for file in ("conda/forge/tool.yaml", "conda/forge/libtool.yaml"):
+        text = house.repository.show(file)
+        house.repository.commit({file: text.replace("reason: fine", "reason: fine by me")})
+    house.snapshots.refresh()
+    found = why(web, "conda:tool", release="1.2")
+    (line,) = [line for line in found["lines"] if "admits nothing" in line]
+    assert line.startswith("  an entry of the allowlists admits nothing: conda/forge/tool.yaml, line ")
+    assert not any("admits nothing" in line for line in why(web, "conda:tool", channel="lab")["lines"])
+    assert not any("admits nothing" in line for line in why(web, "tool")["lines"])
+
+
 def test_why_refuses_a_channel_that_no_source_is(web):
     answer = web.call("GET", "/api/why/conda:tool", "rita", params={"channel": "elsewhere"})
     assert answer.status_code == 400
@@ -323,9 +336,9 @@ def test_the_pages_take_specs_and_show_what_a_channel_gives(house, web):
     page = anna.get(f"/requests/{request}").text
     assert "build py311_0, channel forge, linux-64" in page
     assert "tool=1.2 <small>(from forge)</small>" in page
-    assert "3 of them of channels" in page
+    assert "4 packages (3 of channels), 4.0 kB" in page
+    assert "<small>of channels:</small> tool=1.2" in anna.get("/").text
     assert '<option value="conda:tool">conda:tool 1.2</option>' in page
-    assert "tool=1.2" in anna.get("/").text
 
 
 def test_a_form_without_a_channel_to_ask_shows_no_field_for_one(house, web):

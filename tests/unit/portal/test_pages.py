@@ -255,6 +255,37 @@ def test_asking_for_what_makes_no_sense_is_a_page_that_says_so(web):
     assert web.house.desk.all() == []
 
 
+def test_a_form_that_cannot_be_taken_comes_back_as_it_was_typed_with_what_is_wrong(web):
+    typed = {"requirements": "numpy\n<six", "reason": "<why>", "python": "3.12.4", "glibc": "2.31", "arch": "aarch64"}
+    page = web.visit("rita").post("/requests/new", workspace="team-a", **typed).text
+    assert '<p class="note loud" role="alert">' in page
+    assert "where: requirements, line 2; do now: " in page
+    for told in (">numpy\n&lt;six</textarea>", ">&lt;why&gt;</textarea>", 'value="3.12.4"', 'value="2.31"',
+                 'value="team-a"', "<option selected>aarch64"):  # fmt: skip
+        assert told in page
+
+
+def test_asking_for_nothing_is_said_in_plain_words(web):
+    page = web.visit("rita").post("/requests/new", python="3.11.2", glibc="2.36").text
+    assert '<p class="note loud" role="alert">neither `requirements` nor `conda` asks for anything; ' in page
+
+
+def test_every_table_is_in_a_part_that_a_keyboard_can_scroll(web):
+    visitor = web.visit("anna")
+    for page in ("/", f"/requests/{web.house.waiting()}", "/advisories", "/demand"):
+        shown = visitor.get(page).text
+        assert shown.count("<table>") == shown.count('" tabindex="0">\n<table>') == shown.count("aria-label")
+
+
+def test_nothing_stands_in_the_way_of_what_was_approved(web):
+    request, visitor = web.house.waiting(), web.visit("anna")
+    assert "it passes once somebody approves" in visitor.get(f"/requests/{request}").text
+    web.house.approve(request)
+    page = visitor.get(f"/requests/{request}").text
+    assert "once somebody approves" not in page
+    assert "size: 1.0 kB" in page
+
+
 def test_a_third_action_does_not_exist(web):
     request = web.house.waiting()
     answer = web.visit("anna").post(f"/requests/{request}/destroy", reason="x")

@@ -46,7 +46,7 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         )
     for row in status.get("verdicts" if verdicts else "exceptions", ()):
         reasons = "; ".join(f"{r['rule']}: {r['evidence']}" for r in row["reasons"])
-        lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}  {reasons}"))
+        lines.append(printable(f"    {row['outcome']:<6} {row['purl'].partition('?')[0]}{_of_channel(row)}  {reasons}"))
         if row.get("facts"):
             known = [f"{what} {told}" for what, told in row["facts"].items()]
             had = ", ".join(row.get("approved", ())) or "no release"
@@ -72,6 +72,11 @@ def describe(status: dict[str, Any], *, verdicts: bool = False) -> str:
         lines.append(printable(f"  stays on its base since {kept['at'][:16]}Z: {kept['problem'].get('title')}"))
     lines.append(printable(f"  see {status['link']}"))
     return "\n".join(lines)
+
+
+def _of_channel(row: dict[str, Any]) -> str:
+    """Say which of a channel's files is meant: there may be many of a version."""
+    return f" (build {row['build']}, channel {row['source']}, {row['subdir']})" if "build" in row else ""
 
 
 def _words(asked: dict[str, Any]) -> list[str]:

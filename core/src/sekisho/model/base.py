@@ -83,5 +83,9 @@ class Record(BaseModel):
 
 def explain(error: ValidationError) -> str:
     """Put a validation error into one line per wrong key."""
-    rows = (f"{'.'.join(map(str, row['loc'])) or 'value'}: {row['msg']}" for row in error.errors(include_url=False))
-    return "; ".join(rows)
+    return "; ".join(_line(".".join(map(str, row["loc"])), row["msg"]) for row in error.errors(include_url=False))
+
+
+def _line(key: str, said: str) -> str:
+    sentence = said.removeprefix("Value error, ")
+    return f"{key}: {sentence}" if key else sentence if sentence != said else f"value: {said}"
