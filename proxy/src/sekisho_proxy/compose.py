@@ -65,11 +65,12 @@ def snapshot_file(settings: Settings) -> Path:
 
 
 class Store(NamedTuple):
-    """The policy in force and the bytes under it, without any door."""
+    """The policy in force and the bytes under it, without any door; a replica has nobody to ask."""
 
     held: Held
     holdings: Holdings
     upstreams: Upstreams | None
+    channels: Channels | None
 
 
 def open_releases(settings: Settings, store: Store, clock: Clock = utc_now) -> Releases:
@@ -87,7 +88,7 @@ async def open_store(
     folder = data_folder(settings)
     held = Held(snapshot_file(settings), settings.trust_file, clock)
     async with AsyncExitStack() as stack:
-        upstreams = None
+        upstreams = channels = None
         if not settings.replica:
             client = await stack.enter_async_context(make_client(settings.upstream_timeout, transport))
             upstreams = Upstreams(
@@ -97,10 +98,12 @@ async def open_store(
                 clock=lambda: clock().timestamp(),
                 logins=read_logins(settings.source_logins, settings.data / "sources.netrc"),
             )
-        holdings = Holdings(folder, held.present, upstreams)
+            channels = Channels(upstreams, folder, lambda: clock().timestamp())
+            stack.push_async_callback(channels.close)
+        holdings = Holdings(folder, held.present, upstreams, channels)
         stack.push_async_callback(holdings.close)
         await held.load()
-        yield Store(held, holdings, upstreams)
+        yield Store(held, holdings, upstreams, channels)
 
 
 @asynccontextmanager
@@ -126,10 +129,9 @@ async def open_app(
         handlers["/metrics"] = observer
         tally = Tally(clock)
         handlers["/openapi.json"] = Described()
-        sidecars = unapproved = channels = None
+        sidecars = unapproved = None
+        channels = store.channels
         if store.upstreams is not None:
-            channels = Channels(store.upstreams, data_folder(settings), lambda: clock().timestamp())
-            stack.push_async_callback(channels.close)
             disk = DiskCache(data_folder(settings) / "candidates", memory=METADATA_IN_MEMORY)
             sidecars = Sidecars(store.upstreams, store.holdings, disk)
             stack.push_async_callback(sidecars.close)

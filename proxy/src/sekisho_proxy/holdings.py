@@ -14,6 +14,8 @@ from sekisho.model import Artifact
 from sekisho.policy import Snapshot
 from sekisho.store import BlobStore
 from sekisho_proxy.arrival import Arrival
+from sekisho_proxy.conda.channels import Channels
+from sekisho_proxy.conda.fetching import fetch_package
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.inspect.metadata import extract_metadata
@@ -39,13 +41,16 @@ class NotHereError(UpstreamError):
 class Holdings:
     """Blob store and quarantine. ``upstreams`` is ``None`` on a replica; ``arrived`` counts the files that came."""
 
-    def __init__(self, data: Path, present: Present, upstreams: Upstreams | None) -> None:
+    def __init__(
+        self, data: Path, present: Present, upstreams: Upstreams | None, channels: Channels | None = None
+    ) -> None:
         self.blobs = BlobStore(data / "blobs")
         self.quarantine = BlobStore(data / "quarantine")
         self._metadata = DiskCache(data / "metadata", memory=METADATA_IN_MEMORY)
         self.provenances = Provenances(data / "provenance", present, upstreams)
         self._present = present
         self._upstreams = upstreams
+        self._channels = channels
         self._flights = Flights()
         self.arrived = 0
         self._arriving: dict[str, tuple[asyncio.Task[None], Arrival]] = {}
@@ -156,8 +161,12 @@ class Holdings:
                 todo="bring that proxy's bytes over with `sekisho export`, or ask for the project again",
             )
         await asyncio.to_thread(_require_space, store, artifact)
-        fetcher = self._upstreams.fetcher(self._present(), artifact.source, artifact.project, artifact.kind)
-        await fetch_artifact(fetcher, artifact, store, arrival.begin)
+        snapshot = self._present()
+        fetcher = self._upstreams.fetcher(snapshot, artifact.source, artifact.project, artifact.kind)
+        if artifact.kind == "conda" and self._channels:
+            await fetch_package(self._channels, snapshot, fetcher, artifact, store, arrival.begin)
+        else:
+            await fetch_artifact(fetcher, artifact, store, arrival.begin)
 
     async def metadata(self, artifact: Artifact) -> bytes:
         """Return the METADATA of an approved wheel, extracted from its verified blob.

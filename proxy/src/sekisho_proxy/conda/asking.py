@@ -1,22 +1,26 @@
 """Asking a channel for one subdir: the index of shards, and where there is none the file of all records."""
 
 import asyncio
+import fcntl
+import os
 import sys
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 import msgspec
 
 from sekisho.disk import DISK, disk_errors, sweep
-from sekisho.errors import CorruptError, NotFoundError, SekishoError, UpstreamError
+from sekisho.errors import CorruptError, NotFoundError, UpstreamError
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.elsewhere import Elsewhere, elsewhere
 from sekisho_proxy.conda.importing import Done, Job, attempt
 from sekisho_proxy.conda.reading import Reading, Sharded, Whole
-from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, ShardIndex, read_index
+from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, read_index
 from sekisho_proxy.conda.value import Refused
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.advice import TAMPERED
@@ -67,10 +71,29 @@ class Asking:
         self._disk.drop(self._key)
 
     def _reading(self, kept: Kept) -> Reading:
+        """Read what was kept; raise ``CorruptError`` for what cannot be used any more."""
         if kept.content_type == _WHOLE:
-            return Whole(Catalogue.load(kept.body), kept, self._pieces)
+            return self._whole(Catalogue.load(kept.body), kept)
+        read = self._sharded(kept)
+        if isinstance(read, Refused):
+            raise CorruptError(read.why, where=kept.url)
+        return read
+
+    def _whole(self, catalogue: Catalogue, kept: Kept) -> Whole:
+        return Whole(catalogue, self._elsewhere("base_url", catalogue.packages, self.where), kept, self._pieces)
+
+    def _sharded(self, kept: Kept) -> Sharded | Refused:
+        """Read an index of shards; return why none of them can be had where it says that they are elsewhere."""
         index = read_index(kept.body, url=kept.url, subdir=self._place.subdir)
-        return Sharded(index, kept, self._fetcher, self._disk)
+        beside = urljoin(kept.url, "./")
+        shards = self._elsewhere("shards_base_url", index.shards, beside)
+        packages = self._elsewhere("base_url", index.packages, self.where)
+        if shards.refused:
+            return shards.refused
+        return Sharded(index, shards.base or beside, packages, kept, self._fetcher, self._disk)
+
+    def _elsewhere(self, key: str, stated: object, beside: str) -> Elsewhere:
+        return elsewhere(key, stated, beside=beside, place=self._fetcher.place)
 
     async def ask(self, known: Reading | None) -> Reading:
         """Return what the channel says now: ``known`` itself with another time if that is what it says.
@@ -86,18 +109,11 @@ class Asking:
             return await self._ask_whole(known, ())
         self._fetcher.require(answer, url, 200)
         kept = Kept(answer.url, answer.headers.get("etag", ""), _SHARDS, self._clock(), answer.content)
-        index = await asyncio.to_thread(read_index, kept.body, url=kept.url, subdir=self._place.subdir)
-        if elsewhere := self._leads_elsewhere(index):
-            return await self._ask_whole(known, (elsewhere,))
+        read = await asyncio.to_thread(self._sharded, kept)
+        if isinstance(read, Refused):
+            return await self._ask_whole(known, (read,))
         await asyncio.to_thread(self._disk.put, self._key, kept.dump())
-        return Sharded(index, kept, self._fetcher, self._disk)
-
-    def _leads_elsewhere(self, index: ShardIndex) -> Refused | None:
-        try:
-            self._fetcher.place.admit(index.base)
-        except SekishoError as error:
-            return Refused("info.shards_base_url", error.what)
-        return None
+        return read
 
     async def _still(self, known: Reading) -> Reading:
         known.kept = replace(known.kept, checked=self._clock())
@@ -118,7 +134,7 @@ class Asking:
             raise UpstreamError(
                 f"source {self._place.source!r} has its shards elsewhere: {refused[0].why}",
                 where=self.where,
-                todo="if the host is right, list it under `file-hosts` in sources.yaml",
+                todo="see docs/how-to/channels.md on where a channel's files may be",
             )
         raise missing or NotFoundError("there is no such subdir", where=self.where)
 
@@ -131,7 +147,13 @@ class Asking:
     async def _take_whole(self, known: Reading | None, url: str, refused: tuple[Refused, ...]) -> Reading:
         incoming = self._place.folder / _INCOMING
         DISK.settle(incoming)
-        sweep(incoming)
+        with _alone(incoming, self._place.source):
+            sweep(incoming)
+            return await self._take_into(incoming, known, url, refused)
+
+    async def _take_into(
+        self, incoming: Path, known: Reading | None, url: str, refused: tuple[Refused, ...]
+    ) -> Reading:
         came = incoming / uuid.uuid4().hex
         made = came.with_suffix(".catalogue")
         headers = _if_changed(known, _WHOLE, url)
@@ -148,7 +170,7 @@ class Asking:
         kept = Kept(url, answer.headers.get("etag", ""), _WHOLE, self._clock(), catalogue.dump())
         await asyncio.to_thread(self._disk.put, self._key, kept.dump())
         self._pieces.sweep(catalogue)
-        return Whole(catalogue, kept, self._pieces)
+        return self._whole(catalogue, kept)
 
     async def _download(self, url: str, came: Path, headers: dict[str, str]) -> Answer:
         def write() -> Callable[[bytes], None]:
@@ -189,6 +211,19 @@ class Asking:
             raise CorruptError(
                 f"source {self._place.source!r} sent what is no repodata: {done.error}", where=url, todo=TAMPERED
             )
+
+
+@contextmanager
+def _alone(folder: Path, source: str) -> Iterator[None]:
+    """Be the only process that reads into a folder: an export may run beside a proxy."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UpstreamError(f"source {source!r} is being read by another process", todo="try again") from error
+    finally:
+        os.close(handle)
 
 
 def _if_changed(known: Reading | None, form: str, url: str) -> dict[str, str]:

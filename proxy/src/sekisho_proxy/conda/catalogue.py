@@ -30,11 +30,12 @@ class Place(NamedTuple):
 
 
 class Catalogue(msgspec.Struct, frozen=True, array_like=True):
-    """The pieces of one subdir, by name, in ``file``."""
+    """The pieces of one subdir, by name, in ``file``; ``packages`` is where the channel says that those are."""
 
     file: str
     names: dict[str, Place]
     refused: tuple[Refused, ...] = ()
+    packages: str = ""
 
     def dump(self) -> bytes:
         """Return the form that is kept."""

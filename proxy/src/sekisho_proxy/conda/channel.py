@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sekisho.errors import CorruptError, NotFoundError, UpstreamError
 from sekisho.sources import Source
 from sekisho_proxy.conda.asking import Asking
+from sekisho_proxy.conda.elsewhere import Elsewhere
 from sekisho_proxy.conda.reading import LostError, Reading, Records
 from sekisho_proxy.conda.seen import FirstSeen, age
 from sekisho_proxy.conda.value import Listed, Refused, Row, cleaned
@@ -116,11 +117,26 @@ class Subdir:
         )
         return Listed(self._source.id, self._subdir, name, rows, (*records[1], *refused))
 
-    async def _refresh(self) -> Names:
+    async def packages(self, *, ask: bool) -> Elsewhere:
+        """Return where the channel says that its packages are; without ``ask`` by what is known or kept alone.
+
+        Raises what asking raises.
+        """
+        if ask:
+            await self.names()
+        elif self._names is None:
+            await self._flights.once("kept", self._load)
+        return self._reading.packages if self._reading else Elsewhere()
+
+    async def _load(self) -> None:
+        """Take up what was kept of it before, if nothing is known yet."""
         if self._names is None and (reading := await asyncio.to_thread(self._asking.load)):
-            names = await self._take(reading)
-            if self._clock() - names.checked < self._fresh:
-                return names
+            await self._take(reading)
+
+    async def _refresh(self) -> Names:
+        await self._load()
+        if self._names and self._clock() - self._names.checked < self._fresh:
+            return self._names
         try:
             return await self._take(await self._asking.ask(self._reading))
         except (UpstreamError, CorruptError) as error:

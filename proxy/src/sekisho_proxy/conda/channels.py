@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from sekisho.errors import NotFoundError
-from sekisho.model import sha256_hex
+from sekisho.errors import NotFoundError, SekishoError
+from sekisho.model import Artifact, sha256_hex
 from sekisho.model.conda import is_subdir
 from sekisho.policy import Snapshot
 from sekisho.sources import Ownership, Source
 from sekisho_proxy.conda.asking import Asking, Place
 from sekisho_proxy.conda.channel import Names, Subdir
+from sekisho_proxy.conda.elsewhere import Elsewhere
 from sekisho_proxy.conda.seen import FILE, FirstSeen
 from sekisho_proxy.conda.value import Listed
 from sekisho_proxy.disk_cache import DiskCache
@@ -67,6 +69,16 @@ class Channels:
                 todo="check the spelling, and `owns` in sources.yaml",
             )
         return await self._subdir(snapshot, source, subdir).listed(name)
+
+    async def packages(self, snapshot: Snapshot, artifact: Artifact, *, ask: bool) -> Elsewhere:
+        """Return where a package's channel says that it is; by what is known here alone, unless ``ask``.
+
+        It raises nothing: where the channel cannot be asked, it has said nothing.
+        """
+        with suppress(SekishoError):
+            subdir = self._subdir(snapshot, artifact.source, artifact.path.partition("/")[0])
+            return await subdir.packages(ask=ask)
+        return Elsewhere()
 
     def _forget(self, missing: Subdir) -> None:
         """Keep nothing of a subdir that is not there: its name may be made up, and one that is there has its place."""

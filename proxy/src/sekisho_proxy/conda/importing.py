@@ -34,6 +34,9 @@ _MOST_OF_A_NAME, _LARGEST_NAME = 100_000, 64 << 20
 
 _MOST_FRAMES = 10_000
 _STEP, _HEAD = 1 << 20, 64
+_LONGEST_ADDRESS = 1000
+"""Bytes of an address that are kept: more than one may have that is followed."""
+
 _SECTIONS = ("packages", "packages.conda")
 _KNOWN = frozenset({"info", *_SECTIONS, "removed", "repodata_version"})
 _Top = dict[str, dict[str, msgspec.Raw] | list[msgspec.Raw] | int | float | str | bool | None]
@@ -90,8 +93,10 @@ def run(job: Job) -> Done:
     unknown = [key for key in keys if key not in _KNOWN][:MOST_REASONS]
     refused = [Refused(key[:80], "Sekisho does not know this key") for key in unknown]
     refused += [Refused(name[:200], "it is no name of a conda package") for name in unnamed[:MOST_REASONS]]
-    refused += foreign({key: read_json(raw, object, where=job.where) for key, raw in _mapping(info).items()})
+    said = {key: read_json(raw, object, where=job.where) for key, raw in _mapping(info).items()}
+    refused += foreign(said)
     catalogue, changed = pieces.write(_old(job), _joined(groups), refused)
+    catalogue = msgspec.structs.replace(catalogue, packages=str(said.get("base_url") or "")[:_LONGEST_ADDRESS])
     seen = FirstSeen(Path(job.seen))
     try:
         hashes = ((name, [sha for _, raw in groups[name] if (sha := _sha256(raw))]) for name in changed)

@@ -8,6 +8,7 @@ import msgspec
 
 from sekisho.errors import CorruptError
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.elsewhere import Elsewhere
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.shards import SHARD_LIMIT, ShardIndex, read_shard
 from sekisho_proxy.conda.value import Refused, Stated
@@ -24,11 +25,12 @@ class LostError(CorruptError):
 
 
 class Reading(Protocol):
-    """What is known of a subdir: a digest for each name. ``kept`` says how it was had."""
+    """What is known of a subdir: a digest for each name. ``kept`` says how it was had, ``packages`` where files are."""
 
     names: Mapping[str, bytes]
     refused: tuple[Refused, ...]
     kept: Kept
+    packages: Elsewhere
 
     async def records(self, name: str) -> Records:
         """Return what is listed of a name."""
@@ -38,9 +40,12 @@ class Reading(Protocol):
 class Sharded:
     """Shards (CEP 16). One that was verified is kept; none is shown whose bytes are not what the index says."""
 
-    def __init__(self, index: ShardIndex, kept: Kept, fetcher: Fetcher, disk: DiskCache) -> None:
-        self.names, self.refused, self.kept = index.names, index.refused, kept
-        self._base, self._fetcher, self._disk = index.base, fetcher, disk
+    def __init__(
+        self, index: ShardIndex, base: str, packages: Elsewhere, kept: Kept, fetcher: Fetcher, disk: DiskCache
+    ) -> None:
+        self.names, self.refused, self.kept = index.names, _with(index.refused, packages), kept
+        self.packages = packages
+        self._base, self._fetcher, self._disk = base, fetcher, disk
 
     async def records(self, name: str) -> Records:
         """Return what is listed of a name; its shard is fetched if it is not here."""
@@ -59,9 +64,10 @@ class Sharded:
 class Whole:
     """The pieces of one file of all records."""
 
-    def __init__(self, catalogue: Catalogue, kept: Kept, pieces: Pieces) -> None:
+    def __init__(self, catalogue: Catalogue, packages: Elsewhere, kept: Kept, pieces: Pieces) -> None:
         self.names: Mapping[str, bytes] = catalogue.digests()
-        self.refused, self.kept = catalogue.refused, kept
+        self.refused, self.kept = _with(catalogue.refused, packages), kept
+        self.packages = packages
         self._catalogue, self._pieces = catalogue, pieces
 
     async def records(self, name: str) -> Records:
@@ -75,3 +81,7 @@ class Whole:
             raise LostError(error.what, where=error.where, todo="ask again: the channel is read anew") from error
         rows = read_json(data, list[tuple[str, msgspec.Raw]], where=name)
         return [(filename, Stated(raw, msgspec.json.decode)) for filename, raw in rows]
+
+
+def _with(refused: tuple[Refused, ...], packages: Elsewhere) -> tuple[Refused, ...]:
+    return (*refused, packages.refused) if packages.refused else refused

@@ -1,10 +1,8 @@
 """Sharded repodata of a channel (CEP 16): the index of names, and one shard for each name."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -26,15 +24,15 @@ _KEYS = frozenset({"info", "shards"})
 _KNOWN = _KEYS | {"version"}
 _SECTIONS = ("packages", "packages.conda")
 _SHARD_KEYS = frozenset({*_SECTIONS, "removed"})
-_INFO = re.compile(r"[ -~]{0,500}")
 
 
 class ShardIndex(NamedTuple):
-    """The sha256 of each name's shard; ``base`` is where shards are."""
+    """The sha256 of each name's shard; ``shards`` and ``packages`` are where it says that those are."""
 
-    base: str
     names: Mapping[str, bytes]
     refused: tuple[Refused, ...]
+    shards: object
+    packages: object
 
 
 def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
@@ -46,9 +44,6 @@ def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
     shards = read_map(top["shards"], bytes, most=MOST_NAMES, where=url)
     if info.get("subdir", subdir) != subdir:
         raise CorruptError(f"it is of subdir {str(info['subdir'])[:40]!r}, not {subdir}", where=url, todo=TAMPERED)
-    base = info.get("shards_base_url") or ""
-    if not isinstance(base, str) or not _INFO.fullmatch(base):
-        raise CorruptError("it does not say where its shards are", where=url, todo=TAMPERED)
     refused = [Refused(key[:80], "Sekisho does not know this key") for key in sorted(top.keys() - _KNOWN)]
     names = {name: sha256 for name, sha256 in shards.items() if len(sha256) == hashlib.sha256().digest_size}
     refused += [Refused(name[:80], "its shard has no sha256") for name in shards.keys() - names.keys()]
@@ -57,14 +52,13 @@ def read_index(data: bytes, *, url: str, subdir: str) -> ShardIndex:
     for name in odd:
         del names[name]
     refused += foreign(info)
-    return ShardIndex(urljoin(url, base.rstrip("/") + "/" if base else "./"), names, tuple(refused))
+    return ShardIndex(names, tuple(refused), info.get("shards_base_url"), info.get("base_url"))
 
 
 def foreign(info: Mapping[str, Any]) -> Iterator[Refused]:
     """Yield what of an index' ``info`` would lead a client elsewhere; none of it is passed on."""
-    for key in ("base_url", "channel_relations", "signatures"):
-        value = info.get(key)
-        if value and value not in (".", "./"):
+    for key in ("channel_relations", "signatures"):
+        if value := info.get(key):
             yield Refused(f"info.{key}", f"{str(value)[:200]} is not passed on")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -97,17 +97,27 @@ class Upstreams:
         return UndeniedPages(self.pages(snapshot), snapshot.policy, now)
 
 
-async def fetch_artifact(
-    fetcher: Fetcher, artifact: Artifact, store: BlobStore, begun: Callable[[Incoming], Moved] = lambda _: _nothing
-) -> None:
-    """Bring one file into ``store``. Nothing is visible there before size and sha256 are right.
+def usual_places(fetcher: Fetcher, artifact: Artifact) -> tuple[str, ...]:
+    """Return where a file of a source is unless the source says otherwise."""
+    return tuple(base + artifact.path for base in fetcher.place.files)
 
-    Each try hands what it writes to ``begun``, whose answer is called after every chunk.
+
+async def fetch_artifact(
+    fetcher: Fetcher,
+    artifact: Artifact,
+    store: BlobStore,
+    begun: Callable[[Incoming], Moved] = lambda _: _nothing,
+    places: Iterable[str] | None = None,
+) -> None:
+    """Bring one file into ``store`` from the first of ``places`` that has it, by default from the usual ones.
+
+    Nothing is visible there before size and sha256 are right. Each try hands what it writes to ``begun``, whose answer
+    is called after every chunk.
     """
     missing: NotFoundError | None = None
-    for base in fetcher.place.files:
+    for url in usual_places(fetcher, artifact) if places is None else places:
         try:
-            await _receive(fetcher, base + artifact.path, artifact, store, begun)
+            await _receive(fetcher, url, artifact, store, begun)
         except NotFoundError as error:
             missing = error
         else:
