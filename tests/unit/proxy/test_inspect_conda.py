@@ -188,6 +188,27 @@ def test_what_a_place_does_is_named(inspect, path, code, ending):
 
 @pytest.mark.parametrize(
     "path",
+    ["bin", "python-scripts", "etc", "etc/conda", "etc/conda/activate.d", "Menu", "conda-meta", "condarc.d", "lib",
+     "lib/python3.11", SITE, "site-packages"],
+)  # fmt: skip
+@ENDINGS
+def test_a_link_in_place_of_a_folder_in_which_files_do_something_is_named(inspect, path, ending):
+    """Clients ran ``share/x/.thing-post-link.sh`` where ``bin`` leads to ``share/x``."""
+    up = "../" * path.count("/")
+    files = {path: Link(f"{up}share/x"), "share/x/.thing-post-link.sh": b"x"}
+    facts = inspect(make_package("thing", files=files, ending=ending))
+    assert ("archive_confusion", f"{path} is a link, and clients take it for a folder") in found(facts)
+    assert codes(facts) <= {"archive_confusion", "top_level_pth"}
+
+
+@pytest.mark.parametrize("path", ["lib64", "lib/python3.1", "share/bin", "lib/thing", "bin/thing"])
+def test_links_elsewhere_are_harmless(inspect, path):
+    files = {path: Link(f"{'../' * path.count('/')}share/x"), "share/x/y": b"x"}
+    assert not inspect(make_package("python", files=files)).findings
+
+
+@pytest.mark.parametrize(
+    "path",
     [
         "bin/post-link.sh",
         "share/doc/.thing-post-link.sh.txt",

@@ -10,6 +10,12 @@ _ACTIVATION = re.compile(r"etc/conda/(?:(?:de)?activate|env_vars)\.d/.+")
 _MENU = re.compile(r"menu/[^/]+\.json")
 _SETTINGS = re.compile(r"\.?condarc(?:\.d/.+|\.ya?ml)?|(?:etc/)?pip\.(?:conf|ini)|\.mambarc|\.pixi/.+")
 _RESERVED = re.compile(r"conda-meta/.+")
+_FOLDER = re.compile(
+    r"bin|scripts|python-scripts|etc(?:/conda(?:/[^/]+\.d)?)?|menu|conda-meta|\.?condarc\.d|\.pixi"
+    r"|lib(?:/(?:python|pypy)(?!3\.1$)[^/]*(?:/site-packages)?)?|site-packages"
+)
+"""Folders in which a file does something by lying there, and those above them; ``lib/python3.1`` is CPython's own."""
+
 _PRIVILEGED = 0o6000
 
 
@@ -18,7 +24,8 @@ def noticed_places(paths: Paths, info: frozenset[str]) -> Mapping[str, list[str]
 
     ``link_script``: clients run it when they install or remove the package (``python-scripts`` becomes ``bin``);
     ``activation_script``: shells run it with the environment; ``menu``: it makes shortcuts; ``client_settings``: conda
-    or pip read it, and may be led to another channel or index; ``privileged_mode``: it runs as another user.
+    or pip read it, and may be led to another channel or index; ``privileged_mode``: it runs as another user;
+    ``archive_confusion``: it is the client's own, or a link in place of a folder, so files lie where none is listed.
     """
     found: dict[str, list[str]] = {}
     for path, kind in paths.kinds.items():
@@ -30,6 +37,8 @@ def noticed_places(paths: Paths, info: frozenset[str]) -> Mapping[str, list[str]
         for code, pattern in _BY_CODE.items():
             if pattern.fullmatch(folded):
                 found.setdefault(code, []).append(path)
+        if kind == "softlink" and _FOLDER.fullmatch(folded):
+            found.setdefault("archive_confusion", []).append(f"{path} is a link, and clients take it for a folder")
         if kind != "softlink" and paths.modes[path] & _PRIVILEGED:
             found.setdefault("privileged_mode", []).append(f"{path} has mode {paths.modes[path]:04o}")
     if "info/repodata_record.json" in info:
