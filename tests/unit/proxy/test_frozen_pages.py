@@ -13,8 +13,8 @@ from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.pages import book as book_module
 from sekisho_proxy.pages.book import Book
 from sekisho_proxy.pages.built import BuiltPage
-from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.value import ProjectList
+from sekisho_proxy.shelf import Shelf
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.reach import Reach
 from sekisho_proxy.upstream.sources import Upstreams
@@ -95,7 +95,7 @@ def test_frozen_doors_stand_on_the_index_of_the_present_one(tmp_path):
     assert len(gate._held.index().workspaces) == 1
 
 
-def test_a_shelf_drops_the_oldest_and_keeps_nothing_heavier_than_itself():
+def test_a_shelf_drops_what_was_asked_for_least_lately_and_keeps_nothing_heavier_than_itself():
     shelf, page = Shelf(5), BuiltPage(ProjectList(()))
     shelf.put("a", page, None, weight=2)
     shelf.put("b", page, NOW, weight=2)
@@ -103,10 +103,13 @@ def test_a_shelf_drops_the_oldest_and_keeps_nothing_heavier_than_itself():
     assert shelf.find("b", NOW) is None
     shelf.put("a", page, None, weight=3)
     assert (shelf.weight, len(shelf)) == (5, 2)
+    assert shelf.find("b", NOW - HOUR) is page
     shelf.put("c", page, None, weight=1)
-    assert shelf.find("b", NOW - HOUR) is None
+    assert shelf.find("a", NOW) is None
+    assert shelf.get("b") is page
+    assert shelf.find("b", NOW) is None
     shelf.put("d", page, None, weight=6)
     assert shelf.find("d", NOW) is None
-    assert (shelf.weight, len(shelf)) == (4, 2)
+    assert (shelf.weight, len(shelf)) == (3, 2)
     shelf.clear()
     assert (shelf.weight, len(shelf)) == (0, 0)

@@ -19,6 +19,7 @@ from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings
 from sekisho_proxy.index import Index
+from sekisho_proxy.shelf import Shelf
 from sekisho_proxy.upstream.reach import Reach
 
 INDEX = "repodata_shards.msgpack.zst"
@@ -28,7 +29,10 @@ _MANY = 500
 """Names from which on a decision is made in a thread."""
 
 _MOST = 64
-"""Decisions that are kept; frozen ones have as many of their own, since dates are made up by who asks."""
+"""Present decisions that are kept."""
+
+_MOST_FROZEN_ROWS = 80_000
+"""Some 60 MB of frozen decisions, at 700 bytes for a row in all forms: dates are made up by whoever asks."""
 
 
 class Subdir:
@@ -91,6 +95,7 @@ class Channel:
             name: Subdir(name, pieces, before.older(name, pieces) if before else {}) for name, pieces in offered.items()
         }
         self._data = Body(lambda: channeldata(offered), sum(map(len, offered.values())))
+        self.rows = sum(len(piece.rows) for pieces in offered.values() for piece in pieces.values())
 
     def older(self, subdir: str, pieces: Mapping[str, Piece]) -> dict[str, Piece]:
         """Return which shards of this decision are still good where ``pieces`` are served."""
@@ -128,7 +133,7 @@ class ChannelBook:
         self._reach = reach
         self._pieces = Pieces()
         self._present: dict[tuple[View, str], _Standing] = {}
-        self._frozen: dict[tuple[View, str], _Standing] = {}
+        self._frozen = Shelf[_Standing](_MOST_FROZEN_ROWS)
         self._coming: tuple[Index, dict[tuple[View, str], _Standing]] | None = None
         self._one = asyncio.Lock()
 
@@ -137,11 +142,12 @@ class ChannelBook:
         if found := self._find(view, source, now):
             return found
         if len(self._gate.door(view).names(KIND)) < _MANY:
-            return self._decide(view, source, now)
+            return self._keep(view, source, self._decide(view, source, now, self._known(view, source)))
         async with self._one:
             if found := self._find(view, source, now):
                 return found
-            return await asyncio.to_thread(self._decide, view, source, now)
+            known = self._known(view, source)
+            return self._keep(view, source, await asyncio.to_thread(self._decide, view, source, now, known))
 
     def prepare(self, index: Index) -> None:
         """Decide by a snapshot that is about to come into force whatever somebody asked for by the one before.
@@ -159,20 +165,31 @@ class ChannelBook:
         if self._coming and self._coming[0] is self._held.index():
             self._present.update(self._coming[1])
             self._coming = None
-        shared = self._shared(view, source)
-        found = self._shelf(shared).get((shared, source))
+        found = self._known(view, source)
         good = found and found.turn == self._held.turn and found.decision.here == self._here()
         return found.channel if found and good and (found.end is None or now < found.end) else None
 
-    def _decide(self, view: View, source: str, now: datetime) -> Channel:
-        turn, door, shared = self._held.turn, self._gate.door(view), self._shared(view, source)
-        shelf = self._shelf(shared)
-        standing = self._stand(door, source, now, shelf.get((shared, source)), turn)
-        if standing.decision.names:  # a workspace without any may be made up, and costs nothing
-            shelf.pop((shared, source), None)
-            while len(shelf) >= _MOST:
-                shelf.pop(next(iter(shelf)))
-            shelf[shared, source] = standing
+    def _decide(self, view: View, source: str, now: datetime, known: _Standing | None) -> _Standing:
+        turn, door = self._held.turn, self._gate.door(view)
+        return self._stand(door, source, now, known, turn)
+
+    def _known(self, view: View, source: str) -> _Standing | None:
+        """Return the last decision for a view, though it may be of another policy, or over."""
+        key = self._shared(view, source), source
+        return self._present.get(key) if key[0].as_of is None else self._frozen.get(key)
+
+    def _keep(self, view: View, source: str, standing: _Standing) -> Channel:
+        """Keep a decision; one that is frozen and large beyond the shelf is there by itself."""
+        key = self._shared(view, source), source
+        if not standing.decision.names:  # a workspace without any may be made up, and costs nothing
+            return standing.channel
+        if key[0].as_of is not None:
+            self._frozen.put(key, standing, None, weight=min(standing.channel.rows + 1, _MOST_FROZEN_ROWS))
+            return standing.channel
+        self._present.pop(key, None)
+        while len(self._present) >= _MOST:
+            self._present.pop(next(iter(self._present)))
+        self._present[key] = standing
         return standing.channel
 
     def _stand(self, door: Door, source: str, now: datetime, before: _Standing | None, turn: int) -> _Standing:
@@ -191,6 +208,3 @@ class ChannelBook:
     def _shared(self, view: View, source: str) -> View:
         """Return the view whose decision ``view`` shares: many dates have the same."""
         return View(view.workspace, self._gate.door(view).settled_channel(source) if view.as_of is not None else None)
-
-    def _shelf(self, shared: View) -> dict[tuple[View, str], _Standing]:
-        return self._present if shared.as_of is None else self._frozen

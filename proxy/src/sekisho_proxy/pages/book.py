@@ -14,10 +14,10 @@ from sekisho_proxy.follow import Held
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.holdings import Holdings, NotHereError
 from sekisho_proxy.pages.built import BuiltPage
-from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.tombstone import Why, explain, tombstones
 from sekisho_proxy.pages.value import FileRow, LatePage, ProjectList, ProjectPage, Status, release_order
 from sekisho_proxy.refusal import refusal_of
+from sekisho_proxy.shelf import Shelf
 from sekisho_proxy.upstream.reach import Reach
 from sekisho_proxy.upstream.releases import Releases
 
@@ -40,9 +40,9 @@ class Book:
         self._reach = reach
         self._releases = releases
         self._turn: object = None
-        self._pages = Shelf(_MOST_ROWS)
-        self._frozen = Shelf(_MOST_FROZEN_ROWS)
-        self._refused = Shelf(_MOST_REFUSED_ROWS)
+        self._pages = Shelf[BuiltPage](_MOST_ROWS)
+        self._frozen = Shelf[BuiltPage](_MOST_FROZEN_ROWS)
+        self._refused = Shelf[BuiltPage](_MOST_REFUSED_ROWS)
 
     async def learn(self, project: str) -> None:
         """See to it that a page can explain what it does not offer; see ``Releases.learn``."""

@@ -22,8 +22,8 @@ from sekisho_proxy.inspect.metadata import described
 from sekisho_proxy.pages.book import KIND, Book
 from sekisho_proxy.pages.built import BuiltPage
 from sekisho_proxy.pages.relaxed import RelaxedBook
-from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.value import release_order
+from sekisho_proxy.shelf import Shelf
 from sekisho_proxy.upstream.listing import Listing
 
 _MOST_ROWS = 20_000
@@ -42,7 +42,7 @@ class LegacyBook:
         self._gate = gate
         self._holdings = holdings
         self._turn: object = None
-        self._shelf = Shelf(_MOST_ROWS)
+        self._shelf = Shelf[BuiltPage](_MOST_ROWS)
 
     def page(self, view: View, project: str, release: str | None, now: datetime) -> BuiltPage:
         """Return the page of a (normalised) project, or of one release of it. Its origin is the whole URL of a door.

@@ -15,10 +15,10 @@ from sekisho_proxy.flights import Flights
 from sekisho_proxy.gate import Gate, View
 from sekisho_proxy.pages.book import KIND, Book, moment
 from sekisho_proxy.pages.built import BuiltPage
-from sekisho_proxy.pages.shelf import Shelf
 from sekisho_proxy.pages.tombstone import Refused, Why, tombstones
 from sekisho_proxy.pages.value import FileRow, ProjectPage, release_order
 from sekisho_proxy.refusal import Refusal, refusal_of
+from sekisho_proxy.shelf import Shelf
 from sekisho_proxy.upstream.listing import Listing
 
 _MOST_ROWS = 50_000
@@ -45,7 +45,7 @@ class RelaxedBook:
         self._book = book
         self._gate = gate
         self._turn: object = None
-        self._shelf = Shelf(_MOST_ROWS)
+        self._shelf = Shelf[BuiltPage](_MOST_ROWS)
         self._flights = Flights()
 
     async def close(self) -> None:
