@@ -116,14 +116,14 @@ def test_names_and_workspaces_that_are_made_up_take_a_bounded_room(tmp_path, ups
             page = client.get("/w/everyone/pypi/simple/alpha/", headers=headers).json()
             assert len(offered(page)) == 1
             [book] = books
-            kept = dict(book._pages._pages)
+            kept = dict(book._pages._things)
             for number in range(20):
                 refused = client.get(f"/w/everyone/pypi/simple/made-up-{number}/", headers=headers).json()
                 assert len(refused["files"]) > 400
                 elsewhere = client.get(f"/w/made-up-{number}/pypi/simple/alpha/", headers=headers).json()
                 assert len(elsewhere["files"]) > 400
                 assert client.get(f"/w/made-up-{number}/pypi/simple/", headers=headers).json()["projects"] == []
-    assert book._pages._pages == kept
+    assert book._pages._things == kept
     assert 0 < book._refused.weight <= 2000
     assert len(book._gate._held.index().workspaces) == 1
 
