@@ -1,14 +1,18 @@
 """One way to open a database: SQLite in a file by default, anything SQLAlchemy knows by its URL."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 
 from sekisho.errors import StorageFullError
+
+_MOST_NAMED = 500
+_Value = TypeVar("_Value")
 
 
 def open_database(url: str) -> Engine:
@@ -45,6 +49,13 @@ def write_alone(connection: Connection, table: Table) -> None:
         connection.exec_driver_sql("begin immediate")
     else:
         connection.execute(text(f"lock table {table.name} in exclusive mode"))
+
+
+def batches(values: Iterable[_Value]) -> Iterator[list[_Value]]:
+    """Yield values by as many as one statement names."""
+    left = iter(values)
+    while some := list(islice(left, _MOST_NAMED)):
+        yield some
 
 
 @contextmanager

@@ -4,9 +4,8 @@ A file is kept once, whatever holds it; of a request the newest lock counts, wit
 request for no image has no lock on record: it is what `sekisho lock --request` gives, from its approval on.
 """
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -24,14 +23,14 @@ from sqlalchemy import (
     update,
 )
 
-from sekisho.database import create_table, write_alone
+from sekisho.database import batches
 from sekisho.ledger import Entry, Ledger
 from sekisho.lock import Lock, lock_digest, sorted_artifacts
 from sekisho.model import EVERYONE, Artifact, Closure, Kind
+from sekisho_portal.follower import Follower
 
 _KINDS = ("approved", "locked", "delivered", "rebased")
 _AT_ONCE = 50
-_CHUNK = 500
 
 _META = MetaData()
 _LOCKS = Table(
@@ -103,33 +102,15 @@ class LockIndex:
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
         self._engine = engine
         self._ledger = ledger
-        self._lock = threading.Lock()
-        for table in (_LOCKS, _FILES, _HELD):
-            create_table(engine, table)
-        self._mark = self._newest()
-
-    def _newest(self) -> int:
-        """Return the newest row that is here; another ledger's index is thrown away."""
-        with self._engine.begin() as connection:
-            mark = _mark(connection)
-            if mark > self._ledger.size():
-                for table in (_HELD, _FILES, _LOCKS):
-                    connection.execute(delete(table))
-                mark = 0
-        return mark
+        self._follower = Follower(engine, ledger, (_LOCKS, _FILES, _HELD), kinds=_KINDS, at_once=_AT_ONCE)
 
     def follow(self) -> None:
         """Take up the ledger's new rows, a few at a time."""
-        with self._lock:
-            while rows := self._ledger.entries(after=self._mark, kinds=_KINDS, limit=_AT_ONCE):
-                self._write(rows)
-                self._mark = rows[-1].seq
+        self._follower.follow(self._write)
 
     def _write(self, rows: list[Entry]) -> None:
         locks = {row.seq: lock for row in rows if (lock := self._lock_of(row)) is not None}
-        with self._engine.connect() as connection:
-            write_alone(connection, _LOCKS)
-            written = _mark(connection)  # another portal's work
+        with self._follower.writing() as (connection, written):
             for row in rows:
                 if row.seq <= written:
                     continue
@@ -140,7 +121,6 @@ class LockIndex:
                     name = f"{image['registry']}/{image['repository']}@sha256:{image['manifest']}"
                     which = _LOCKS.c.subject == row.subject
                     connection.execute(update(_LOCKS).where(which).values(image=name[:600], seq=row.seq))
-            connection.commit()
 
     def _lock_of(self, row: Entry) -> Lock | None:
         """Return the lock that a row puts on record, or that an approval for no image makes possible."""
@@ -178,7 +158,7 @@ class LockIndex:
         with self._engine.connect() as connection:
             return tuple(
                 HeldFile(*row)
-                for some in _chunks(sorted(set(hashes)))
+                for some in batches(sorted(set(hashes)))
                 for row in connection.execute(select(_FILES).where(_FILES.c.sha256.in_(some)))
             )
 
@@ -187,7 +167,7 @@ class LockIndex:
         found: dict[int, list[int]] = {}
         held: set[int] = set()
         with self._engine.connect() as connection:
-            for some in _chunks([file.id for file in files]):
+            for some in batches(file.id for file in files):
                 query = select(_HELD.c.file, _HELD.c.lock).where(_HELD.c.file.in_(some))
                 if workspace is not None:
                     query = query.join(_LOCKS, _HELD.c.lock == _LOCKS.c.id).where(_LOCKS.c.workspace == workspace)
@@ -205,13 +185,9 @@ class LockIndex:
             return int(connection.execute(select(func.count()).select_from(_LOCKS)).scalar_one())
 
 
-def _mark(connection: Connection) -> int:
-    return int(connection.execute(select(func.max(_LOCKS.c.seq))).scalar() or 0)
-
-
 def _described(connection: Connection, numbers: Sequence[int]) -> Iterator[tuple[int, tuple[str, str, str, str, str]]]:
     columns = (_LOCKS.c.id, _LOCKS.c.subject, _LOCKS.c.name, _LOCKS.c.workspace, _LOCKS.c.digest, _LOCKS.c.image)
-    for some in _chunks(numbers):
+    for some in batches(numbers):
         for number, subject, name, workspace, digest, image in connection.execute(
             select(*columns).where(_LOCKS.c.id.in_(some))
         ).all():
@@ -256,11 +232,6 @@ def _known(
     connection: Connection, wanted: Mapping[tuple[str, str, str], object]
 ) -> Iterator[tuple[tuple[str, str, str], int]]:
     columns = (_FILES.c.id, _FILES.c.sha256, _FILES.c.kind, _FILES.c.project)
-    for some in _chunks([sha256 for sha256, _, _ in wanted]):
+    for some in batches(sha256 for sha256, _, _ in wanted):
         for number, *key in connection.execute(select(*columns).where(_FILES.c.sha256.in_(some))):
             yield (str(key[0]), str(key[1]), str(key[2])), int(number)
-
-
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for first in range(0, len(values), _CHUNK):
-        yield values[first : first + _CHUNK]

@@ -1,16 +1,15 @@
 """Which requests concern a project: an index over the ledger. Derived, so it can be thrown away and is made again."""
 
-import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from packaging.requirements import Requirement
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, case, delete, func, insert, or_, select
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, case, func, insert, or_, select
 
-from sekisho.database import create_table, write_alone
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Kind, normalize_project, spec_name
+from sekisho_portal.follower import Follower
 
 _KINDS = ("requested", "judged", "approval-intended")
 _AT_ONCE = 50
@@ -41,36 +40,18 @@ class Mentions:
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
         self._engine = engine
         self._ledger = ledger
-        self._lock = threading.Lock()
-        create_table(engine, _TABLE)
-        self._mark = self._newest()
-
-    def _newest(self) -> int:
-        """Return the newest row that is here; another ledger's index is thrown away."""
-        newest = select(func.max(_TABLE.c.seq))
-        with self._engine.begin() as connection:
-            mark = int(connection.execute(newest).scalar() or 0)
-            if mark > self._ledger.size():
-                connection.execute(delete(_TABLE))
-                mark = 0
-        return mark
+        self._follower = Follower(engine, ledger, (_TABLE,), kinds=_KINDS, at_once=_AT_ONCE)
 
     def follow(self) -> None:
         """Take up the ledger's new rows, a few at a time."""
-        with self._lock:
-            while rows := self._ledger.entries(after=self._mark, kinds=_KINDS, limit=_AT_ONCE):
-                self._write(rows)
-                self._mark = rows[-1].seq
+        self._follower.follow(self._write)
 
     def _write(self, rows: list[Entry]) -> None:
         values = [value for row in rows for value in self._values(row)]
-        with self._engine.connect() as connection:
-            write_alone(connection, _TABLE)
-            written = int(connection.execute(select(func.max(_TABLE.c.seq))).scalar() or 0)  # another portal's work
+        with self._follower.writing() as (connection, written):
             fresh = [value for value in values if value["seq"] > written]
             if fresh:
                 connection.execute(insert(_TABLE), fresh)
-            connection.commit()
 
     def _values(self, row: Entry) -> Iterable[dict[str, Any]]:
         workspace = ""

@@ -1,20 +1,18 @@
 """When a file was seen first, and what the inspection found in it: derived from the ledger, found by sha256."""
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, func, insert, select, update
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, insert, select, update
 
-from sekisho.database import create_table, write_alone
+from sekisho.database import batches
 from sekisho.ledger import Entry, Ledger
 from sekisho.model import Facts, canonical_json
+from sekisho_portal.follower import Follower
 
 _KINDS = ("resolved", "inspected", "built")
 _AT_ONCE = 20
-_CHUNK = 500
 _TABLE = Table(
     "sightings",
     MetaData(),
@@ -38,27 +36,14 @@ class Sightings:
 
     def __init__(self, engine: Engine, ledger: Ledger) -> None:
         self._engine = engine
-        self._ledger = ledger
-        self._lock = threading.Lock()
-        create_table(engine, _TABLE)
-        create_table(engine, _CONTAINED)
-        with engine.begin() as connection:
-            self._mark = int(connection.execute(select(func.max(_TABLE.c.seq))).scalar() or 0)
-            if self._mark > ledger.size():  # another ledger's
-                connection.execute(delete(_TABLE))
-                connection.execute(delete(_CONTAINED))
-                self._mark = 0
+        self._follower = Follower(engine, ledger, (_TABLE, _CONTAINED), kinds=_KINDS, at_once=_AT_ONCE)
 
     def follow(self) -> None:
         """Take up the ledger's new rows, a few at a time."""
-        with self._lock:
-            while rows := self._ledger.entries(after=self._mark, kinds=_KINDS, limit=_AT_ONCE):
-                self._write(rows)
-                self._mark = rows[-1].seq
+        self._follower.follow(self._write)
 
     def _write(self, rows: list[Entry]) -> None:
-        with self._engine.connect() as connection:
-            write_alone(connection, _TABLE)
+        with self._follower.writing() as (connection, _):
             for row in rows:
                 for one in _held(row):
                     same = [_CONTAINED.c[key] == value for key, value in one.items()]
@@ -66,7 +51,7 @@ class Sightings:
                         connection.execute(insert(_CONTAINED), [one])
                 found = dict(_seen(row))
                 known = set[str]()
-                for some in _chunks(found):
+                for some in batches(found):
                     known.update(connection.execute(select(_TABLE.c.sha256).where(_TABLE.c.sha256.in_(some))).scalars())
                 at = row.at.isoformat()
                 fresh = [
@@ -80,7 +65,6 @@ class Sightings:
                     if (facts := found[sha256]) is not None:
                         values = {"facts": facts, "seq": row.seq}
                         connection.execute(update(_TABLE).where(_TABLE.c.sha256 == sha256).values(values))
-            connection.commit()
 
     def first_seen(self, hashes: Iterable[str]) -> dict[str, datetime]:
         """Return since when files are known here, on our own clock."""
@@ -109,7 +93,7 @@ class Sightings:
     def _rows(self, hashes: Iterable[str]) -> Iterator[Any]:
         self.follow()
         with self._engine.connect() as connection:
-            for some in _chunks(dict.fromkeys(hashes)):
+            for some in batches(dict.fromkeys(hashes)):
                 yield from connection.execute(select(_TABLE).where(_TABLE.c.sha256.in_(some)))
 
 
@@ -131,9 +115,3 @@ def _seen(row: Entry) -> Iterator[tuple[str, str | None]]:
     else:
         for facts in row.body["facts"]:
             yield facts["sha256"], canonical_json(facts).decode()
-
-
-def _chunks(hashes: Mapping[str, Any]) -> Iterator[list[str]]:
-    left = iter(hashes)
-    while some := list(islice(left, _CHUNK)):
-        yield some
