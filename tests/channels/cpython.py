@@ -70,7 +70,7 @@ def python_package(program: str = "") -> Package:
     if not kept.is_file():
         files, executable = _files(told)
         made = package.but(files=files, executable=executable, no_prefix=_no_prefix(told, files), level=6)
-        _keep(kept, made.data)
+        keep(kept, made.data)
     return package.but(files={}, spoilt=kept.read_bytes())
 
 
@@ -123,7 +123,7 @@ def _beside_libraries(program: Path) -> bytes:
         return copy.read_bytes()
 
 
-def _keep(path: Path, data: bytes) -> None:
+def keep(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(data)
