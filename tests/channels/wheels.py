@@ -28,7 +28,12 @@ from tests.channels.packages import PLACEHOLDER, Package, make_package
 RECIPE = 1
 """Counted up when what is below makes other bytes."""
 
-NAMES = {"docker": "docker-py", "matplotlib": "matplotlib-base", "tzdata": "python-tzdata", "typing-extensions": "typing_extensions"}
+NAMES = {
+    "docker": "docker-py",
+    "matplotlib": "matplotlib-base",
+    "tzdata": "python-tzdata",
+    "typing-extensions": "typing_extensions",
+}
 """What conda-forge calls projects of the index, where that is another name."""
 
 _LICENCES = {
@@ -213,7 +218,11 @@ def _record(files: Mapping[str, bytes], site: str, own: str) -> bytes:
     rows = csv.writer(text, lineterminator="\n")
     up = "../../../"
     for path, data in files.items():
-        where = path.removeprefix(f"{site}/") if path.startswith(f"{site}/") else up + path.replace("python-scripts/", "bin/")
+        where = (
+            path.removeprefix(f"{site}/")
+            if path.startswith(f"{site}/")
+            else up + path.replace("python-scripts/", "bin/")
+        )
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         if PLACEHOLDER.encode() in data:  # an installer changes it
             rows.writerow([where, "", ""])

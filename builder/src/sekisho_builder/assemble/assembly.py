@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sekisho.errors import BadInputError, NotFoundError, SekishoError
 from sekisho.lock import Lock
 from sekisho.model import Artifact, ImageDefinition, Record, Sha256
+from sekisho_builder.assemble.activation import stated_variables
 from sekisho_builder.assemble.checks import check
 from sekisho_builder.assemble.debian_layers import Debs, build_debian, plan_debs
 from sekisho_builder.assemble.files import SourceFile, build_files, read_files
@@ -115,7 +116,9 @@ def assemble(
             todo="lower `layers`, or raise `layer-size`",
         )
     told = annotations(definition, lock, base, debian)
-    layout = write_layout(out, layers, image_config(definition, told, base), told)
+    files_of = ((kept.path(step.key, n), layer) for step in steps for n, layer in enumerate(step.layers))
+    stated = stated_variables(definition.prefix, files_of, definition.environment) if definition.conda else {}
+    layout = write_layout(out, layers, image_config(definition, told, base, stated), told)
     said = [step for step in steps for _ in step.layers]
     reports = [_report(layer, s.packages, reused=s.reused) for layer, s in zip(ours, said, strict=True)]
     return Assembled(

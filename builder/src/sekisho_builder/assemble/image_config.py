@@ -5,6 +5,7 @@ from typing import Any
 
 from sekisho.lock import Lock, lock_digest
 from sekisho.model import ImageDefinition
+from sekisho_builder.assemble.activation import entered
 from sekisho_builder.base.debian_lock import DebianLock
 from sekisho_builder.oci.layout import ARCHITECTURES, LOCK_ANNOTATION, Layout
 
@@ -19,15 +20,20 @@ def created(definition: ImageDefinition) -> str:
     return _EPOCH if moment is None else moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def image_config(definition: ImageDefinition, told_of: Mapping[str, str], base: Layout) -> dict[str, Any]:
+def image_config(
+    definition: ImageDefinition, told_of: Mapping[str, str], base: Layout, stated: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the config (image-spec, config.md) without ``rootfs`` and ``history``; ``told_of`` are labels.
+
+    ``stated`` are variables that packages set in an environment that is active.
 
     The base's own environment, labels and command stay where the definition does not say otherwise.
     """
     told = base.config.get("config") or {}
     environment = dict(row.partition("=")[::2] for row in told.get("Env") or ())
-    environment["PATH"] = f"{definition.prefix.rstrip('/')}/bin:{environment.get('PATH') or _PATH}"
-    environment["CONDA_PREFIX" if definition.conda else "VIRTUAL_ENV"] = definition.prefix.rstrip("/")
+    prefix = definition.prefix.rstrip("/")
+    environment["PATH"] = f"{prefix}/bin:{environment.get('PATH') or _PATH}"
+    environment |= {**entered(prefix), **stated} if definition.conda else {"VIRTUAL_ENV": prefix}
     environment |= {**definition.environment, "SEKISHO_IMAGE": definition.name}  # a process sees no label
     inner: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],

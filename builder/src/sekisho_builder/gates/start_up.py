@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from sekisho_builder.assemble.activation import SHELL_SCRIPTS, STATED
 from sekisho_builder.gates.accepting import Objection, settle
 from sekisho_builder.gates.contents import Contents
 from sekisho_builder.gates.made import Made
@@ -17,7 +18,10 @@ _PLACES = re.compile(
     r"|(?:root|home/[^/]+)/\.(?:profile|bashrc|bash_profile)"
     r"|(?:.*/)?site-packages/(?:[^/]+\.pth|(?:site|user)customize\.py)"
     r"|(?:.*/)?dist-packages/(?:[^/]+\.pth|(?:site|user)customize\.py)"
+    r"|(?:.*/)?etc/conda/activate\.d/[^/]+"
 )
+_STATED = re.compile(rf"(?:.*/)?{re.escape(STATED)}/[^/]+\.json")
+_ACTIVATING = re.compile(rf"(?:.*/)?{re.escape(SHELL_SCRIPTS)}/[^/]+")
 _INSTALLS = re.compile(
     r"(?<![\w.-])(?:"
     r"(?:pip[\d.]*|pipx|poetry|pipenv|pdm|aptitude|apt-get|apt|apk|dnf|yum|microdnf|npm)"
@@ -58,7 +62,8 @@ def start_up(subject: Subject) -> Answer:
             objections.append(Objection(what, says))
     if environment.get(_SWITCH, "false").lower() != "false":
         objections.append(Objection(f"environment {_SWITCH}", f"{_SWITCH} is not false", acceptable=False))
-    return settle(subject.definition, "start-up", objections, f"{read} commands and scripts read", *asked)
+    seen = (f"{read} commands and scripts read", *asked, *_activation(build.contents))
+    return settle(subject.definition, "start-up", objections, *seen)
 
 
 def installing(text: str) -> Iterator[str]:
@@ -67,6 +72,16 @@ def installing(text: str) -> Iterator[str]:
         bare = " ".join(_AROUND.sub(" ", line[:4000]).split())
         if not bare.startswith("#"):
             yield from (found[0] for found in _INSTALLS.finditer(bare))
+
+
+def _activation(contents: Contents) -> Iterator[str]:
+    """Yield what activating a conda environment would set, and what it would run that nothing runs here."""
+    stated = [f"/{path}" for path, _ in contents.texts(_STATED)]
+    if stated:
+        yield f"variables of packages are the image's: {', '.join(stated)}"
+    scripts = [f"/{path}" for path, _ in contents.texts(_ACTIVATING)]
+    if scripts:
+        yield f"no process of the image runs {', '.join(scripts)}; what they set is for `environment` to say"
 
 
 def _texts(build: Made, config: dict[str, object], environment: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ _EXECUTABLE = 0o111
 _TEXTS = re.compile(
     r"(?:^|/)(?:METADATA|entry_points\.txt|[^/]+\.pth|(?:site|user)customize\.py|run|finish)$"
     r"|\.(?:sh|bash)$"
+    r"|(?:^|/)etc/conda/(?:activate|env_vars)\.d/[^/]+$"
     r"|^var/lib/dpkg/(?:status$|status\.d/)"
     r"|^usr/share/doc/[^/]+/copyright$"
     r"|^etc/(?:profile|bash\.bashrc|os-release|environment)$|^usr/lib/os-release$"
