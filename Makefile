@@ -8,7 +8,7 @@ READY := .venv/.ready
 OTHERS := .venv-peers/.ready
 MEMBERS := core proxy portal builder stages
 
-.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image bench-conda images-accepted docs lock clean soak
+.PHONY: help tools setup demo test check unit integration e2e bench-pip bench-policy bench-image bench-conda images-accepted images-conda docs lock clean soak
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -71,6 +71,9 @@ bench-conda: $(READY) ## channels at conda-forge's scale, locks and hostile ones
 images-accepted: setup ## whoever reads images, and is found here, reads ours: a table and build/bench/accepted.json
 	@sh deploy/setup.sh readers
 	sh deploy/engine.sh run $(BIN)/python -m bench.images.accepted
+
+images-conda: setup ## images/sklearn-conda, the whole line, over packages made of PyPI's wheels; figures in build/images-conda.json
+	sh deploy/engine.sh run $(PYTEST) -v tests/curated
 
 docs: $(READY) ## write docs/reference from the code
 	$(BIN)/python docs/generate.py

@@ -16,8 +16,20 @@ import uv
 from packaging.utils import canonicalize_name
 
 from tests.channels.cpython import KEPT, keep, python_package
+from tests.channels.distributions import installed
 from tests.channels.packages import Package
 from tests.channels.wheels import WheelFile, repacked
+
+SKLEARN = ("scikit-learn", "pandas", "pyarrow", "matplotlib", "mlflow")
+"""Projects whose wheels are what ``images/sklearn-conda`` asks a channel for."""
+
+BEFORE = "2026-11-01T00:00:00Z"
+"""What its definition says."""
+
+
+def of_sklearn() -> tuple[Package, ...]:
+    """Return what ``images/sklearn-conda`` needs."""
+    return (*packages_of(SKLEARN, before=BEFORE), installed("pip"))
 
 
 def packages_of(requirements: Sequence[str], *, before: str) -> tuple[Package, ...]:

@@ -42,6 +42,7 @@ _LICENCES = {
     "apache license, version 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",
     "apache-2.0 license": "Apache-2.0",
+    "3-clause bsd license": "BSD-3-Clause",
     "bsd": "BSD-3-Clause",
     "bsd license": "BSD-3-Clause",
     "mit license": "MIT",

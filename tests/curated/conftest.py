@@ -11,17 +11,13 @@ import pytest
 import yaml
 
 from sekisho.settings import load_settings
-from tests.channels import Channel, FakeChannels, installed, python_package
-from tests.channels.from_index import packages_of
+from tests.channels import Channel, FakeChannels, python_package
+from tests.channels.from_index import of_sklearn
 from tests.integration.line.outside import serving
 from tests.integration.line.registry import RealRegistry
 from tests.integration.line.site import ROOT, Site
 
 IMAGE = "sklearn-conda"
-BEFORE = "2026-11-01T00:00:00Z"
-SOFTWARE = ("scikit-learn", "pandas", "pyarrow", "matplotlib", "mlflow")
-"""Projects of the index whose wheels are the channel's packages."""
-
 REPORT = ROOT / "build" / "images-conda.json"
 
 
@@ -75,7 +71,7 @@ def lay_images(site: Site) -> None:
 def line(tmp_path_factory):
     """The image of the tree's definition, delivered, from a channel of real software and an index that is PyPI."""
     folder = tmp_path_factory.mktemp("line")
-    channel = Channel((*packages_of(SOFTWARE, before=BEFORE), installed("pip")))
+    channel = Channel(of_sklearn())
     assert channel.files
     registry = RealRegistry(folder / "registry")
     registry.start()

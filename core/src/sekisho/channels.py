@@ -72,7 +72,7 @@ def check_channels(request: Request, sources: Iterable[Source]) -> None:
         raise BadInputError(
             "no source is a channel, so no conda package can be had here",
             where="conda",
-            todo="have a source of kind conda added (docs/how-to/sources.md), or ask for packages of an index",
+            todo="have a source of kind conda added (docs/how-to/channels.md), or ask for packages of an index",
         )
     if request.channels and not request.conda:
         raise BadInputError("channels are named, and no package of them", where="channels", todo="leave them out")

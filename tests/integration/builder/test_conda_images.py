@@ -49,6 +49,8 @@ TOOL = make_package(
         "bin/tool": f"#!{PLACEHOLDER}/bin/python\nimport sys\nprint(open('{PLACEHOLDER}/share/tool').read(), sys.prefix)\n".encode(),
         "share/tool": b"data of the tool",
         "share/latest": Link("tool"),
+        "etc/conda/env_vars.d/tool.json": f'{{"TOOL_DATA": "{PLACEHOLDER}/share/tool"}}'.encode(),
+        "etc/conda/activate.d/tool.sh": b"export TOOL_DATA=/nowhere\n",
         "lib/where.bin": b"\0\1" + PLACEHOLDER.encode() + b"/share\0end",
     },
     binary=frozenset({"lib/where.bin"}),
@@ -126,11 +128,13 @@ def built(engine, tmp_path_factory):
 @pytest.mark.docker
 def test_programs_of_both_kinds_run(engine, built):
     script = (
-        "tool; hello; command -v python; python -c 'import sys; print(sys.version.split()[0])'; cat $P/share/latest"
+        "tool; hello; command -v python; python -c 'import sys; print(sys.version.split()[0])'; cat $P/share/latest;"
+        " echo; echo $TOOL_DATA $CONDA_PREFIX $CONDA_DEFAULT_ENV $CONDA_SHLVL"
     )
     result = engine.run(ContainerTask(image=built[3], command=("sh", "-c", script), environment={"P": PREFIX}))
     assert result.output.splitlines() == [
         f"data of the tool {PREFIX}", f"hello x {PREFIX}", f"{PREFIX}/bin/python", PYTHON.version, "data of the tool",
+        f"{PREFIX}/share/tool {PREFIX} {PREFIX} 1",
     ]  # fmt: skip
 
 

@@ -42,5 +42,6 @@ def _newest(portal: PortalClient, definition: ImageDefinition) -> Lock:
                 return lock
     raise ConflictError(
         f"no request for image {definition.name} as it is now was approved and locked",
+        where=f"images/{definition.name}/image.yaml",
         todo=f"ask with `sekisho request --image {definition.name}`, have it approved, and run this again",
     )

@@ -29,6 +29,7 @@ def _newest(definition: ImageDefinition, rows: Sequence[dict[str, Any]]) -> tupl
     if not locked:
         raise ConflictError(
             f"no request for image {image} has been approved and locked yet",
+            where=f"images/{image}/image.yaml",
             todo=f"ask with `sekisho request --image {image}`, have it approved, and run this again",
         )
     wanted = (definition.requirements, definition.conda, definition.target, definition.resolve_before)
