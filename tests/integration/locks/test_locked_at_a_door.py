@@ -20,12 +20,22 @@ from sekisho.lock import (
     write_lock,
 )
 from sekisho_builder.locking import conda_lock, pip_tools, uv_compile
-from tests.integration.locks.conftest import DATA, MINOR, NEWER, TARGET, approved_packages, approved_wheels
+from tests.integration.locks.conftest import (
+    CHAINS,
+    DATA,
+    GEARS,
+    MINOR,
+    NEWER,
+    TARGET,
+    approved_packages,
+    approved_wheels,
+    more_wheels,
+)
 from tests.integration.proxy.house import bare_environment
 from tests.records import NOW, approval, sha
 
 MIXED = ToLock(target=TARGET, conda=(MINOR, "tinylib", "pip"), requirements=("alpha",), channels=("forge",))
-ALL = [*approved_packages(), *approved_wheels()]
+ALL = [*approved_packages(), *approved_wheels(), *more_wheels()]
 BIN = Path(sys.executable).parent
 
 
@@ -133,6 +143,27 @@ def test_uv_and_pip_tools_answer_with_the_same_pins_and_hashes(door, constraints
     assert files[0] == files[1]
     assert lock_digest(locked(asked, one)) == lock_digest(locked(asked, other))
     assert approved_wheels()[1].sha256 in files[0], "of a release's files, the one that fits the target"
+
+
+def test_markers_extras_and_several_wheels_come_out_the_same(door):
+    """Of each release every approved file is named, whatever it fits, by the one engine as by the other."""
+    requirements = ("Kit[fast] >= 1", "chain != 2.4", "oldlib ; python_version < '3'", "beta ; sys_platform == 'linux'")
+    asked = ToLock(target=TARGET, requirements=requirements, constraints=("chain < 3", "unheard-of > 1"))
+    one, other = (engine(asked, door, token=None, ca=None) for engine in (uv_compile, pip_tools))
+    pins = {package.project: (package.release, set(package.hashes)) for package in one.packages}
+    assert pins == {package.project: (package.release, set(package.hashes)) for package in other.packages}
+    assert {project: release for project, (release, _) in pins.items()} == {
+        "kit": "1.0",
+        "gear": "1.2",
+        "chain": "2.5",
+        "beta": "2.0",
+    }
+    assert pins["gear"][1] == {wheel.sha256 for wheel in GEARS}
+    assert pins["chain"][1] == {CHAINS[1].sha256}
+    locks = [locked(asked, answer) for answer in (one, other)]
+    assert to_requirements(locks[0]) == to_requirements(locks[1])
+    assert write_lock(locks[0], "pylock", door) == write_lock(locks[1], "pylock", door)
+    assert GEARS[0].sha256 in to_requirements(locks[0]), "the best wheel for glibc 2.36"
 
 
 @pytest.mark.parametrize("engine", [uv_compile, pip_tools])
