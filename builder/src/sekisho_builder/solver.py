@@ -20,6 +20,7 @@ import uv
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError, MissingToolError, UnresolvableError, UpstreamError
 from sekisho.model import Request, normalize_project
 from sekisho_builder.programs import Run
@@ -27,7 +28,6 @@ from sekisho_builder.proxy import Proxy
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+)(?:\s+#\s+via\s+(?P<via>.*))?$")
 _HELD = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])? @ file:\S+(?:\s+#\s+via\s+(?P<via>.*))?$")
-_SECRET = re.compile(r"//[^/@\s]*@")
 _REASON = re.compile(r"Server message: ([^;\n]*)")
 """How uv passes on what the proxy said of a page that it could not give (RFC 9457)."""
 
@@ -211,11 +211,7 @@ def stand_in(project: str, release: str, folder: Path) -> Path:
 
 def explain(said: str, request: Request) -> UnresolvableError | UpstreamError:
     """Turn uv's last words into ours: its derivation is the chain that a person needs. Tokens in addresses go."""
-    lines = [
-        line.rstrip()
-        for line in _SECRET.sub("//", said).splitlines()
-        if line.strip() and not line.startswith("warning:")
-    ]
+    lines = [line.rstrip() for line in bare(said).splitlines() if line.strip() and not line.startswith("warning:")]
     text = "\n".join(lines).removeprefix("error: ")
     if "No solution found" in text or "not found in the package registry" in text or "no versions" in text:
         undated = sorted({name.partition("-")[0].replace("_", "-").lower() for name in _UNDATED.findall(said)})

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError
 from sekisho.model import MatchSpec, Request
 from sekisho.sources import Source
@@ -43,10 +44,10 @@ def find_channel(text: str, known: dict[str, str], *, where: str) -> str:
     declared = ", ".join(known) or "none"
     if found:
         raise BadInputError(
-            f"channel {_shown(text)!r} may be {' or '.join(found)}", where=where, todo="write the id of a source"
+            f"channel {bare(text)[:120]!r} may be {' or '.join(found)}", where=where, todo="write the id of a source"
         )
     raise BadInputError(
-        f"no source declares the channel {_shown(text)!r}",
+        f"no source declares the channel {bare(text)[:120]!r}",
         where=where,
         todo=f"name one that is declared ({declared}), or have it added (docs/how-to/sources.md)",
     )
@@ -92,7 +93,3 @@ def _bare(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{host}{_TOKEN.sub('', parts.path).rstrip('/')}"
-
-
-def _shown(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", _TOKEN.sub("/t/…", text))[:120]

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError
+from sekisho.model.conda import is_subdir
 
 _ADDRESSES = ("http", "https", "file")
 
@@ -55,14 +57,16 @@ def read_arguments(words: Sequence[str], environment: Mapping[str, str]) -> Aske
     parser.add_argument("rest", nargs=argparse.REMAINDER if command == "run" else "*")
     found = parser.parse_intermixed_args(more) if command != "run" else parser.parse_args(more)
     for channel in found.channel:
-        if urlsplit(channel).scheme not in _ADDRESSES:
+        if not _is_address(channel):
             raise BadInputError(
-                f"channel {channel[:120]!r} is no address", todo="name the channel by its address at a door"
+                f"channel {bare(channel)[:120]!r} is no address", todo="name the channel by its address at a door"
             )
-    caches = environment.get("CONDA_PKGS_DIRS")
+    caches, subdir = environment.get("CONDA_PKGS_DIRS"), environment.get("CONDA_SUBDIR") or "linux-64"
+    if not is_subdir(subdir):
+        raise BadInputError(f"there is no platform {subdir[:80]!r}", where="CONDA_SUBDIR", todo="name one as linux-64")
     return Asked(
         command,
-        environment.get("CONDA_SUBDIR") or "linux-64",
+        subdir,
         tuple(found.channel),
         tuple(found.rest),
         found.prefix,
@@ -70,6 +74,14 @@ def read_arguments(words: Sequence[str], environment: Mapping[str, str]) -> Aske
         found.dry_run,
         Path(caches) if caches else None,
     )
+
+
+def _is_address(channel: str) -> bool:
+    try:
+        parts = urlsplit(channel)
+        return parts.scheme == "file" or (parts.scheme in _ADDRESSES and bool(parts.hostname) and parts.port != 0)
+    except ValueError:  # of a port, or of what stands in brackets
+        return False
 
 
 def caches_of(asked: Asked) -> Path:
@@ -80,4 +92,6 @@ def caches_of(asked: Asked) -> Path:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadInputError(f"this cannot be asked of sekisho-conda: {message}", todo="see `conda-lock lock --help`")
+        raise BadInputError(
+            f"this cannot be asked of sekisho-conda: {bare(message)}", todo="see `conda-lock lock --help`"
+        )

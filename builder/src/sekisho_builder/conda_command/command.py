@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import rattler
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError, SekishoError
 from sekisho.model import spec_name
 from sekisho_builder.conda_command.arguments import Asked, caches_of, read_arguments
@@ -30,9 +31,17 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
             _become(asked)
         answer: Mapping[str, Any] | Sequence[Any] = _answer(asked)
     except SekishoError as error:
-        said = {"success": False, "error": error.code, "message": str(error), "what": error.what, "todo": error.todo}
-        _say(json.dumps(said), 1)
+        _refuse(error)
+    except OSError as error:
+        _refuse(SekishoError(f"{error.strerror or error}: {bare(error.filename or '')}".removesuffix(": ")))
+    except Exception as error:  # noqa: BLE001 (a program reads the answer, and to it a traceback is none)
+        _refuse(SekishoError(f"sekisho-conda failed: {type(error).__name__}: {bare(error)[:500]}"))
     _say(json.dumps(answer), 0)
+
+
+def _refuse(error: SekishoError) -> NoReturn:
+    said = {"success": False, "error": error.code, "message": str(error), "what": error.what, "todo": error.todo}
+    _say(json.dumps(said), 1)
 
 
 def _answer(asked: Asked) -> Mapping[str, Any] | Sequence[Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,24 +10,39 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import rattler
-from rattler.exceptions import ExtractError, InstallerError, IoError, LinkError, TransactionError
+from rattler.exceptions import (
+    ExtractError,
+    InstallerError,
+    InvalidPackageNameError,
+    InvalidUrlError,
+    InvalidVersionError,
+    IoError,
+    LinkError,
+    TransactionError,
+)
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError, CorruptError, UpstreamError
 from sekisho.model import PackageName
+from sekisho.wanted import read_text
 from sekisho_builder.conda_command.arguments import Asked, caches_of
-from sekisho_builder.conda_command.solving import bare, client
+from sekisho_builder.conda_command.solving import client
 
 _HASH = re.compile(r"(?:sha256:(?P<sha256>[0-9a-f]{64})|(?P<md5>[0-9a-f]{32}))")
 
 
 async def install(asked: Asked, file: Path) -> int:
-    """Install what an explicit file names into the prefix; return how many packages that are."""
-    records = [_record(line, f"{file}, line {number}") for number, line in _lines(file)]
+    """Install what an explicit file names into the prefix; return how many packages that are.
+
+    Of a prefix that held nothing before, nothing is left where it fails.
+    """
+    records = read_explicit(file)
+    prefix = asked.prefix_or_raise()
     try:
-        with _cache(caches_of(asked), records) as cache:
+        with _nothing_left(prefix), _cache(caches_of(asked), records) as cache:
             await rattler.install(
                 records,
-                asked.prefix_or_raise(),
+                prefix,
                 cache_dir=cache,
                 platform=rattler.Subdir(asked.subdir),
                 execute_link_scripts=False,
@@ -38,6 +54,23 @@ async def install(asked: Asked, file: Path) -> int:
             f"it cannot be installed: {bare(error)}", where=str(file), todo="see what it names"
         ) from error
     return len(records)
+
+
+def read_explicit(file: Path) -> list[rattler.RepoDataRecord]:
+    """Return the packages that an explicit file names; raise ``BadInputError`` with the line that names none."""
+    return [_sound_record(line, f"{file}, line {number}") for number, line in _lines(file)]
+
+
+@contextmanager
+def _nothing_left(prefix: Path) -> Iterator[None]:
+    """Take a prefix away again that was not there before, or was empty, where what is done with it fails."""
+    is_new = not prefix.exists() or (prefix.is_dir() and not any(prefix.iterdir()))
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(prefix, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -55,11 +88,20 @@ def _cache(caches: Path, records: Sequence[rattler.RepoDataRecord]) -> Iterator[
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
-    lines = file.read_text().splitlines()
+    lines = read_text(file).splitlines()
     if "@EXPLICIT" not in lines:
         raise BadInputError("it is no explicit file: it has no line @EXPLICIT", where=str(file))
     rows = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     return [(number, line) for number, line in rows if line and not line.startswith(("#", "@"))]
+
+
+def _sound_record(line: str, where: str) -> rattler.RepoDataRecord:
+    try:
+        return _record(line, where)
+    except (ValueError, InvalidUrlError, InvalidVersionError, InvalidPackageNameError) as error:
+        raise BadInputError(
+            f"{bare(line)[:120]!r} is no address of a package: {bare(error)[:200]}", where=where
+        ) from error
 
 
 def _record(line: str, where: str) -> rattler.RepoDataRecord:

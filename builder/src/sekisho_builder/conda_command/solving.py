@@ -1,24 +1,41 @@
 """Match specs and channels → packages, by py-rattler. A channel's own word on where else to look is not heard."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import rattler
-from rattler.exceptions import FetchRepoDataError, GatewayError, InvalidMatchSpecError, SolverError
+from rattler.exceptions import (
+    ConvertSubdirError,
+    FetchRepoDataError,
+    GatewayError,
+    InvalidChannelError,
+    InvalidMatchSpecError,
+    InvalidPackageNameError,
+    InvalidUrlError,
+    InvalidVersionError,
+    ParseSubdirError,
+    SolverError,
+)
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError, UnresolvableError, UpstreamError
+from sekisho.wanted import read_text
 from sekisho_builder.conda_command.arguments import Asked, caches_of
 from sekisho_builder.conda_command.virtual import Virtual, split_channels
 
+_NO_RECORD = (
+    ConvertSubdirError,
+    InvalidChannelError,
+    InvalidPackageNameError,
+    InvalidUrlError,
+    InvalidVersionError,
+    ParseSubdirError,
+)
 _RETRIES = 1
 """The proxy asks an upstream several times by itself."""
-
-_TOKEN = re.compile(r"(?<=/t/)[^/\s]+")
-_LOGIN = re.compile(r"(?<=//)[^/@\s]*@")
 
 
 def client() -> rattler.Client:
@@ -45,6 +62,8 @@ async def solve(asked: Asked, kept: Sequence[rattler.RepoDataRecord] = ()) -> li
         )
     except SolverError as error:
         raise UnresolvableError(bare(error), todo="change what it names, or have it approved") from error
+    except InvalidChannelError as error:
+        raise BadInputError(f"a channel is no address: {bare(error)}", todo="see CEP 26") from error
     except (GatewayError, FetchRepoDataError, OSError) as error:
         raise UpstreamError(
             f"a channel cannot be read: {bare(error)}", todo="see whether the door has it, and try again"
@@ -60,7 +79,7 @@ def read_spec(spec: str, channels: Sequence[str]) -> rattler.MatchSpec:
     try:
         found = rattler.MatchSpec(_at_its_address(spec, channels), strict=False)
     except InvalidMatchSpecError as error:
-        raise BadInputError(f"{spec[:120]!r} is no match spec: {error}", todo="see CEP 29") from error
+        raise BadInputError(f"{bare(spec)[:120]!r} is no match spec: {bare(error)}", todo="see CEP 29") from error
     if "url=" in str(found):
         raise BadInputError(
             f"{bare(spec)[:120]!r} is the address of a package", todo="name the package, and its channel"
@@ -74,11 +93,6 @@ def _at_its_address(spec: str, channels: Sequence[str]) -> str:
         if colons and urlsplit(channel).path.rstrip("/").rpartition("/")[2] == named:
             return f"{channel}::{rest}"
     return spec
-
-
-def bare(said: object) -> str:
-    """Return what was said, without tokens and logins in addresses."""
-    return _LOGIN.sub("", _TOKEN.sub("…", str(said)))
 
 
 def _generic(one: Virtual) -> rattler.GenericVirtualPackage:
@@ -113,10 +127,16 @@ def row_of(record: rattler.RepoDataRecord) -> Mapping[str, Any]:
 
 
 def records_of(prefix: Path) -> list[rattler.RepoDataRecord]:
-    """Return what a prefix holds by its ``conda-meta``, in which conda-lock leaves out what it does not know."""
-    found = []
-    for path in sorted((prefix / "conda-meta").glob("*.json")):
-        row = json.loads(path.read_bytes())
+    """Return what a prefix holds by its ``conda-meta``, in which conda-lock leaves out what it does not know.
+
+    Raises ``BadInputError`` naming the file that is no record.
+    """
+    return [_installed(path) for path in sorted((prefix / "conda-meta").glob("*.json"))]
+
+
+def _installed(path: Path) -> rattler.RepoDataRecord:
+    try:
+        row = json.loads(read_text(path))
         package = rattler.PackageRecord(
             name=row["name"],
             version=row["version"],
@@ -127,5 +147,15 @@ def records_of(prefix: Path) -> list[rattler.RepoDataRecord]:
             sha256=bytes.fromhex(row["sha256"]) if row.get("sha256") else None,
             md5=bytes.fromhex(row["md5"]) if row.get("md5") else None,
         )
-        found.append(rattler.RepoDataRecord(package, row["fn"], row["url"], row.get("channel") or ""))
-    return found
+        return rattler.RepoDataRecord(
+            package, row["fn"], row["url"], row.get("channel") or row["url"].rsplit("/", 2)[0]
+        )
+    except BadInputError:
+        raise
+    except OSError as error:
+        said = error.strerror or str(error)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, *_NO_RECORD) as error:
+        said = f"{type(error).__name__}: {bare(error)[:200]}"
+    raise BadInputError(
+        f"it is no record of an installed package: {said}", where=str(path), todo="make the environment anew"
+    )

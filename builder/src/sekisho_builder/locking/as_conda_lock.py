@@ -6,7 +6,6 @@ door that wheel need not be approved, as nobody installs it. Run as
 ``python -m sekisho_builder.locking.as_conda_lock GLIBC lock …``.
 """
 
-import gc
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -37,14 +36,22 @@ class _Solver(pypi_solver.PoetrySolver):  # type: ignore[misc]
         super().__init__(package, pool=pool, installed=installed, locked=locked, io=io)
 
 
-def main() -> None:
-    """Run conda-lock; its first argument is the target's C library."""
-    gc.disable()  # it lives for two seconds
-    glibc = sys.argv.pop(1)
+def know_tags(glibc: str) -> None:
+    """Let conda-lock know every platform tag: no option or file of its own adds any, the C library only cuts them."""
     if not isinstance(getattr(pypi_solver, "MANYLINUX_TAGS", None), list):
         sys.exit("this conda-lock keeps its platform tags elsewhere")
     pypi_solver.MANYLINUX_TAGS = manylinux_tags(glibc)
+
+
+def know_installed() -> None:
+    """Let conda-lock take what conda installs for what is there, whatever an index has of it."""
     pypi_solver.PoetrySolver = _Solver
+
+
+def main() -> None:
+    """Run conda-lock; its first argument is the target's C library."""
+    know_tags(sys.argv.pop(1))
+    know_installed()
     conda_lock()
 
 

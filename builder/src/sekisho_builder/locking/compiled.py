@@ -7,9 +7,10 @@ from pathlib import Path
 
 import uv
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError, SekishoError, UnresolvableError, UpstreamError
 from sekisho.lock import Answer, DoorAddress, Pinned, ToLock, hash_pins
-from sekisho_builder.locking.room import Room, bare
+from sekisho_builder.locking.room import Room
 from sekisho_builder.programs import Said
 from sekisho_builder.solver import asked as as_lines
 from sekisho_builder.solver import uv_version

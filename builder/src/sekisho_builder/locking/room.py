@@ -1,7 +1,6 @@
 """Where a tool runs: an empty home, and an environment that names one door and nothing of this machine."""
 
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,6 @@ TOKEN = "SEKISHO_TOKEN"  # noqa: S105 (the name of a variable)
 _TIMEOUT = 600.0
 _PASSED_ON = ("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """No ``*_PROXY`` among them: a door is reached directly."""
-
-_SECRET = re.compile(r"(?<=//)[^/@\s]*@|(?<=/t/)[^/\s]+")
 
 
 class Room:
@@ -86,11 +83,6 @@ class Room:
             return url
         parts = urlsplit(url)
         return urlunsplit(parts._replace(netloc=f"__token__:{quote(self._token, safe='')}@{parts.netloc}"))
-
-
-def bare(text: str) -> str:
-    """Return what a tool said, without logins and tokens."""
-    return _SECRET.sub("", text)
 
 
 def requirements_of(asked: ToLock) -> tuple[str, ...]:

@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError, RefusedError, SekishoError, UnresolvableError, UpstreamError
 from sekisho.lock import UNIFIED_FILE, Answer, DoorAddress, LockedRow, Pinned, ToLock, read_conda_lock
 from sekisho.model import Kind, Target
-from sekisho_builder.locking.room import Room, bare, requirements_of
+from sekisho_builder.locking.room import Room, requirements_of
 from sekisho_builder.programs import Said
+
+RUN = (sys.executable, "-m", "sekisho_builder.locking.as_conda_lock")
+"""What runs conda-lock: its first argument is the target's C library, and all others are conda-lock's."""
 
 _LOOK_ALIKE = "sekisho-conda"
 _KINDS: Mapping[str, Kind] = {"conda": "conda", "pip": "pypi"}
@@ -35,7 +39,9 @@ _DUMMY = "-dummy-package-"
 _LAST = 12
 
 
-def conda_lock(asked: ToLock, door: DoorAddress, *, token: str | None, ca: Path | None) -> Answer:
+def conda_lock(
+    asked: ToLock, door: DoorAddress, *, token: str | None, ca: Path | None, program: Sequence[str] = RUN
+) -> Answer:
     """Have conda-lock lock conda packages and wheels together; ``text`` is the file that it wrote."""
     if asked.constraints:
         raise BadInputError(
@@ -47,7 +53,7 @@ def conda_lock(asked: ToLock, door: DoorAddress, *, token: str | None, ca: Path 
         )
     with Room(token=token, ca=ca) as room:
         out = room.folder / UNIFIED_FILE
-        done = room.run(_command(asked, door, room, out, has_token=token is not None))
+        done = room.run((*program, *_arguments(asked, door, room, out, has_token=token is not None)))
         text = out.read_text() if out.is_file() else ""
         if not text:
             raise _explained(done)
@@ -60,12 +66,12 @@ def conda_lock(asked: ToLock, door: DoorAddress, *, token: str | None, ca: Path 
     return Answer(resolver=resolver, packages=packages, text=text)
 
 
-def _command(asked: ToLock, door: DoorAddress, room: Room, out: Path, *, has_token: bool) -> Sequence[str]:
+def _arguments(asked: ToLock, door: DoorAddress, room: Room, out: Path, *, has_token: bool) -> Sequence[str]:
     environment = room.write("environment.yml", yaml.safe_dump(_environment(asked, door, has_token=has_token)))
     virtual = room.write("virtual-packages.yml", yaml.safe_dump({"subdirs": _virtual(asked.target)}))
     names = room.write("names.json", json.dumps(dict(_names(asked.names))))
     return (
-        sys.executable, "-m", "sekisho_builder.locking.as_conda_lock", asked.target.glibc, "lock",
+        asked.target.glibc, "lock",
         "--conda", str(Path(sys.executable).with_name(_LOOK_ALIKE)), "--no-mamba", "--no-micromamba",
         "--file", str(environment), "--lockfile", str(out), "--platform", asked.target.subdir,
         "--virtual-package-spec", str(virtual), "--pypi_to_conda_lookup_file", f"file://{names}",

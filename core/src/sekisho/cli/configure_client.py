@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
+from sekisho.bare import bare
 from sekisho.cli.clients import channels, pip, projects, twine
 from sekisho.cli.clients.door import Client, ConfigFile, Door, Finding, Mirror, Place
 from sekisho.cli.frame import emit, json_option
@@ -116,7 +117,7 @@ def _address(url: str, where: str) -> str:
     """Return an address that may stand in a file which others can read."""
     parts = _split(url) if _ADDRESS.fullmatch(url) else None
     if parts is None or not parts.hostname:
-        raise BadInputError(f"{url[:120]!r} is not an address", where=where)
+        raise BadInputError(f"{bare(url)[:120]!r} is not an address", where=where)
     if parts.hostname in _ANYWHERE:
         raise BadInputError(f"nobody can ask {url}", where=where, todo="set it to the name that clients use")
     if parts.username or parts.password:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError
 from sekisho.model import Artifact
 
@@ -20,7 +21,7 @@ class DoorAddress:
         parts = urlsplit(self.origin)
         if parts.scheme not in {"http", "https"} or not parts.netloc or "@" in parts.netloc or parts.query:
             raise BadInputError(
-                f"{self.origin[:120]!r} is no address of a proxy",
+                f"{bare(self.origin)[:120]!r} is no address of a proxy",
                 where="SEKISHO_PROXY_URL",
                 todo="write it as https://packages.example, without a login",
             )

@@ -62,6 +62,14 @@ def read_wanted(path: Path, choice: Choice = Choice(), *, subdir: str = "linux-6
     return read_lines(text, where=where, nested=_Beside((path,), left))
 
 
+def read_text(path: Path) -> str:
+    """Return what a regular file says, and no more than ``LARGEST_FILE`` bytes.
+
+    Raises ``BadInputError`` for another one and for what is no text, ``OSError`` for one that cannot be opened.
+    """
+    return _text(_bytes(path, str(path), str(path)), path)
+
+
 class _Left:
     """How many more files, and bytes of them, may be read for one that somebody named."""
 

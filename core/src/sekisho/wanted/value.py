@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 
+from sekisho.bare import bare
 from sekisho.errors import BadInputError
 from sekisho.model import Kind, normalize_project, parse_requirement
 
@@ -17,7 +18,6 @@ LARGEST_FILE = 20_000_000
 LINE = "\n"
 IN_HOUSE = "ask for NAME or NAME==VERSION; what is your own goes to the in-house index (docs/how-to/in-house.md)"
 
-_SECRET = re.compile(r"//[^/@\s]*@")
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _MANY_PARTS = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){100}""")
 """Dotted keys, for which Python's reader takes the square of their parts."""
@@ -78,8 +78,8 @@ def together(parts: Iterable[Wanted]) -> Wanted:
 
 
 def shown(text: str) -> str:
-    """Return a line as it may be shown: short, and without a login in an address."""
-    return _SECRET.sub("//", text)[:120]
+    """Return a line as it may be shown: short, and without a login or a token in an address."""
+    return bare(text)[:120]
 
 
 def read_requirement(text: str, *, where: str) -> Requirement:
