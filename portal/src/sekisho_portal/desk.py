@@ -1,10 +1,8 @@
 """The desk: people ask here, the rooms report here, and every act of the portal is reached through it."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sekisho.attestation import ENDING, read_statements
@@ -14,15 +12,16 @@ from sekisho.ledger import Entry, Ledger
 from sekisho.model import Artifact, Newest, Request, Slug, Verdict
 from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
+from sekisho_portal.affected import Affected
 from sekisho_portal.deciding import Deciding
 from sekisho_portal.demand import Demand
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.history import History
-from sekisho_portal.interrupted import CONCLUDED, unjudged, unsearched
 from sekisho_portal.judging import Judging
 from sekisho_portal.lock_index import LockIndex
 from sekisho_portal.means import Means
 from sekisho_portal.mentions import Mentions
+from sekisho_portal.reconciling import reconcile
 from sekisho_portal.rejudging import Rejudging
 from sekisho_portal.reports import check_fits, check_report, is_repeated
 from sekisho_portal.revoking import Revoking
@@ -33,7 +32,6 @@ from sekisho_portal.usual import usual
 from sekisho_portal.witness import Witness
 from sekisho_portal.words import has_controls, require
 
-_LOG = logging.getLogger("sekisho.portal")
 _ASKABLE = frozenset(Request.model_fields) - {"requester", "at"}
 _WORK = ("requested", "retried", "approved", SEARCH)
 
@@ -62,6 +60,7 @@ class Desk:
         self.locks = locks
         self.history = history
         self.unfinished = False
+        self._affected = Affected(means, again, feeds, sightings, locks)
         self._judging = Judging(means, feeds, sightings)
         self._admitting = Admitting(means, self._judging)
         self._deciding = Deciding(means, self._judging, self._admitting)
@@ -214,7 +213,7 @@ class Desk:
         """
         self.means.snapshots.refresh()
         with self.means.deciding:
-            changed = self.again.record(self.means.snapshots.current())
+            changed = self._affected.record(self.means.snapshots.current())
             for standing in self.all():
                 if standing.state in {"waiting", "asked"}:
                     self._deciding.judge_again(self.standing(standing.id))
@@ -223,7 +222,7 @@ class Desk:
     def affected(self) -> list[dict[str, Any]]:
         """Return what is approved and has something against it that was not known then, with everybody who has it."""
         snapshot = self.means.snapshots.current()
-        return list(self.again.told(snapshot, self.again.affected(snapshot)))
+        return list(self._affected.told(snapshot, self._affected.find(snapshot)))
 
     # The rooms report.
 
@@ -272,29 +271,6 @@ class Desk:
 
     def reconcile(self) -> int:
         """Finish every act that a crash cut short; return how many."""
-        steps: list[tuple[str, Callable[[], None]]] = [
-            (intent.subject, partial(self._apply, intent)) for intent in self._admitting.left()
-        ]
-        steps += [(intent.subject, partial(apply, intent)) for intent, apply in self._revoking.left()]
-        rows = self.ledger.entries(kinds=CONCLUDED)
-        steps += [(name, partial(self._conclude, name)) for name in unjudged(rows)]
-        steps += [(name, partial(self._deciding.search, name)) for name in unsearched(rows)]
-        done = sum(self._finish(*step) for step in steps)
-        self.unfinished = done < len(steps)
+        done, left = reconcile(self.means, self._deciding, self._admitting, self._revoking)
+        self.unfinished = left > 0
         return done
-
-    def _apply(self, intent: Entry) -> None:
-        self._admitting.apply(self.standing(intent.subject), intent)
-
-    def _conclude(self, request_id: str) -> None:
-        self._deciding.conclude(self.standing(request_id))
-
-    def _finish(self, subject: str, step: Callable[[], None]) -> bool:
-        """Take an interrupted step; one that cannot be taken now, as with a tree that cannot be read, stays open."""
-        try:
-            with self.means.deciding:
-                step()
-        except Exception:  # noqa: BLE001 (whatever it is, the portal has to start)
-            _LOG.exception("%s was cut short and cannot be finished yet", subject)
-            return False
-        return True

@@ -1,14 +1,13 @@
 """What is approved is judged again whenever more is known or the policy changes.
 
-What the rules deny now goes into the snapshot, so that every door refuses it. What a person would have to know, and did
-not when it was approved, is *affected*: it is recorded, and shown with everybody who has it and what would mend it.
+What the rules deny now goes into the snapshot, so that every door refuses it.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sekisho.ledger import Ledger
 from sekisho.model import Approval, Artifact, Facts, Outcome, Verdict
@@ -16,21 +15,16 @@ from sekisho.model.verdict import gravest
 from sekisho.policy import Knowledge, Policy, Snapshot
 from sekisho.policy.inform import inform, learn
 from sekisho.policy.judge import Bench, prepare
-from sekisho.policy.rejudge import Held, Uses, impact
 from sekisho.policy.snapshot import Denial, Lapse
 from sekisho.policy.weaknesses import Weakness, known_against
 from sekisho.revocations import SignedRevocation
 from sekisho.vex import Excuses
 from sekisho_portal.approved_files import approved_files, asker_of, ends_after
 from sekisho_portal.feeds import Feeds
-from sekisho_portal.judging import Concern, concerns
 from sekisho_portal.lapsing import Lapsing
-from sekisho_portal.lock_index import LockIndex
-from sekisho_portal.means import POLICY
 from sekisho_portal.sightings import Sightings
 
-SUBJECT = "rejudged"
-_Key = tuple[str, str, str]
+Key = tuple[str, str, str]
 """A workspace, a sha256 and a project: the same bytes may be approved under two names."""
 
 
@@ -43,7 +37,7 @@ class Grave(NamedTuple):
     approvals: tuple[Approval, ...]
 
     @property
-    def key(self) -> _Key:
+    def key(self) -> Key:
         """Return what tells it from every other."""
         return self.workspace, self.verdict.sha256, self.artifact.project
 
@@ -57,13 +51,11 @@ class Rejudging:
         sightings: Sightings,
         ledger: Ledger,
         clock: Callable[[], datetime],
-        locks: LockIndex,
     ) -> None:
         self._feeds = feeds
         self._sightings = sightings
         self._ledger = ledger
         self._clock = clock
-        self._locks = locks
         self._lock = threading.Lock()
         self._context = ""
         self._epoch = 0
@@ -71,12 +63,9 @@ class Rejudging:
         self._mark = 0
         self._remembered: dict[tuple[str, str, str, str], Verdict | None] = {}
         self._due: datetime | None = None
-        self._told: dict[_Key, frozenset[Concern]] | None = None
-        self._recorded = ""
         self._reports = "", ""
         self._lapsing = Lapsing(sightings, ledger)
         self._lapse_due: datetime | None = None
-        self._accepted: dict[str, dict[str, Verdict]] = {}
 
     def stamp(self) -> str:
         """Return what changes when a snapshot has to be compiled anew although the tree is the same.
@@ -177,14 +166,14 @@ class Rejudging:
         both: dict[Excuses, tuple[Bench, Bench]] = {}
         for asker, artifacts in missing.items():
             excuses = known.excuses.of_others(asker)  # mostly the same, and so are the rules then
-            benches = both.get(excuses) or self._benches(snapshot.policy, replace(known, excuses=excuses), now)
+            benches = both.get(excuses) or self.benches(snapshot.policy, replace(known, excuses=excuses), now)
             both[excuses] = benches
             for artifact in artifacts:
                 verdict = _verdict(benches, artifact, facts.get(artifact.sha256))
                 key = workspace, artifact.sha256, artifact.project, asker
                 self._remembered[key] = None if verdict.outcome is Outcome.ALLOW else verdict
 
-    def _benches(self, policy: Policy, known: Knowledge, now: datetime) -> tuple[Bench, Bench]:
+    def benches(self, policy: Policy, known: Knowledge, now: datetime) -> tuple[Bench, Bench]:
         """Return the rules for files with facts and without, but for those whose feed was never imported.
 
         That a feed is old says nothing against a single file.
@@ -195,103 +184,6 @@ class Rejudging:
             prepare(kept, known, now)._replace(always=()),
             prepare(kept, known, now, inspected=False)._replace(always=()),
         )
-
-    # What a person did not know when it was approved.
-
-    def affected(self, snapshot: Snapshot) -> list[Grave]:
-        """Return what is denied, or has something against it that was not there when it was approved."""
-        policy = snapshot.policy
-        return [
-            grave
-            for grave in self.grave(snapshot)
-            if grave.verdict.outcome is Outcome.DENY or concerns(grave.verdict, policy) - self._known(grave, policy)
-        ]
-
-    def _known(self, grave: Grave, policy: Policy) -> frozenset[Concern]:
-        """Return what was said of a file when it was approved; the newest approval counts."""
-        newest = max(grave.approvals, key=lambda approval: approval.at)
-        if newest.request not in self._accepted:
-            rows = self._ledger.entries(subject=newest.request, kinds=("judged",))
-            self._accepted[newest.request] = {
-                verdict["sha256"]: Verdict.parse(verdict, where=f"ledger row {row.seq}")
-                for row in rows
-                if row.at <= newest.at
-                for verdict in row.body["judgement"]["verdicts"]
-                if verdict["outcome"] != Outcome.ALLOW or len(verdict["reasons"]) > 1
-            }
-        shown = self._accepted[newest.request].get(grave.verdict.sha256)
-        return concerns(shown, policy) if shown else frozenset()
-
-    def record(self, snapshot: Snapshot) -> bool:
-        """Write to the ledger what became affected, and what is so no more; tell whether anything did."""
-        found = self.affected(snapshot)
-        policy = snapshot.policy
-        now = {grave.key: concerns(grave.verdict, policy) for grave in found}
-        before = self._before()
-        fresh = [grave for grave in found if now[grave.key] - before.get(grave.key, frozenset())]
-        cleared = [key for key in before if key not in now]
-        if not fresh and not cleared:
-            return False
-        body = {
-            "revision": snapshot.revision,
-            "policy": policy.digest(),
-            "advisories": self._feeds.stamp,
-            "affected": list(self.told(snapshot, fresh)),
-            "concerns": [[*grave.key, sorted(map(list, now[grave.key]))] for grave in fresh],
-            "cleared": sorted(map(list, cleared)),
-        }
-        self._ledger.append("rejudged", SUBJECT, actor=POLICY, body=body)
-        self._told = now
-        return True
-
-    def _before(self) -> Mapping[_Key, frozenset[Concern]]:
-        """Return what was affected by the ledger's last word on it."""
-        if self._told is None:
-            told: dict[_Key, frozenset[Concern]] = {}
-            for row in self._ledger.entries(subject=SUBJECT, kinds=("rejudged",)):
-                for workspace, sha256, project, said in row.body["concerns"]:
-                    told[workspace, sha256, project] = frozenset(map(tuple, said))
-                for workspace, sha256, project in row.body["cleared"]:
-                    told.pop((workspace, sha256, project), None)
-            self._told = told
-        return self._told
-
-    def told(self, snapshot: Snapshot, found: Iterable[Grave]) -> Iterator[dict[str, Any]]:
-        """Say of each affected file who has it, which locks and images hold it, and what would mend it."""
-        rows = list(found)
-        if not rows:
-            return
-        uses, now = self._uses(rows), self._clock()
-        facts = self._sightings.facts(grave.artifact.sha256 for grave in rows)
-        benches: dict[str, Bench] = {}
-        for grave in rows:
-            if grave.workspace not in benches:
-                there = inform(snapshot, learn(snapshot), grave.workspace, now, advisories=self._feeds.index)
-                benches[grave.workspace] = self._benches(snapshot.policy, there, now)[0]
-            bench = benches[grave.workspace]
-            known = facts.get(grave.artifact.sha256)
-            against = bench.known.against(grave.artifact, known) or ()
-            yield {
-                **impact(grave.verdict, uses, bench, known).plain(),
-                "workspace": grave.workspace,
-                "kind": grave.artifact.kind,
-                "name": grave.artifact.name,
-                "advisories": [hit.advisory.id for hit in against],
-                "approvers": snapshot.policy.approvers_for(grave.workspace),
-            }
-
-    def _uses(self, rows: Iterable[Grave]) -> Uses:
-        """Return who has these files: their approvals, and every lock and image that the ledger knows."""
-        uses, wanted = Uses(), set[str]()
-        for approval in {(one.id, one.artifacts[0].sha256): one for row in rows for one in row.approvals}.values():
-            uses.approve(approval)
-            wanted.update(artifact.sha256 for artifact in approval.artifacts)
-        self._locks.follow()
-        files = {file.id: file for file in self._locks.files_of(wanted)}
-        for lock in self._locks.holding(tuple(files.values())).locks:
-            held = Held(lock.digest, lock.workspace, (lock.image,) if lock.image else ())
-            uses.hold(held, {files[number].sha256 for number in lock.files})
-        return uses
 
 
 def _verdict(benches: tuple[Bench, Bench], artifact: Artifact, facts: Facts | None) -> Verdict:

@@ -56,8 +56,7 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
     forward.follow(ledger)
     feeds = Feeds(settings.data / "portal" / "advisories", ledger, clock)
     sightings = Sightings(engine, ledger)
-    locks = LockIndex(engine, ledger)
-    again = Rejudging(feeds, sightings, ledger, clock, locks)
+    again = Rejudging(feeds, sightings, ledger, clock)
     snapshots = Snapshots(
         tree,
         signer,
@@ -85,7 +84,7 @@ def open_desk(settings: Settings, clock: Clock = now) -> tuple[Desk, Snapshots, 
         again=again,
         demand=Demand(engine, clock),
         mentions=Mentions(engine, ledger),
-        locks=locks,
+        locks=LockIndex(engine, ledger),
         history=History(tree),
     )
     snapshots.refresh()
