@@ -193,19 +193,30 @@ def test_an_origin_that_is_none_is_refused(origin):
 
 
 ROW = {"name": "a", "version": "1", "manager": "pip", "platform": "linux-64", "url": "u", "hash": {"sha256": "0"}}
+BOMB = (
+    "version: 1\na0: &a0 [x, x]\n"
+    + "".join(f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]\n" for number in range(1, 12))
+    + "package: *a11\n"
+)
+"""A kilobyte that would become 31 thousand million rows."""
 
 
 @pytest.mark.parametrize(
     ("document", "why"),
     [
-        ("a: [", "no YAML"),
-        ("[]", "no unified lock"),
-        (yaml.safe_dump({"version": 2, "package": []}), "no unified lock"),
-        (yaml.safe_dump({"version": 1, "package": {}}), "no unified lock"),
+        ("a: [", "not valid YAML"),
+        ("[]", "has a list `package`"),
+        (yaml.safe_dump({"version": 2, "package": []}), "of version 2 is not known"),
+        (yaml.safe_dump({"version": 1, "package": {}}), "has a list `package`"),
+        (yaml.safe_dump({"version": 1, "package": ["a"]}), "has a list `package`"),
+        (BOMB, "anchors and aliases are not allowed"),
         (yaml.safe_dump({"version": 1, "package": [ROW | {"manager": "npm"}]}), "neither conda nor pip"),
         (yaml.safe_dump({"version": 1, "package": [ROW | {"hash": {"md5": "0"}}]}), "no name, version, address or"),
         (yaml.safe_dump({"version": 1, "package": [ROW | {"url": "a\nb"}]}), "no name, version, address or"),
-        (yaml.safe_dump({"version": 1, "package": [ROW, ROW | {"name": "A"}]}), "locked twice"),
+        (
+            yaml.safe_dump({"version": 1, "package": [ROW, ROW | {"name": "A", "hash": {"sha256": "0"}}]}),
+            "locked twice",
+        ),
     ],
 )
 def test_what_is_no_unified_lock_is_refused(document, why):

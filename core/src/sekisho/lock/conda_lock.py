@@ -10,12 +10,10 @@ from sekisho.lock.addresses import DoorAddress
 from sekisho.lock.in_order import in_order
 from sekisho.lock.value import Lock
 from sekisho.model import Artifact, canonical_json, conda_record, normalize_project, sha256_hex, spec_name
+from sekisho.wanted.unified_lock import VERSION, package_rows
 
 UNIFIED_FILE = "conda-lock.yml"
 """What the file is called."""
-
-_VERSION = 1
-_MOST = 50_000
 
 
 class LockedRow(NamedTuple):
@@ -40,7 +38,7 @@ def to_conda_lock(lock: Lock, door: DoorAddress) -> str:
     asked = {"specs": lock.conda, "requirements": lock.direct, "target": lock.target.plain()}
     channels = sorted({package.source for package in lock.of("conda")})
     document = {
-        "version": _VERSION,
+        "version": VERSION,
         "metadata": {
             "content_hash": {subdir: sha256_hex(canonical_json(asked))},
             "channels": [{"url": door.channel(source), "used_env_vars": []} for source in channels],
@@ -120,21 +118,14 @@ def read_conda_lock(text: str, *, platform: str, where: str) -> tuple[LockedRow,
 
     Every package must have a sha256: what has none cannot be held to an approval.
     """
-    try:
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe)
-    except yaml.YAMLError as error:
-        raise BadInputError("it is no YAML", where=where, todo="lock it again") from error
-    rows = document.get("package") if isinstance(document, dict) else None
-    if not isinstance(rows, list) or document.get("version") != _VERSION or len(rows) > _MOST:
-        raise BadInputError("it is no unified lock of version 1 (CEP 37)", where=where, todo="lock it again")
-    return tuple(_read(rows, platform, where))
+    return tuple(_read(package_rows(text, where=where), platform, where))
 
 
-def _read(rows: list[Any], platform: str, where: str) -> Iterator[LockedRow]:
+def _read(rows: list[dict[str, Any]], platform: str, where: str) -> Iterator[LockedRow]:
     seen: set[tuple[str, str]] = set()
     for number, row in enumerate(rows, 1):
         at = f"{where}, package {number}"
-        if not isinstance(row, dict) or row.get("manager") not in {"conda", "pip"}:
+        if row.get("manager") not in {"conda", "pip"}:
             raise BadInputError("a package is of neither conda nor pip", where=at)
         if row.get("platform") != platform:
             continue

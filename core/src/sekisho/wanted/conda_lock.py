@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from sekisho.allowlist import load_yaml
 from sekisho.errors import BadInputError
 from sekisho.model import MOST_REQUIREMENTS
 from sekisho.wanted.explicit import arch_of, exact_spec, read_address
+from sekisho.wanted.unified_lock import package_rows
 from sekisho.wanted.value import Choice, Lines, Named, Wanted, check_count, read_requirement, shown
 
 _MAIN = "main"
@@ -18,12 +18,7 @@ def read_conda_lock(text: str, choice: Choice = Choice(), *, where: str, subdir:
 
     Rows of the category ``main`` are taken, and those that ``choice`` names as groups.
     """
-    found = load_yaml(text, where=where)
-    rows = found.get("package") if isinstance(found, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadInputError("a conda lock has a list `package`", where=where)
-    if found.get("version") != 1:
-        raise BadInputError(f"a conda lock of version {shown(str(found.get('version')))} is not known", where=where)
+    rows = package_rows(text, where=where)
     wanted = {_MAIN, *choice.groups}
     platforms = {str(row.get("platform")) for row in rows}
     if subdir not in platforms:
