@@ -91,3 +91,21 @@ def test_an_index_does_not_shrink_when_its_source_is_away(house, fake):
     fake.faults["/main"] = "500"
     with house.open() as client:
         assert client.get("/w/watched/conda/main/noarch/repodata.json").status_code == 502
+
+
+def test_subdirs_that_are_made_up_are_asked_of_nobody_and_missing_ones_once(house, fake):
+    fake.channels["main"] = Channel((TOOL, LIBRARY), subdirs=("noarch",))
+    with house.open() as client:
+        client.get("/w/free/conda/main/noarch/repodata.json")
+        before = len(fake.asked)
+        for number in range(10):
+            for workspace in ("watched", "free", f"made-up-{number}"):
+                for name in ("repodata.json", "repodata_shards.msgpack.zst", "tool-1.0-0.conda"):
+                    answer = client.get(f"/w/{workspace}/conda/main/os-{number}/{name}")
+                    assert answer.status_code == (403 if name.startswith("tool") else 200)
+        assert len(fake.asked) == before
+        for name in ("repodata.json", "repodata_shards.msgpack.zst", "current_repodata.json.zst", "tool-1.0-0.conda"):
+            client.get(f"/w/free/conda/main/osx-arm64/{name}")
+        missing = [row.path for row in fake.asked[before:]]
+        assert len(missing) == len(set(missing)) == 3
+        assert all(path.startswith("/main/osx-arm64/") for path in missing)

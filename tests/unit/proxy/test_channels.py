@@ -459,6 +459,48 @@ def test_made_up_subdirs_leave_nothing_and_push_no_other_out(open_world):
     assert len(list((world.folder / "channels" / "pieces").iterdir())) == 1
 
 
+@pytest.mark.parametrize(("owns", "seconds"), [((), 60), (("alpha",), 5)])
+def test_a_subdir_that_is_missing_is_asked_for_again_after_a_while(open_world, owns, seconds):
+    world = open_world(Channel((ALPHA,)), owns=owns)
+    world.fake.faults["/main"] = "404"
+
+    async def ask(channels, policy):
+        with pytest.raises(NotFoundError):
+            await channels.names(policy, "main", "noarch")
+
+    async def wait(channels, policy):
+        world.now += seconds - 1
+        await ask(channels, policy)
+        assert len(world.paths) == 3
+        world.now += 1
+        await ask(channels, policy)
+        assert len(world.paths) == 6
+        world.fake.faults.clear()
+        world.now += seconds
+        assert (await names(channels, policy)).digests.keys() == {"alpha"}
+
+    world.ask(ask, ask, wait)
+
+
+def test_a_subdir_that_goes_missing_is_not_asked_for_at_each_request(open_world):
+    world = open_world(Channel((ALPHA,)))
+
+    async def go(channels, policy):
+        await names(channels, policy)
+        world.fake.faults["/main"] = "404"
+        world.now += 700
+        before = len(world.paths)
+        for _ in range(5):
+            with pytest.raises(NotFoundError):
+                await channels.names(policy, "main", "noarch")
+        assert len(world.paths) - before == 3
+        world.fake.faults.clear()
+        world.now += 60
+        assert (await names(channels, policy)).digests.keys() == {"alpha"}
+
+    world.ask(go)
+
+
 def test_a_subdir_or_channel_that_is_none_is_not_asked_for(world):
     for source, subdir in (("main", "../secret"), ("main", "NOARCH"), ("other", "noarch")):
         with pytest.raises(SekishoError):

@@ -26,6 +26,26 @@ EXPORTS = "run_exports"
 
 NOARCH = "noarch"
 
+_ARCHITECTURES = {
+    "android": ("32", "64", "aarch64", "armv7a"),
+    "emscripten": ("wasm32", "wasm64"),
+    "freebsd": ("32", "64", "arm64", "ppc64", "ppc64le"),
+    "ios": ("arm64",),
+    "iossimulator": ("64", "arm64"),
+    "linux": (
+        *("32", "64", "aarch64", "armv6l", "armv7l", "loongarch64", "ppc", "ppc64", "ppc64le", "riscv32", "riscv64"),
+        "s390x",
+    ),
+    "osx": ("64", "arm64"),
+    "wasi": ("wasm32",),
+    "win": ("32", "64", "arm64"),
+    "zos": ("z",),
+}
+KNOWN_SUBDIRS = frozenset(
+    [NOARCH, *(f"{system}-{one}" for system, architectures in _ARCHITECTURES.items() for one in architectures)]
+)
+"""Parts of a channel that clients ask for: conda and py-rattler know these."""
+
 _NAME = re.compile(r"(?=.{1,64}$)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 _VERSION = re.compile(r"(?=.{1,64}$)[a-z0-9_.!+]+", re.ASCII)
 _BUILD = re.compile(r"(?=.{1,64}$)[A-Za-z0-9_.+]+", re.ASCII)

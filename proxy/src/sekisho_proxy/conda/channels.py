@@ -20,7 +20,10 @@ from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.sources import Upstreams
 
 _MOST_SUBDIRS = 64
-"""Subdirs that are known at a time: their names come from whoever asks."""
+"""Subdirs that are known at a time, and as many that are known to be missing: names come from whoever asks."""
+
+_MISSING, _MISSING_INSIDE = 60.0, 5.0
+"""Seconds for which a subdir that was not there is not asked for again."""
 
 
 class Channels:
@@ -33,6 +36,7 @@ class Channels:
         self._seen = FirstSeen(folder / FILE)
         self._clock = clock
         self._subdirs: dict[tuple[Source, str], Subdir] = {}
+        self._missing: dict[tuple[Source, str], float] = {}
         self._provided: dict[tuple[str, str], tuple[Ownership, Mapping[str, bytes], Names]] = {}
 
     async def close(self) -> None:
@@ -47,9 +51,12 @@ class Channels:
         Raises ``NotFoundError`` where there is no such channel or subdir.
         """
         asked = self._subdir(snapshot, source, subdir)
+        key = self._upstreams.channel(snapshot, source)[0], subdir
+        self._require(key)
         try:
             found = await asked.names()
         except NotFoundError:
+            self._miss(key)
             if not asked.is_known:
                 self._forget(asked)
             raise
@@ -79,6 +86,23 @@ class Channels:
             subdir = self._subdir(snapshot, artifact.source, artifact.path.partition("/")[0])
             return await subdir.packages(ask=ask)
         return Elsewhere()
+
+    def _require(self, key: tuple[Source, str]) -> None:
+        """Raise ``NotFoundError`` for a subdir that was not there a moment ago: asking takes three requests."""
+        source, subdir = key
+        patience = _MISSING_INSIDE if source.owns else _MISSING
+        if 0 <= self._clock() - self._missing.get(key, -patience) < patience:
+            raise NotFoundError(
+                f"source {source.id!r} has no {subdir}",
+                where=f"{source.id}/{subdir}",
+                todo="if its operator has just made it, try again in a minute",
+            )
+
+    def _miss(self, key: tuple[Source, str]) -> None:
+        self._missing.pop(key, None)
+        while len(self._missing) >= _MOST_SUBDIRS:
+            self._missing.pop(next(iter(self._missing)))
+        self._missing[key] = self._clock()
 
     def _forget(self, missing: Subdir) -> None:
         """Keep nothing of a subdir that is not there: its name may be made up, and one that is there has its place."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sekisho.errors import BadInputError, NotFoundError
 from sekisho.model import Artifact
-from sekisho.model.conda import PackageName
+from sekisho.model.conda import KNOWN_SUBDIRS, PackageName
 from sekisho.policy import Door
 from sekisho.policy.rules import Denied
 from sekisho_proxy.conda.bodies import ASK_AGAIN, KEEP, ZSTD
@@ -63,9 +63,10 @@ class RelaxedChannels:
     ) -> Reply | None:
         """Answer for a file of an index; nothing where the view enforces, or its source has no such subdir.
 
-        Raises ``UpstreamError`` where the source cannot be asked: with fewer files a solver would take an older one.
+        A subdir that no client knows is nobody's: names are made up by whoever asks. Raises ``UpstreamError`` where the
+        source cannot be asked: with fewer files a solver would take an older one.
         """
-        if self._gate.mode(view) == "enforce":
+        if subdir not in KNOWN_SUBDIRS or self._gate.mode(view) == "enforce":
             return None
         try:
             names = await self._channels.names(self._held.present(), source, subdir)
@@ -86,9 +87,9 @@ class RelaxedChannels:
 
     async def find(self, view: View, source: str, path: str) -> Artifact | None:
         """Return the file at a path as its channel lists it; nothing where the view enforces, or nobody lists it."""
-        if self._gate.mode(view) == "enforce":
-            return None
         subdir, _, filename = path.partition("/")
+        if subdir not in KNOWN_SUBDIRS or self._gate.mode(view) == "enforce":
+            return None
         with suppress(BadInputError, NotFoundError):
             name = PackageName.parse(filename).name
             listed = await self._channels.listed(self._held.present(), source, subdir, name)
