@@ -101,11 +101,13 @@ class WheelFile:
                 yield wanted
 
 
-def repacked(wheel: WheelFile, minor: str, extras: frozenset[str] = frozenset()) -> Package:
+def repacked(
+    wheel: WheelFile, minor: str, extras: frozenset[str] = frozenset(), keep_in: Path = KEPT / "wheels"
+) -> Package:
     """Return a wheel as a package for Python ``minor``; made once on a machine."""
     package = _described(wheel, minor, extras)
     key = hashlib.sha256(f"{RECIPE} {wheel.sha256} {minor} {package.index}".encode()).hexdigest()[:20]
-    kept = KEPT / "wheels" / f"{package.stem}-{key}.conda"
+    kept = keep_in / f"{package.stem}-{key}.conda"
     if not kept.is_file():
         site = "site-packages" if wheel.pure else f"lib/python{minor}/site-packages"
         files = dict(_files(wheel, site, minor))

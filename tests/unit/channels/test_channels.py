@@ -6,9 +6,11 @@ import pytest
 
 from sekisho.model.conda import conda_record
 from tests.channels import Channel, FakeChannels, Link, Rattler, RattlerError, installed, make_package, python_package
-from tests.channels.cpython import _keep
+from tests.channels.cpython import keep
 from tests.channels.packages import PLACEHOLDER
+from tests.channels.wheels import WheelFile, repacked
 from tests.fake_upstream import run_asgi
+from tests.wheels import make_wheel
 
 HOLDER = PLACEHOLDER.encode()
 
@@ -107,9 +109,58 @@ def test_a_channel_says_what_it_is_told_to_say(rattler):
             rattler.solve([f"{base}/chan"], ["tinydata ==1.1"])
 
 
+NATIVE = make_wheel(
+    "odd-native",
+    "2.1",
+    tag="cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
+    requires=("tzdata>=1", "pure[fast]!=0.5.*,~=1.0; python_version>'3'", "absent; python_version<'3'"),
+    entry_points="[console_scripts]\nnative = odd_native:main\n",
+    files={
+        "odd_native/__init__.py": b"import pure, sys\ndef main():\n    print('native', pure.NAME, sys.prefix)\n",
+        "odd_native-2.1.data/data/share/odd/x": b"data",
+        "odd_native-2.1.data/scripts/odd-script": b"#!python\nimport sys\nprint('script', sys.prefix)\n",
+    },
+)
+PURE = make_wheel(
+    "pure",
+    "1.3",
+    requires=("extra-one; extra=='fast'",),
+    entry_points="[console_scripts]\npure = pure:main [fast]\n",
+    files={"pure/__init__.py": b"NAME = 'pure'\ndef main():\n    print('entry point')\n"},
+)
+
+
+def repacked_in(folder, wheel, **more):
+    (folder / wheel.filename).write_bytes(wheel.data)
+    minor = python_package().version.rpartition(".")[0]
+    return repacked(WheelFile(folder / wheel.filename, wheel.sha256), minor, keep_in=folder, **more)
+
+
+def test_wheels_of_both_kinds_are_repacked_and_what_a_client_makes_of_them_runs(rattler, tmp_path):
+    native = repacked_in(tmp_path, NATIVE)
+    pure = repacked_in(tmp_path, PURE, extras=frozenset({"fast"}))
+    minor = python_package().version.rpartition(".")[0]
+    assert (native.path, pure.path) == (
+        f"linux-64/odd-native-2.1-py{minor.replace('.', '')}_0.conda", "noarch/pure-1.3-py_0.conda"
+    )  # fmt: skip
+    assert native.depends == (f"python {minor}.*", "pure !=0.5.*,~=1.0", "python-tzdata >=1", "__glibc >=2.17")
+    assert pure.depends == ("python", "extra-one")
+    assert repacked_in(tmp_path, NATIVE).sha256 == native.sha256, "it was kept"
+    others = [make_package(name, noarch="python", depends=()) for name in ("python-tzdata", "extra-one")]
+    prefix = tmp_path / "env"
+    with run_asgi(FakeChannels(channels={"chan": Channel((python_package(), native, pure, *others))})) as base:
+        rattler.install([f"{base}/chan"], ["odd-native"], prefix)
+    assert _says(prefix / "bin/native") == f"native pure {prefix}"
+    assert _says(prefix / "bin/odd-script") == f"script {prefix}"
+    assert _says(prefix / "bin/pure") == "entry point"
+    assert (prefix / "share/odd/x").read_bytes() == b"data"
+    ask = "import importlib.metadata as m; print(m.version('odd-native'), all(f.locate().exists() for f in m.files('odd-native')))"
+    assert _says(prefix / "bin/python", "-c", ask) == "2.1 True"
+
+
 def test_what_is_kept_is_whole_although_many_keep_it(tmp_path):
     kept = tmp_path / "a" / "python.conda"
-    threads = [threading.Thread(target=_keep, args=(kept, bytes([n]) * 100_000)) for n in range(8)]
+    threads = [threading.Thread(target=keep, args=(kept, bytes([n]) * 100_000)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
