@@ -122,6 +122,19 @@ def test_what_is_not_approved_is_refused_at_get_and_head_and_counted(house, upst
         }
 
 
+def test_what_another_workspace_may_have_or_what_was_taken_back_is_refused_however_it_is_asked_for(house):
+    lab = house.approval(approved(OTHER), scope=("lab",))
+    taken_back = "version: 1\nrules:\n  - {id: no-data, check: denied, kind: conda, projects: [tinydata]}\n"
+    house.settle(lab, house.approval(approved(DATA)), policy=taken_back)
+    with house.open() as client:
+        assert client.head(f"/w/lab/conda/chan/{OTHER.path}").status_code == 200
+        for package in (OTHER, DATA):
+            for more in ({}, {"if-none-match": f'"{package.sha256}"'}, {"if-none-match": "*"}, {"range": "bytes=0-9"}):
+                for method in ("GET", "HEAD"):
+                    reply = client.request(method, f"/w/everyone/conda/chan/{package.path}", headers=more)
+                    assert (reply.status_code, "etag" in reply.headers) == (403, False), (method, more)
+
+
 def test_an_empty_channel_is_valid_and_what_is_no_channel_is_not_found(house):
     house.settle(house.approval(approved(DATA)))
     with house.open() as client:
