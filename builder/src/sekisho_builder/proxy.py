@@ -94,6 +94,15 @@ class Proxy:
         rows = self._get(f"/candidates/conda/{channel}/{subdir}/artifacts/{quote(name, safe='')}").json()
         return tuple(Artifact.parse(row, where=f"{self.url}, artifacts of {channel}::{name}") for row in rows)
 
+    def channel_refused(self, channel: str, subdir: str, name: str) -> list[dict[str, str]]:
+        """Return ``what`` a channel lists of a name in a subdir that does not count, and ``why``."""
+        rows = self._get(f"/candidates/conda/{channel}/{subdir}/refused/{quote(name, safe='')}").json()
+        return [{"what": str(row["what"]), "why": str(row["why"])} for row in rows]
+
+    def channel_file(self, path: str) -> bytes:
+        """Return what the candidate mount has at ``<channel>/<subdir>/<file>``; raise the proxy's own error."""
+        return self._get(f"/candidates/conda/{path}").content
+
     def _get(self, path: str) -> httpx2.Response:
         try:
             response = self._http.get(path)

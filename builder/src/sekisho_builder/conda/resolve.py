@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from sekisho.errors import UnresolvableError
 from sekisho.model import Artifact, Closure, Edge, Newest, Request
 from sekisho.model.match_spec import match_spec, needs_of
 from sekisho_builder.conda.keeping import Keeping
@@ -28,7 +29,10 @@ def resolve_conda(solver: CondaSolver, offers: CondaOffers) -> Part:
     """
     asked = frozenset(row.name for row in solver.asked)
     wish = Wish(solver.request.conda, offers.approved())
-    pins = prefer(Keeping(solver), offers, wish, asked=asked, odd=lambda _path: False)
+    try:
+        pins = prefer(Keeping(solver), offers, wish, asked=asked, odd=lambda _path: False)
+    except UnresolvableError as error:
+        raise solver.explained(error) from error
     artifacts = sorted(offers.artifacts(pins), key=lambda artifact: artifact.project)
     return Part(tuple(artifacts), tuple(needs(artifacts)), f"py-rattler {rattler_version()}", offers.newest())
 

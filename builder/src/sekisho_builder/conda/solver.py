@@ -10,10 +10,12 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from sekisho.errors import BadInputError, SekishoError, UnresolvableError
+from sekisho.errors import BadInputError, SekishoError, UnresolvableError, UpstreamError
 from sekisho.model import ImageDefinition, Request
+from sekisho.model.conda import NOARCH
 from sekisho.model.match_spec import MatchSpec
 from sekisho_builder.conda.process import LostError, SolverProcess
+from sekisho_builder.conda.reasons import why_missing, why_unread
 from sekisho_builder.conda.said import shortened
 from sekisho_builder.conda.virtual import virtual_packages
 from sekisho_builder.proxy import Proxy
@@ -83,7 +85,7 @@ class CondaSolver:
         for last in (False, True):
             try:
                 if not self._opened:
-                    self.names = tuple(self._process.ask(self._opening)["names"])
+                    self.names = tuple(self._open()["names"])
                     self._opened = True
                 answer = self._process.ask({**message, "id": self._id})
             except LostError:
@@ -95,6 +97,13 @@ class CondaSolver:
                 return answer
             self._opened = False
         raise LostError("the solver of conda packages stopped again and again", todo="see the builder's log")
+
+    def _open(self) -> dict[str, Any]:
+        """Have the channels read; of one that cannot be, raise what the proxy says of it."""
+        try:
+            return self._process.ask(self._opening)
+        except UpstreamError as error:
+            raise why_unread(self._proxy, error.what) or error from error
 
     def __call__(self, wish: Wish) -> list[Pin]:
         """Return what was chosen, each ``release`` a path; raise ``UnresolvableError`` with the reason."""
@@ -134,6 +143,11 @@ class CondaSolver:
                 todo="change the spec that it names",
             ) from error
         return self._told(answer["picked"])
+
+    def explained(self, error: UnresolvableError) -> UnresolvableError:
+        """Return the same with what channels list that was asked for and does not count; it asks the proxy."""
+        lines = why_missing(self._proxy, error.what, self.channels, (self.request.target.subdir, NOARCH))
+        return UnresolvableError("\n".join([error.what, *lines]), where=error.where, todo=error.todo)
 
     def forced(self, paid: Collection[str], hidden: Collection[str]) -> frozenset[str]:
         """Return names of which a path that is ``paid`` is in every answer without what is ``hidden``."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sekisho.model import Request
@@ -20,14 +21,27 @@ from tests.records import NOW, TARGET
 TOKEN = "the service's own"
 
 
+@dataclass
 class Mount(FakeChannels):
-    """Serves each of ``channels`` below ``/candidates/conda/``, and the artifacts of a name as the mount does."""
+    """Serves each of ``channels`` below ``/candidates/conda/``, and the artifacts of a name as the mount does.
+
+    ``problems`` are what the proxy answers at a path instead; ``refused`` what does not count of a name.
+    """
+
+    problems: dict[str, dict[str, str]] = field(default_factory=dict)
+    refused: dict[tuple[str, str, str], list[tuple[str, str]]] = field(default_factory=dict)
 
     def _answer(self, path, headers):
         if headers.get("authorization") != f"Bearer {TOKEN}":
             return 401, {}, b"who are you"
         name, _, rest = path.removeprefix("/candidates/conda/").partition("/")
         subdir, _, rest = rest.partition("/")
+        if problem := self.problems.get(path):
+            return 502, {"content-type": "application/problem+json"}, json.dumps(problem).encode()
+        if rest.startswith("refused/"):
+            rows = self.refused.get((name, subdir, rest.removeprefix("refused/")))
+            said = [{"what": what, "why": why} for what, why in rows or ()]
+            return (404, {}, b"no such name") if rows is None else (200, {}, json.dumps(said).encode())
         if rest.startswith("artifacts/"):
             return 200, {}, json.dumps(self._artifacts(name, subdir, rest.removeprefix("artifacts/"))).encode()
         return super()._answer(f"/{name}/{subdir}/{rest}", headers)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sekisho.errors import BadInputError, UnresolvableError, UpstreamError
+from sekisho.errors import BadInputError, CorruptError, UnresolvableError, UpstreamError
 from sekisho.model import Edge, Newest, Request
 from sekisho.model.conda import conda_record
 from sekisho_builder.conda.offers import newest
@@ -127,6 +127,30 @@ def test_a_channel_that_cannot_be_read_is_no_answer(process):
         at.mount.faults["/candidates/conda/main/linux-64/repodata_shards.msgpack.zst"] = "500"
         with pytest.raises(UpstreamError, match="a channel cannot be read"):
             at.chosen("tool")
+
+
+def test_what_the_proxy_says_of_a_channel_is_passed_on(process):
+    said = {"code": "corrupt", "title": "source 'main' sent what is no repodata", "where": "there", "todo": "do this"}
+    with desk(process, main=MAIN) as at:
+        at.mount.problems["/candidates/conda/main/linux-64/repodata_shards.msgpack.zst"] = said
+        with pytest.raises(CorruptError) as error:
+            at.chosen("tool")
+    assert error.value.what == "a channel cannot be read: source 'main' sent what is no repodata"
+    assert (error.value.where, error.value.todo) == ("there", "do this")
+
+
+def test_what_a_channel_lists_and_does_not_count_is_said_where_nothing_was_found(process):
+    with desk(process, main=MAIN) as at:
+        at.mount.refused["main", "noarch", "gone"] = [("gone-1.0-0.conda", "its record has no valid sha256")]
+        with at.solver("gone") as solver, pytest.raises(UnresolvableError) as error:
+            resolve_conda(solver, at.offers(solver))
+        with at.solver("nowhere") as solver, pytest.raises(UnresolvableError) as other:
+            resolve_conda(solver, at.offers(solver))
+    assert error.value.what.splitlines()[-1] == (
+        "main lists gone-1.0-0.conda, which does not count: its record has no valid sha256"
+    )
+    assert error.value.where == "match specs: gone; channels: main"
+    assert "does not count" not in other.value.what
 
 
 def test_a_token_that_does_not_hold_is_said(process):
