@@ -4,13 +4,13 @@ What the rules deny now goes into the snapshot, so that every door refuses it.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from sekisho.ledger import Ledger
-from sekisho.model import Approval, Artifact, Facts, Outcome, Verdict
+from sekisho.model import Approval, Artifact, Facts, Outcome, Reason, Verdict
 from sekisho.model.verdict import gravest
 from sekisho.policy import Knowledge, Policy, Snapshot
 from sekisho.policy.inform import inform, learn
@@ -19,13 +19,16 @@ from sekisho.policy.snapshot import Denial, Lapse
 from sekisho.policy.weaknesses import Weakness, known_against
 from sekisho.revocations import SignedRevocation
 from sekisho.vex import Excuses
-from sekisho_portal.approved_files import approved_files, asker_of, ends_after
+from sekisho_portal.approved_files import approved_as, approved_files, asker_of, ends_after, twins
 from sekisho_portal.feeds import Feeds
 from sekisho_portal.lapsing import Lapsing
 from sekisho_portal.sightings import Sightings
 
 Key = tuple[str, str, str]
-"""A workspace, a sha256 and a project: the same bytes may be approved under two names."""
+"""A workspace, a sha256 and what that is approved as: the same bytes may be approved under two names."""
+
+
+_MOST_NAMED = 5
 
 
 class Grave(NamedTuple):
@@ -39,7 +42,12 @@ class Grave(NamedTuple):
     @property
     def key(self) -> Key:
         """Return what tells it from every other."""
-        return self.workspace, self.verdict.sha256, self.artifact.project
+        return self.workspace, self.verdict.sha256, approved_as(self.artifact)
+
+    @property
+    def denial(self) -> Reason | None:
+        """Return why it is denied, if it is."""
+        return next((row for row in self.verdict.reasons if row.outcome is Outcome.DENY), None)
 
 
 class Rejudging:
@@ -104,22 +112,26 @@ class Rejudging:
         return self._reports[1]
 
     def denied(self, snapshot: Snapshot) -> tuple[Denial, ...]:
-        """Return the files among the approved ones that the rules deny now, and where."""
+        """Return the files among the approved ones that the rules deny now, and where.
+
+        Bytes are denied whatever they are approved as: what is known of them does not go away with another name.
+        """
         hard = {rule.id for rule in snapshot.policy.rules if rule.hard}
-        found: dict[tuple[str, str], tuple[Verdict, list[str]]] = {}
-        for grave in self.grave(snapshot):
-            if grave.verdict.outcome is Outcome.DENY:
-                reason = next(row for row in grave.verdict.reasons if row.outcome is Outcome.DENY)
-                key = grave.verdict.sha256, reason.canonical().decode()
-                found.setdefault(key, (grave.verdict, []))[1].append(grave.workspace)
+        graves = [(grave, reason) for grave in self.grave(snapshot) if (reason := grave.denial)]
+        also = twins(snapshot, {grave.verdict.sha256 for grave, _ in graves})
+        found: dict[tuple[str, str], tuple[Verdict, Reason, list[str]]] = {}
+        for grave, reason in graves:
+            told = _with_twins(grave, reason, also.get(grave.verdict.sha256, frozenset()))
+            key = grave.verdict.sha256, told.canonical().decode()
+            found.setdefault(key, (grave.verdict, told, []))[2].append(grave.workspace)
         return tuple(
             Denial(
                 sha256=verdict.sha256,
-                reason=next(row for row in verdict.reasons if row.outcome is Outcome.DENY),
+                reason=reason,
                 scope=tuple(sorted(scope)),
                 hard=any(row.rule in hard and row.outcome is Outcome.DENY for row in verdict.reasons),
             )
-            for verdict, scope in (found[key] for key in sorted(found))
+            for verdict, reason, scope in (found[key] for key in sorted(found))
         )
 
     def weaknesses(self, snapshot: Snapshot) -> tuple[Weakness, ...] | None:
@@ -170,7 +182,7 @@ class Rejudging:
             both[excuses] = benches
             for artifact in artifacts:
                 verdict = _verdict(benches, artifact, facts.get(artifact.sha256))
-                key = workspace, artifact.sha256, artifact.project, asker
+                key = workspace, artifact.sha256, approved_as(artifact), asker
                 self._remembered[key] = None if verdict.outcome is Outcome.ALLOW else verdict
 
     def benches(self, policy: Policy, known: Knowledge, now: datetime) -> tuple[Bench, Bench]:
@@ -184,6 +196,16 @@ class Rejudging:
             prepare(kept, known, now)._replace(always=()),
             prepare(kept, known, now, inspected=False)._replace(always=()),
         )
+
+
+def _with_twins(grave: Grave, reason: Reason, names: Set[str]) -> Reason:
+    """Say which file a reason speaks of, where the same bytes are approved as something else, too."""
+    if not names:
+        return reason
+    name = approved_as(grave.artifact)
+    others = ", ".join(sorted(names - {name})[:_MOST_NAMED])
+    said = f"{reason.evidence} (said of {name}; it denies the same bytes as {others}, too)"
+    return reason.model_copy(update={"evidence": said})
 
 
 def _verdict(benches: tuple[Bench, Bench], artifact: Artifact, facts: Facts | None) -> Verdict:
