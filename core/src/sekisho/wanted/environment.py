@@ -26,7 +26,11 @@ def read_environment(text: str, *, where: str, nested: Nested | None = None) -> 
     found = load_yaml(text, where=where)
     rows = found.get("dependencies") if isinstance(found, dict) else None
     if not isinstance(rows, list):
-        raise BadInputError("an environment has a list `dependencies`", where=where)
+        raise BadInputError(
+            "an environment has a list `dependencies`",
+            where=where,
+            todo="write one, each package in a line with a dash",
+        )
     for key in found:
         if key not in _KNOWN:
             raise BadInputError(
@@ -67,9 +71,20 @@ def _python(specs: list[Named]) -> str | None:
 
 
 def _pip(row: dict[str, Any], text: str, where: str, nested: Nested | None) -> list[Wanted]:
-    if set(row) != {"pip"} or not isinstance(row["pip"], list):
+    here = at(where, text, f"{next(iter(row), '')}:")
+    if set(row) != {"pip"}:
         named = shown(", ".join(row))
-        raise BadInputError(f"{named!r} is no section that is known", where=at(where, text, f"{next(iter(row), '')}:"))
+        raise BadInputError(
+            f"{named!r} is no section that is known",
+            where=here,
+            todo="`pip:` alone may be one, with requirements below it",
+        )
+    if not isinstance(row["pip"], list):
+        raise BadInputError(
+            "the section `pip` is no list of requirements",
+            where=here,
+            todo="write each requirement in a line of its own below it, with a dash",
+        )
     check_count(len(row["pip"]), MOST_REQUIREMENTS, "requirements", where=where)
     parts = []
     for line in row["pip"]:

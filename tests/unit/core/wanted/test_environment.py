@@ -66,6 +66,7 @@ WRONG = {
     ),
     "an option": ("dependencies:\n  - pip:\n    - --extra-index-url https://index.invalid/\n", 3, "leads elsewhere"),
     "a number": ("dependencies:\n  - pip:\n    - 5\n", 3, "no requirement"),
+    "a section of one word": ("dependencies:\n  - six\n  - pip: idna\n", 3, "`pip` is no list of requirements"),
     "another section": ("dependencies:\n  - npm:\n    - left-pad\n", 2, "no section that is known"),
     "a package that is none": ("dependencies:\n  - 3.5\n", 2, "no package"),
     "an unknown key": (
