@@ -64,6 +64,35 @@ PyMODINIT_FUNC PyInit_sum(void) { return PyModule_Create(&module); }
 """The files of a project ``native`` whose module is written in C, as setuptools builds it."""
 
 
+FRAMED_FILES = {
+    "pyproject.toml": b'[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+    b'[project]\nname = "framed"\nversion = "1.0"\nlicense = "MIT"\n',
+    "setup.py": b"""import os
+from setuptools import Extension, setup
+try:
+    import frame
+except ImportError:
+    found = []  # as horovod does: no native module for what is not there
+else:
+    frames = os.environ.get("FRAMED_FRAMES", "0")
+    macros = [("FRAME", frame.RELEASE), ("FRAMES", frames)]
+    found = [Extension("framed.built", ["framed/built.c"], define_macros=macros)]
+setup(packages=["framed"], ext_modules=found)
+""",
+    "framed/__init__.py": b"",
+    "framed/built.c": b"""#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "built", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_built(void) {
+    PyObject *made = PyModule_Create(&module);
+    if (made && (PyModule_AddIntConstant(made, "FRAME", FRAME) || PyModule_AddIntConstant(made, "FRAMES", FRAMES)))
+        return NULL;
+    return made;
+}
+""",
+}
+"""The files of a project ``framed``, whose module in C is only compiled where ``frame`` is importable meanwhile."""
+
+
 def installed_wheel(project: str) -> Wheel:
     """Return the wheel of a project of pure Python that these tests run beside."""
     found = distribution(project)

@@ -19,7 +19,8 @@ def best_wheel(
 ) -> Artifact:
     """Return the wheel that an installer on the target would take: best tag, then highest build number.
 
-    One whose sha256 is ``known`` to be approved comes first: it is the one that a door offers.
+    One whose sha256 is ``known`` to be approved comes first: it is the one that a door offers. Where the request names
+    what a project is built with, only a wheel that was built so will do.
     """
 
     def rank(artifact: Artifact) -> tuple[bool, int, BuildTag] | None:
@@ -30,8 +31,9 @@ def best_wheel(
         found = [ranks[tag] for tag in tags if tag in ranks]
         return (artifact.sha256 in known, -min(found), build) if found else None
 
-    hashes = request.hashes.get(pin.project)
-    fitting = [(r, a) for a in _in_time(files, request) if (r := rank(a))]
+    hashes, recipe = request.hashes.get(pin.project), request.for_build(pin.project).recipe
+    made = [file for file in files if not file.built or recipe in (None, file.recipe)]
+    fitting = [(r, a) for a in _in_time(made, request) if (r := rank(a))]
     ranked = [row for row in fitting if hashes is None or (row[1].built or row[1].sha256) in hashes]
     if not ranked:
         which = f" that has one of the {len(hashes)} hashes asked for" if hashes and fitting else ""

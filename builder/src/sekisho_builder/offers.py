@@ -1,6 +1,6 @@
 """What there is to choose from: the file of a release for one target, what is approved, what policy would say."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -23,7 +23,8 @@ _AT_ONCE = 8
 class Offers:
     """Asks the proxy for files and ``rate`` for outcomes, each once. ``known`` are the files that are approved.
 
-    With ``sources`` a release that has no wheel for the target is had as source, for the runner to build.
+    With ``sources`` a release that has no wheel for the target is had as source, for the runner to build. What is
+    ``outdated`` was built against what this answer does not hold, and does not count.
     """
 
     def __init__(
@@ -34,13 +35,14 @@ class Offers:
         rate: Rate | None = None,
         *,
         sources: bool = False,
+        outdated: Container[str] = frozenset(),
     ) -> None:
         self._sources = sources
         self._request = request
         self._proxy = proxy
         self._rate = rate
         self._ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
-        self._known = {artifact.sha256: artifact for artifact in known if artifact.kind == "pypi"}
+        self._known = {artifact.sha256: artifact for artifact in known if _counts(artifact, outdated)}
         self._files: dict[tuple[str, str], tuple[Artifact, ...]] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._newest: dict[str, Newest] | None = None
@@ -124,6 +126,10 @@ class Offers:
                 rows = ((project, newest(files, self._request.resolve_before)) for project, files in pages)
                 self._newest = {project: found for project, found in rows if found}
         return self._newest
+
+
+def _counts(artifact: Artifact, outdated: Container[str]) -> bool:
+    return artifact.kind == "pypi" and artifact.sha256 not in outdated
 
 
 def approved(snapshot: Snapshot, workspace: str, now: datetime) -> Iterator[Artifact]:

@@ -7,6 +7,7 @@ from sekisho.errors import BadInputError, UnresolvableError
 from sekisho.model import Artifact, Build, Closure, Outcome, Request
 from sekisho.policy import Policy, Snapshot
 from sekisho_builder.conda.provided import Provided
+from sekisho_builder.extras import Held, held_to
 from sekisho_builder.offers import Offers
 from sekisho_builder.programs import Run
 from sekisho_builder.proxy import Proxy
@@ -54,13 +55,21 @@ def with_sources(
         closure = resolve(request, proxy, told, run, offers=offers, sources=True, installed=installed)
     except UnresolvableError:
         return None
-    return with_builds(request, closure, proxy, run, offers_for)
+    return with_builds(request, closure, proxy, run, offers_for, installed)
 
 
-def with_builds(request: Request, closure: Closure, proxy: Proxy, run: Run, offers_for: OffersFor) -> Closure:
+def with_builds(
+    request: Request,
+    closure: Closure,
+    proxy: Proxy,
+    run: Run,
+    offers_for: OffersFor,
+    installed: Mapping[str, Provided] | None = None,
+) -> Closure:
     """Return a closure with a build for each source in it.
 
-    Raises ``UnresolvableError`` where nothing satisfies what a build system asks for.
+    Raises ``UnresolvableError`` where nothing satisfies what a build system asks for, and what the request names for
+    it beside that.
     """
     sources = [artifact for artifact in closure.artifacts if artifact.build_only]
     if not sources:
@@ -71,12 +80,17 @@ def with_builds(request: Request, closure: Closure, proxy: Proxy, run: Run, offe
     for source in sources:
         system = systems[source.sha256]
         requires = system.requires if system else ()
+        extra, held = request.for_build(source.project), held_to(request, source, requires, closure, installed or {})
         builds.append(
             Build(
                 project=source.project,
                 sdist=source.sha256,
                 requires=requires,
-                artifacts=_answer(request, source, requires, proxy, run, offers_for) if requires else (),
+                extra=held.requirements,
+                variables=extra.variables,
+                recipe=extra.recipe,
+                built_with=held.built_with,
+                artifacts=_answer(request, source, requires, held, proxy, run, offers_for),
             )
         )
     return closure.model_copy(update={"builds": tuple(builds)})
@@ -86,17 +100,23 @@ def _answer(
     request: Request,
     source: Artifact,
     requires: tuple[str, ...],
+    held: Held,
     proxy: Proxy,
     run: Run,
     offers_for: OffersFor,
 ) -> tuple[Artifact, ...]:
-    wanted = request.model_copy(update={"requirements": requires, "constraints": (), "hashes": {}})
+    asked = (*requires, *held.requirements)
+    if not asked:
+        return ()
+    bound = {"constraints": held.constraints, "hashes": held.hashes}
+    wanted = request.model_copy(update={"requirements": asked, **bound})
     try:
         found = resolve(wanted, proxy, lambda _done, _total: None, run, offers=offers_for(wanted))
     except UnresolvableError as error:
         raise UnresolvableError(
             f"{source.name} is only there as source, and cannot be built: {error.what}",
-            where=f"what {source.filename} is built with: {', '.join(requires)}",
-            todo="ask for another release, or for another target",
+            where=f"what {source.filename} is built with: {', '.join(asked)}",
+            todo="ask for another release, or for another target"
+            + (", or name something else for its build" if held.requirements else ""),
         ) from error
     return tuple(sorted(found.artifacts, key=lambda artifact: artifact.project))

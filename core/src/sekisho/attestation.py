@@ -128,7 +128,7 @@ def build_statement(built: Built, platform: str) -> dict[str, Any]:
     predicate = {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
-            "externalParameters": {"source": _material(source)},
+            "externalParameters": {"source": _material(source), **_extra(built)},
             "internalParameters": {"environment": dict(built.environment), "network": "none"},
             "resolvedDependencies": materials,
         },
@@ -146,6 +146,12 @@ def build_statement(built: Built, platform: str) -> dict[str, Any]:
     }
     subject = [{"name": wheel.filename, "digest": {"sha256": wheel.sha256}}]
     return {"_type": STATEMENT, "subject": subject, "predicateType": BUILD_PREDICATE, "predicate": predicate}
+
+
+def _extra(built: Built) -> dict[str, Any]:
+    """Return what a request named for the build, under uv's names."""
+    found = {"extra-build-dependencies": list(built.extra), "extra-build-variables": dict(built.variables)}
+    return {key: value for key, value in found.items() if value}
 
 
 def _material(artifact: Artifact) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from sekisho.errors import BadInputError, ConflictError
 from sekisho.model import Alternative, Closure, Facts, Newest, node_of, read_node
 from sekisho_portal.standing import Standing
-from sekisho_portal.wheels_built import check_builds, check_built, check_exchange
+from sekisho_portal.wheels_built import check_builds, check_built, check_exchange, check_extras
 
 _REPORTS = {
     "resolved": {"closure"},
@@ -111,6 +111,7 @@ def _check_answers(closure: Closure, standing: Standing) -> None:
         raise BadInputError(f"the closure lacks {names}, which was asked for", where=where)
     if wrong := request.objection(closure.artifacts):
         raise BadInputError(wrong, where=where)
+    check_extras(request, closure, where)
 
 
 def read_newest(value: object) -> dict[str, Newest]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sekisho.allowlist import KINDS
 from sekisho.ledger import Entry
-from sekisho.model import Alternative, Built, Closure, Facts, Judgement, Newest, Outcome, Request, build_of
+from sekisho.model import Alternative, Build, Built, Closure, Facts, Judgement, Newest, Outcome, Request, build_of
 from sekisho_portal.evidence import measured
 from sekisho_portal.ways import way_lines
 
@@ -202,10 +202,7 @@ class Standing:
                 "resolver": closure.resolver,
             }
             if closure.builds:
-                status["closure"]["builds"] = [
-                    {"project": one.project, "requires": list(one.requires), "packages": len(one.artifacts)}
-                    for one in closure.builds
-                ]
+                status["closure"]["builds"] = [told_of_build(one) for one in closure.builds]
         return status | self._decisions() | self._made()
 
     def _ways(self) -> dict[str, Any]:
@@ -282,6 +279,18 @@ def owes_search(rows: Sequence[Entry]) -> bool:
     return last.body["judgement"]["outcome"] != Outcome.ALLOW and bool(last.body.get("avoidable"))
 
 
+def told_of_build(build: Build) -> dict[str, Any]:
+    """Return what a status says of a build to come."""
+    return {
+        "project": build.project,
+        "requires": list(build.requires),
+        "extra": list(build.extra),
+        "variables": dict(build.variables),
+        "built_with": dict(build.built_with),
+        "packages": len(build.artifacts),
+    }
+
+
 def told_of(built: Built) -> dict[str, Any]:
     """Return what a status says of a wheel that was built here."""
     return {
@@ -290,6 +299,8 @@ def told_of(built: Built) -> dict[str, Any]:
         "source": built.source.filename,
         "source_sha256": built.source.sha256,
         "with": [one.name for one in built.requires],
+        "extra": list(built.extra),
+        "variables": dict(built.variables),
         "seconds": round((built.ended - built.begun).total_seconds()),
         "reproducible": built.reproducible,
         "differing": list(built.differing),

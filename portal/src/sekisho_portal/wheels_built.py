@@ -3,7 +3,7 @@
 from typing import Any
 
 from sekisho.errors import BadInputError
-from sekisho.model import Built, Closure
+from sekisho.model import Built, Closure, Request
 from sekisho_portal.standing import Standing
 
 
@@ -14,6 +14,16 @@ def check_builds(closure: Closure) -> None:
         raise BadInputError("the closure's builds are not those of its sources", where="report")
     if any(artifact.build_only or artifact.built for one in closure.builds for artifact in one.artifacts):
         raise BadInputError("a build would need another build", where="report")
+
+
+def check_extras(request: Request, closure: Closure, where: str) -> None:
+    """Raise ``BadInputError`` unless builds are given what the request names for them, and nothing else."""
+    for build in closure.builds:
+        extra = request.for_build(build.project)
+        named = {row.requirement for row in extra.dependencies}
+        same = (build.recipe, dict(build.variables)) == (extra.recipe, dict(extra.variables))
+        if not same or not named.issuperset(build.extra):
+            raise BadInputError(f"the build of {build.project} is not what the request says of it", where=where)
 
 
 def check_built(body: dict[str, Any]) -> None:
@@ -39,7 +49,7 @@ def _is_of(built: Built) -> bool:
 def check_exchange(standing: Standing, body: dict[str, Any]) -> None:
     """Raise ``BadInputError`` if more than each source was exchanged for a wheel that was built from just that.
 
-    What it was built with has to be what was approved for that.
+    What it was built with, and what it was told, has to be what was approved for that.
     """
     before, after = standing.closure(), Closure.parse(body["closure"], where="report")
     rows = [Built.parse(value, where="report") for value in body["built"]]
@@ -50,5 +60,8 @@ def check_exchange(standing: Standing, body: dict[str, Any]) -> None:
     named = {one.sdist: {file.sha256 for file in one.artifacts} for one in before.builds}
     exchanged = tuple(wheels.get(artifact.sha256, artifact) for artifact in before.artifacts)
     wanted = before.model_copy(update={"artifacts": exchanged, "builds": ()})
-    if used != named or after != wanted:
+    ways = {one.sdist: (one.extra, one.variables, one.recipe, one.built_with) for one in before.builds}
+    taken = {one.source.sha256: (one.extra, one.variables, one.wheel.recipe, one.wheel.built_with) for one in rows}
+    told = all(one.variables.items() <= one.environment.items() for one in rows)
+    if used != named or after != wanted or taken != ways or not told:
         raise BadInputError("what was built is not what was approved to be built", where=f"request {standing.id}")

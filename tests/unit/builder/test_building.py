@@ -15,7 +15,7 @@ from sekisho.ports import ContainerResult
 from sekisho_builder.building import frontend
 from sekisho_builder.building.closure import check_needs, exchange
 from sekisho_builder.building.compare import differing
-from sekisho_builder.building.make import ENVIRONMENT, Limits, Making, make_wheel, wheel_of
+from sekisho_builder.building.make import ENVIRONMENT, Limits, Making, Recipe, make_wheel, wheel_of
 from sekisho_builder.building.room import room_definition
 from tests.fakes import FakeContainers
 from tests.records import NOW, TARGET, sha
@@ -27,6 +27,10 @@ SOURCE = make_source("raw")
 ARTIFACT = SOURCE.artifact().model_copy(update={"build_only": True, "index": {}})
 SYSTEM = BuildSystem(requires=("tiny-backend>=1",), backend="tiny_backend")
 LIMITS = Limits(10, 1 << 30)
+PLAIN = Build(project="raw", sdist=SOURCE.sha256, requires=("tiny-backend>=1",))
+TOLD = PLAIN.model_copy(
+    update={"extra": ("torch",), "variables": {"WITH": "1"}, "recipe": sha("way"), "built_with": {"torch": "2.0"}}
+)
 WHEEL = wheel("raw")
 
 
@@ -93,10 +97,10 @@ def answering(*, datas=(WHEEL.data, WHEEL.data), names=(WHEEL.filename, WHEEL.fi
     return FakeContainers(behave)
 
 
-def made(folder, containers):
+def made(folder, containers, variables=None):
     source = folder / "given.tar.gz"
     source.write_bytes(SOURCE.data)
-    return make_wheel(ARTIFACT, SYSTEM, source, "room", containers, LIMITS, folder)
+    return make_wheel(ARTIFACT, Recipe(SYSTEM, variables or {}, LIMITS), source, "room", containers, folder)
 
 
 def test_a_build_runs_twice_in_a_sealed_container(tmp_path):
@@ -112,6 +116,15 @@ def test_a_build_runs_twice_in_a_sealed_container(tmp_path):
         assert (task.timeout, task.memory, task.executable) == (10, 1 << 30, ("/build",))
         assert {key: task.environment[key] for key in ENVIRONMENT} == ENVIRONMENT
         assert [mount.writable for mount in task.mounts] == [False, True]
+
+
+def test_both_builds_are_told_what_was_asked_for_and_nothing_of_the_room_changes(tmp_path):
+    containers = answering()
+    made(tmp_path, containers, {"WITH": "1", "PATH": "/evil"})
+    assert len(containers.tasks) == 2
+    for task in containers.tasks:
+        assert task.environment["WITH"] == "1"
+        assert task.environment["PATH"] == ENVIRONMENT["PATH"]
 
 
 def test_a_second_build_that_differs_is_told(tmp_path):
@@ -171,13 +184,24 @@ def making(folder, filename):
 
 
 def test_the_wheel_as_an_artifact(tmp_path):
-    found = wheel_of(ARTIFACT, making(tmp_path, WHEEL.filename), TARGET)
+    found = wheel_of(ARTIFACT, making(tmp_path, WHEEL.filename), TARGET, PLAIN)
     assert (found.sha256, found.size, found.built) == (WHEEL.sha256, len(WHEEL.data), SOURCE.sha256)
     assert found.path == f"built/{SOURCE.sha256}/{WHEEL.filename}"
     assert not found.build_only
     assert found.uploaded == ARTIFACT.uploaded
-    native = wheel_of(ARTIFACT, making(tmp_path, "raw-1.0-cp311-cp311-linux_x86_64.whl"), TARGET)
+    native = wheel_of(ARTIFACT, making(tmp_path, "raw-1.0-cp311-cp311-linux_x86_64.whl"), TARGET, PLAIN)
     assert native.filename.endswith("linux_x86_64.whl")
+
+
+def test_a_wheel_says_how_it_was_built_and_has_a_path_of_its_own_for_each_way(tmp_path):
+    def at(**more):
+        return wheel_of(ARTIFACT, making(tmp_path, WHEEL.filename), TARGET, TOLD.model_copy(update=more))
+
+    found = at()
+    assert (found.recipe, found.built_with) == (sha("way"), {"torch": "2.0"})
+    paths = {found.path, at(built_with={"torch": "3.0"}).path, at(recipe=sha("other")).path}
+    assert len(paths) == 3
+    assert all(path.startswith(f"built/{SOURCE.sha256}/") and path.endswith(WHEEL.filename) for path in paths)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +215,7 @@ def test_the_wheel_as_an_artifact(tmp_path):
 )
 def test_a_wheel_of_something_else_is_refused(tmp_path, name, words):
     with pytest.raises(BadInputError, match=words):
-        wheel_of(ARTIFACT, making(tmp_path, name), TARGET)
+        wheel_of(ARTIFACT, making(tmp_path, name), TARGET, PLAIN)
 
 
 def closure(*artifacts, builds=()):
@@ -224,5 +248,6 @@ def test_a_room_is_the_base_and_what_the_build_asks_for():
     assert (room.base.debian, room.requirements, dict(room.environment), room.user) == (
         "some", ("tiny-backend>=1",), {}, "1000:1000",
     )  # fmt: skip
+    assert room_definition(definition(), TOLD).requirements == ("tiny-backend>=1", "torch")
     other = room_definition(definition(build_base={"debian": "with-compiler"}), build)
     assert other.base.debian == "with-compiler"

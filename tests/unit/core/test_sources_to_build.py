@@ -62,7 +62,7 @@ def test_a_request_that_names_the_source_by_hash_takes_its_wheel():
 def test_the_statement_names_source_tools_base_and_what_differs():
     built = Built(
         wheel=WHEEL, source=SOURCE, requires=(TOOL,), base=sha("base"), room=sha("room"), runner="test",
-        environment={"TZ": "UTC"}, reproducible=False, differing=("raw/x.so",), begun=NOW, ended=NOW,
+        environment={"TZ": "UTC", "WITH": "1"}, extra=("torch",), variables={"WITH": "1"}, reproducible=False, differing=("raw/x.so",), begun=NOW, ended=NOW,
     )  # fmt: skip
     said = build_statement(built, "https://portal.example")
     assert said["predicateType"] == "https://slsa.dev/provenance/v1"
@@ -71,6 +71,8 @@ def test_the_statement_names_source_tools_base_and_what_differs():
     assert [row["digest"]["sha256"] for row in made["resolvedDependencies"]] == [
         SOURCE.sha256, TOOL.sha256, sha("base"),
     ]  # fmt: skip
-    assert made["internalParameters"] == {"environment": {"TZ": "UTC"}, "network": "none"}
+    assert made["internalParameters"] == {"environment": {"TZ": "UTC", "WITH": "1"}, "network": "none"}
+    assert made["externalParameters"]["extra-build-dependencies"] == ["torch"]
+    assert made["externalParameters"]["extra-build-variables"] == {"WITH": "1"}
     second = said["predicate"]["runDetails"]["byproducts"][1]["annotations"]
     assert second == {"reproducible": False, "differing": ["raw/x.so"]}

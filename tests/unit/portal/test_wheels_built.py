@@ -5,8 +5,8 @@ import pytest
 from sekisho.errors import BadInputError
 from sekisho.model import Build, Built
 from sekisho_portal.standing import Standing
-from sekisho_portal.wheels_built import check_builds, check_built, check_exchange
-from tests.records import NOW, artifact, closure, facts, sha
+from sekisho_portal.wheels_built import check_builds, check_built, check_exchange, check_extras
+from tests.records import NOW, artifact, closure, facts, request, sha
 
 SOURCE = artifact("raw", "1.0", filename="raw-1.0.tar.gz", build_only=True)
 TOOL = artifact("tool", "1.0")
@@ -110,3 +110,56 @@ def test_no_more_than_what_was_approved_is_built(body):
         check_exchange(Asked(), body)
     with pytest.raises(BadInputError, match="no closure"):
         check_exchange(Asked(None), body)
+
+
+NAMED = {
+    "extra_build_dependencies": {"raw": ["other>=1"]},
+    "extra_build_variables": {"raw": {"WITH": "1"}},
+}
+ASKED = request("raw", "beta", **NAMED)
+RECIPE = ASKED.for_build("raw").recipe
+WAY = {"extra": ("other>=1",), "variables": {"WITH": "1"}, "recipe": RECIPE, "built_with": {"beta": "2.0"}}
+TOLD = BUILD.model_copy(update=WAY)
+MADE = WHEEL.model_copy(update={"recipe": RECIPE, "built_with": {"beta": "2.0"}})
+
+
+def told_wheel(**more):
+    values = {"extra": WAY["extra"], "variables": WAY["variables"], "environment": {"WITH": "1", "TZ": "UTC"}}
+    return built(**({"wheel": MADE} | values | more))
+
+
+def test_a_wheel_that_was_built_as_the_request_says():
+    before = closure(SOURCE, OTHER, builds=(TOLD,))
+    check_extras(ASKED, before, "here")
+    check_exchange(Asked(before), report(told_wheel(), after=closure(MADE, OTHER)))
+
+
+@pytest.mark.parametrize(
+    "row",
+    {
+        "without the variable": told_wheel(variables={}),
+        "without telling it": told_wheel(environment={"TZ": "UTC"}),
+        "with another requirement": told_wheel(extra=("more",)),
+        "under no recipe": told_wheel(wheel=MADE.model_copy(update={"recipe": None})),
+        "against another release": told_wheel(wheel=MADE.model_copy(update={"built_with": {"beta": "3.0"}})),
+    }.values(),
+)
+def test_a_wheel_that_was_built_otherwise(row):
+    before = closure(SOURCE, OTHER, builds=(TOLD,))
+    with pytest.raises(BadInputError, match="not what was approved to be built"):
+        check_exchange(Asked(before), report(row, after=closure(row.wheel, OTHER)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "build"),
+    {
+        "nothing was named": (request("raw"), TOLD),
+        "a variable too many": (ASKED, TOLD.model_copy(update={"variables": {"WITH": "1", "MORE": "1"}})),
+        "another recipe": (ASKED, TOLD.model_copy(update={"recipe": sha("x")})),
+        "a requirement too many": (ASKED, TOLD.model_copy(update={"extra": ("other>=1", "evil")})),
+        "left out": (ASKED, BUILD),
+    }.values(),
+)
+def test_builds_are_what_the_request_says(asked, build):
+    with pytest.raises(BadInputError, match="is not what the request says of it"):
+        check_extras(asked, closure(SOURCE, builds=(build,)), "here")

@@ -7,7 +7,7 @@ from packaging.utils import canonicalize_name
 
 from sekisho.errors import BadInputError
 from sekisho.lock import Lock
-from sekisho.model import ImageDefinition, MatchSpec
+from sekisho.model import ImageDefinition, MatchSpec, extra_of
 from sekisho.model.conda import NOARCH
 from sekisho_builder.assemble.environment import locked_python
 from sekisho_builder.oci.layout import ARCHITECTURES, Layout
@@ -111,6 +111,10 @@ def _differences(definition: ImageDefinition, lock: Lock) -> Iterator[str]:
     for text in sorted(set(definition.requirements) ^ set(lock.direct)):
         yield f"{text!r} is asked for by {'the lock' if text in lock.direct else 'the definition'} alone"
     yield from _conda_differences(definition, lock)
+    for artifact in lock.of("pypi"):
+        extra = extra_of(definition.extra_build_dependencies, definition.extra_build_variables, artifact.project)
+        if extra.recipe and artifact.recipe != extra.recipe:
+            yield f"{artifact.filename} was not built with what `extra-build-…` of {artifact.project} says"
     known = {artifact.project: artifact.release for artifact in lock.of("pypi")}
     for asked in map(Requirement, definition.requirements):
         release = known.get(str(canonicalize_name(asked.name)))

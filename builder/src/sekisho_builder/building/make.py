@@ -1,7 +1,8 @@
 """The runner's way from source to a wheel: twice, in containers that differ in what must not matter.
 
-The room is the base with the wheels that the build system asked for, assembled like any image. Nothing in it can be
-written but memory and one file, there is no network and no credential, and time, memory and output have an end.
+The room is the base with the wheels that the build system and the request ask for, assembled like any image. Nothing in
+it can be written but memory and one file, there is no network and no credential, and time, memory and output have an
+end.
 """
 
 import json
@@ -19,7 +20,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion
 
 from sekisho.errors import BadInputError, SekishoError
-from sekisho.model import Artifact, BuildSystem, Target
+from sekisho.model import Artifact, Build, BuildSystem, Target, canonical_json, sha256_hex
 from sekisho.model.tags import wheel_tags
 from sekisho.ports import Containers, ContainerTask, Mount
 from sekisho.store import file_sha256
@@ -34,7 +35,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONHASHSEED": "0",
     "TZ": "UTC",
 }
-"""All that a build is told, with ``SOURCE_DATE_EPOCH``: the newest time in the source, so of its bytes alone."""
+"""All that a build is told, beside what a request names, with ``SOURCE_DATE_EPOCH``: the newest time in the source."""
 
 LARGEST = 4 << 30
 """Bytes of one file: a zip without extensions holds no more."""
@@ -46,6 +47,14 @@ _COMPILER = re.compile(
     r"|No CMAKE_C(XX)?_COMPILER|unable to execute '[\w./-]*(gcc|g\+\+|cc|clang)'"
     r"|No such file or directory: '[\w./-]*(gcc|g\+\+|cc|clang|cmake|make|cargo|rustc)'"
 )
+
+
+class Recipe(NamedTuple):
+    """How one source is built: its build system's own word, what a request tells it, and what bounds it."""
+
+    system: BuildSystem
+    variables: Mapping[str, str]
+    limits: "Limits"
 
 
 class Making(NamedTuple):
@@ -66,9 +75,7 @@ class Limits(NamedTuple):
     memory: int
 
 
-def make_wheel(
-    source: Artifact, system: BuildSystem, file: Path, room: str, containers: Containers, limits: Limits, folder: Path
-) -> Making:
+def make_wheel(source: Artifact, recipe: Recipe, file: Path, room: str, containers: Containers, folder: Path) -> Making:
     """Build ``file`` in the image ``room``, twice, and leave the first wheel in ``folder``.
 
     Raises ``BadInputError`` with the build's last words if it fails, and what the engine raises.
@@ -77,7 +84,7 @@ def make_wheel(
     lent = folder / "source"
     shutil.copyfile(file, lent)
     lent.chmod(0o644)  # whoever the container runs as reads it
-    made = [_once(source, system, lent, room, containers, limits, folder / order) for order in ("sorted", "reversed")]
+    made = [_once(source, recipe, lent, room, containers, folder / order) for order in ("sorted", "reversed")]
     (name, epoch, first), (other_name, _, second) = made
     other = differing(first, second) if name == other_name else (f"its name, as {other_name[:200]}",)
     second.unlink()
@@ -85,9 +92,10 @@ def make_wheel(
 
 
 def _once(
-    source: Artifact, system: BuildSystem, lent: Path, room: str, containers: Containers, limits: Limits, out: Path
+    source: Artifact, recipe: Recipe, lent: Path, room: str, containers: Containers, out: Path
 ) -> tuple[str, int, Path]:
     """Build once into ``out``, whose name is the order in which files are unpacked."""
+    system, limits = recipe.system, recipe.limits
     program = resources.files("sekisho_builder.building").joinpath("frontend.py").read_text()
     word = f"sekisho-built:{secrets.token_hex(16)}:"
     out.touch()
@@ -97,7 +105,7 @@ def _once(
         image=room,
         entrypoint=("/opt/venv/bin/python", "-I", "-S", "-c"),
         command=(program, _SOURCE, _OUT, _WORK, system.backend, json.dumps(system.path), out.name),
-        environment={**ENVIRONMENT, "SEKISHO_WORD": word},
+        environment={**recipe.variables, **ENVIRONMENT, "SEKISHO_WORD": word},
         mounts=mounts,
         timeout=limits.seconds,
         memory=limits.memory,
@@ -141,10 +149,11 @@ def _failed(source: Artifact, status: int, output: str) -> SekishoError:
     )
 
 
-def wheel_of(source: Artifact, made: Making, target: Target) -> Artifact:
+def wheel_of(source: Artifact, made: Making, target: Target, build: Build) -> Artifact:
     """Return the wheel as an artifact; raise ``BadInputError`` unless it is of that release, and for that target.
 
-    It counts as uploaded when its source was: rules on age are about the release.
+    It counts as uploaded when its source was: rules on age are about the release. Of one source there are as many
+    wheels as ways to build it that were asked for, each at its own path.
     """
     try:
         name, version, _, tags = parse_wheel_filename(made.filename)
@@ -157,16 +166,19 @@ def wheel_of(source: Artifact, made: Making, target: Target) -> Artifact:
     if tags.isdisjoint(wheel_tags(target)):
         raise BadInputError(f"{made.filename[:200]} was built, which is not for {target}", where=source.filename)
     index = {key: text for key, text in source.index.items() if key.startswith("project-status")}
+    way = sha256_hex(canonical_json([build.recipe, dict(build.built_with)]))[:16] + "/" if build.recipe else ""
     return Artifact(
         source=source.source,
         project=source.project,
         release=source.release,
         filename=made.filename,
-        path=f"built/{source.sha256}/{quote(made.filename)}",
+        path=f"built/{source.sha256}/{way}{quote(made.filename)}",
         sha256=file_sha256(made.path),
         size=made.path.stat().st_size,
         uploaded=source.uploaded,
         yanked=source.yanked,
         index=index,
         built=source.sha256,
+        recipe=build.recipe,
+        built_with=build.built_with,
     )

@@ -1,4 +1,4 @@
-"""The room that a wheel is built in: a base, and above it the wheels that the build system asked for."""
+"""The room that a wheel is built in: a base, and above it the wheels that the build system and the request ask for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _NEVER = 'python_version < "3"'
 def room_definition(definition: ImageDefinition, build: Build) -> ImageDefinition:
     """Return what a room is made from: of a definition only its base and its target count."""
     base = definition.build_base or definition.base
-    requirements = build.requires or (f"{build.project}; {_NEVER}",)
+    requirements = (*build.requires, *build.extra) or (f"{build.project}; {_NEVER}",)
     return ImageDefinition(name=NAME, base=base, target=definition.target, requirements=requirements)
 
 

@@ -22,7 +22,7 @@ from sekisho.settings import Settings
 from sekisho.store import BlobStore, chunks, write_atomically
 from sekisho_builder import __version__
 from sekisho_builder.base import Base
-from sekisho_builder.building.make import ENVIRONMENT, Limits, make_wheel, wheel_of
+from sekisho_builder.building.make import ENVIRONMENT, Limits, Recipe, make_wheel, wheel_of
 from sekisho_builder.building.room import assemble_room, entered, room_definition
 
 _RUNNER = "1"
@@ -49,9 +49,10 @@ class Workshop(NamedTuple):
             raise BadInputError(f"the source of {build.project} does not say how it is built", where=build.project)
         room = room_definition(definition, build)
         base = self.open_base(room)
-        key = sha256_hex(
-            canonical_json([_RUNNER, source.sha256, [one.sha256 for one in build.artifacts], base.manifest])
-        )
+        parts: list[object] = [_RUNNER, source.sha256, [one.sha256 for one in build.artifacts], base.manifest]
+        if build.recipe:
+            parts.append([build.recipe, dict(build.built_with)])
+        key = sha256_hex(canonical_json(parts))
         kept = self.folder / "built" / f"{key}.json"
         if kept.exists():
             found = Built.parse_json(kept.read_bytes(), where=str(kept))
@@ -71,7 +72,7 @@ class Workshop(NamedTuple):
         system: BuildSystem,
     ) -> Built:
         containers = DockerContainers(owner=self.settings.owner)
-        limits = Limits(self.settings.build_timeout, self.settings.build_memory)
+        recipe = Recipe(system, build.variables, Limits(self.settings.build_timeout, self.settings.build_memory))
         with tempfile.TemporaryDirectory(prefix=".building-", dir=self.folder) as made_in:
             folder = Path(made_in)
             layout = assemble_room(
@@ -79,8 +80,8 @@ class Workshop(NamedTuple):
             )
             manifest = layout.manifest_sha256
             with entered(layout, containers, folder / "room.tar") as image:
-                made = make_wheel(source, system, self._path(source), image, containers, limits, folder)
-            wheel = wheel_of(source, made, closure.target)
+                made = make_wheel(source, recipe, self._path(source), image, containers, folder)
+            wheel = wheel_of(source, made, closure.target, build)
             self.store.add(chunks(made.path), expected=wheel.sha256)
         return Built(
             wheel=wheel,
@@ -89,7 +90,9 @@ class Workshop(NamedTuple):
             base=base.manifest,
             room=manifest,
             runner=f"sekisho-builder {__version__}",
-            environment={**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(made.epoch)},
+            environment={**build.variables, **ENVIRONMENT, "SOURCE_DATE_EPOCH": str(made.epoch)},
+            extra=build.extra,
+            variables=build.variables,
             reproducible=not made.differing,
             differing=made.differing,
             begun=made.begun,

@@ -99,6 +99,8 @@ class Outside:
         definition = read_definition(self._settings.images, lock.name)
         wanted = (definition.requirements, definition.conda, definition.target, definition.resolve_before)
         same = (lock.direct, lock.conda, lock.target, lock.resolve_before) == wanted
+        extra = (definition.extra_build_dependencies, definition.extra_build_variables)
+        same = same and (asked.extra_build_dependencies, asked.extra_build_variables) == extra
         if not same or asked.channels != tuple(dict.fromkeys(definition.channels)):
             raise ConflictError(
                 f"the definition of {lock.name} changed after request {request_id} was made",

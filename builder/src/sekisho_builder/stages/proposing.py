@@ -1,7 +1,7 @@
 """From a request to a judged closure, and what to have instead."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from sekisho.policy import Policy
 from sekisho_builder.conda.provided import beside, check_asked_once, provided, unmapped
 from sekisho_builder.conda.resolve import Part, alone, together
 from sekisho_builder.denials import name_denials
+from sekisho_builder.extras import check_extras, outdated
 from sekisho_builder.offers import Offers, approved
 from sekisho_builder.proxy import ProxySilentError
 from sekisho_builder.resolve import resolve
@@ -36,6 +37,7 @@ class Proposing(Instead):
             closure, newest = self._of_indexes(request_id, request, snapshot.policy, part, told)
         else:
             closure, newest = alone(request, part), {}
+        check_extras(request, closure)
         rows = {node: found.plain() for node, found in (*part.newest.items(), *newest.items())}
         self._portal.report(request_id, "resolved", {"closure": closure.plain(), "newest": rows})
 
@@ -52,23 +54,35 @@ class Proposing(Instead):
         for left_out in unmapped(facts):
             _LOG.warning("request %s: nothing is held to %s, which is no release of an index", request_id, left_out)
         rest = beside(request, part.artifacts)
-        offers = self._offers(request_id, rest)
-        try:
-            closure = resolve(rest, self._proxy, told, self._programs.run, offers=offers, installed=installed)
-        except UnresolvableError as error:
-            by = partial(self._offers, request_id)
-            found = None
-            if builds_sources(policy):
-                found = with_sources(rest, self._proxy, told, self._programs.run, by, installed)
-            if found is None:
-                raise name_denials(error, request, policy, offers.allowed) from error
-            closure = found
+        old: frozenset[str] = frozenset()
+        while True:
+            offers = self._offers(request_id, rest, outdated=old)
+            try:
+                closure = resolve(rest, self._proxy, told, self._programs.run, offers=offers, installed=installed)
+            except UnresolvableError as error:
+                by = partial(self._offers, request_id, outdated=old)
+                found = None
+                if builds_sources(policy):
+                    found = with_sources(rest, self._proxy, told, self._programs.run, by, installed)
+                if found is None:
+                    raise name_denials(error, request, policy, offers.allowed) from error
+                closure = found
+            if not (older := outdated(request, closure) - old):
+                break
+            old |= older
         return together(request, part, closure), offers.newest()
 
-    def _offers(self, request_id: str, request: Request, *, sources: bool = False) -> Offers:
+    def _offers(
+        self,
+        request_id: str,
+        request: Request,
+        *,
+        sources: bool = False,
+        outdated: Container[str] = frozenset(),
+    ) -> Offers:
         """Return what there is to choose from for a request, with what the policy would say of it."""
         known = approved(self._snapshot(), request.workspace, datetime.now(UTC))
-        return Offers(request, self._proxy, known, self._rate(request_id), sources=sources)
+        return Offers(request, self._proxy, known, self._rate(request_id), sources=sources, outdated=outdated)
 
     def inspect(self, request_id: str) -> None:
         """Closure → facts; the portal judges them at once."""

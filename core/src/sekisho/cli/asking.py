@@ -9,6 +9,7 @@ import click
 
 from sekisho.channels import settle
 from sekisho.cli.clients.door import Place
+from sekisho.cli.described import for_builds
 from sekisho.cli.inferred import infer_beside, infer_target, target_of
 from sekisho.client import PortalClient
 from sekisho.definitions import read_definition
@@ -52,9 +53,11 @@ def from_definition(settings: Settings, image: str) -> Asked:
     }
     if definition.conda:
         body |= {"conda": list(definition.conda), "channels": list(definition.channels)}
+    said = definition.plain()
+    body |= {key: said[key] for key in ("extra_build_dependencies", "extra_build_variables") if key in said}
     if definition.resolve_before:
         body["resolve_before"] = definition.resolve_before.isoformat()
-    return Asked(body, [f"image: {image}", f"target: {definition.target} (its definition)"])
+    return Asked(body, [f"image: {image}", f"target: {definition.target} (its definition)", *for_builds(body)])
 
 
 def from_words(
@@ -88,6 +91,8 @@ def from_words(
     bound = {
         "constraints": list(wanted.constraints),
         "hashes": {name: list(row) for name, row in wanted.hashes.items()},
+        "extra_build_dependencies": dict(wanted.extra_dependencies),
+        "extra_build_variables": dict(wanted.extra_variables),
     }
     body |= {key: value for key, value in bound.items() if value}
     if beside:
@@ -98,6 +103,7 @@ def from_words(
             f"target: {target.value} ({target.seen}); another with --python, --glibc, --arch",
             *([f"beside: image {beside.value} ({beside.seen}); another with --beside"] if beside else []),
             *_told(wanted, specs, channels, of_channels),
+            *for_builds(body),
         ],
     )
 

@@ -10,6 +10,17 @@ def asked_for(body: dict[str, Any]) -> list[str]:
     return [*(f"conda:{spec}" for spec in body.get("conda", ())), *body.get("requirements", ())]
 
 
+def for_builds(body: dict[str, Any]) -> list[str]:
+    """Return what a request names for builds from source, a line for each project."""
+    dependencies, variables = body.get("extra_build_dependencies", {}), body.get("extra_build_variables", {})
+    lines = []
+    for project in sorted({*dependencies, *variables}):
+        rows = (row if isinstance(row, str) else row.get("requirement", "") for row in dependencies.get(project, ()))
+        said = [*rows, *(f"{name}={value}" for name, value in variables.get(project, {}).items())]
+        lines.append(f"to build {project} with: {', '.join(said)}")
+    return lines
+
+
 def go_on(request_id: str, problem: dict[str, str]) -> str:
     """Say what to do about a failed request, and how the same one goes on, unless only another one can succeed."""
     todo = problem.get("todo") or "mend the cause"
@@ -87,6 +98,7 @@ def _words(asked: dict[str, Any]) -> list[str]:
     if asked.get("conda"):
         places = ", then ".join(asked.get("channels", ())) or "every channel"
         lines.append(f"  of channels: {', '.join(asked['conda'])} (from {places})")
+    lines += [f"  {line}" for line in for_builds(asked)]
     return [printable(line) for line in lines]
 
 
@@ -94,14 +106,22 @@ def _builds(status: dict[str, Any]) -> list[str]:
     """Say what is to be built from source, and what was."""
     lines = [
         f"  to be built from source: {row['project']}, with {', '.join(row['requires']) or 'nothing'}"
-        f" ({row['packages']} packages)"
+        f"{_extra(row)} ({row['packages']} packages)"
         for row in status["closure"].get("builds", ())
     ]
     for row in status.get("built", ()):
         differing = f"not reproducible, a second build differs in {', '.join(row['differing'][:5])}"
         told = "reproducible" if row["reproducible"] else differing
-        lines.append(f"  built from {row['source']} in {row['seconds']} s: {row['filename']}, {told}")
+        lines.append(f"  built from {row['source']} in {row['seconds']} s: {row['filename']}{_extra(row)}, {told}")
     return [printable(line) for line in lines]
+
+
+def _extra(build: dict[str, Any]) -> str:
+    """Say what a request names for a build beside what its source asks for."""
+    against = "".join(f", {name} {release} as installed" for name, release in build.get("built_with", {}).items())
+    more = f", as asked also with {', '.join(build['extra'])}{against}" if build.get("extra") else ""
+    variables = [f"{name}={value}" for name, value in build.get("variables", {}).items()]
+    return more + (f", told {' '.join(variables)}" if variables else "")
 
 
 def _said(status: dict[str, Any]) -> list[str]:

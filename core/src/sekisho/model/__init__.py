@@ -11,6 +11,7 @@ from sekisho.model.closure import Artifact, Build, Closure, Edge, Newest, node_o
 from sekisho.model.conda import NOARCH, PackageName, clean_record, conda_artifact, conda_record, is_subdir
 from sekisho.model.conda_version import CondaVersion, VersionSpec, conda_version, glob_matches
 from sekisho.model.demand import MOST_COUNT, OTHERS, RELEASE_TEXT, DemandBatch, DemandRow
+from sekisho.model.extra_build import Extra, ExtraRequirement, extra_of
 from sekisho.model.facts import Attestation, BuildSystem, Contained, Facts, Finding, Scan
 from sekisho.model.identity import (
     EVERYONE,
@@ -25,7 +26,8 @@ from sekisho.model.identity import (
 from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
 from sekisho.model.match_spec import MatchSpec, build_of, constrains_of, match_spec, needs_of
 from sekisho.model.nearest import nearest
-from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_requirement, parse_spec
+from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_spec
+from sekisho.model.requirement import parse_requirement
 from sekisho.model.target import Target
 from sekisho.model.verdict import Judgement, Outcome, Reason, Verdict
 
@@ -52,6 +54,8 @@ __all__ = [
     "DemandBatch",
     "DemandRow",
     "Edge",
+    "Extra",
+    "ExtraRequirement",
     "Facts",
     "FileDefinition",
     "Finding",
@@ -84,6 +88,7 @@ __all__ = [
     "conda_record",
     "conda_version",
     "constrains_of",
+    "extra_of",
     "glob_matches",
     "is_subdir",
     "match_spec",

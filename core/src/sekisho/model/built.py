@@ -14,7 +14,8 @@ class Built(Record):
 
     ``wheel`` is the artifact as doors show it. ``requires`` are the wheels that the build system ran with, ``base`` is
     the manifest of the image that they were put on, and ``room`` that of both together. ``environment`` is all that
-    the build was told. ``differing`` names what the second build made otherwise.
+    the build was told, ``extra`` and ``variables`` what of both a request named. ``differing`` names what the second
+    build made otherwise.
     """
 
     wheel: Artifact
@@ -24,6 +25,8 @@ class Built(Record):
     room: Sha256
     runner: Annotated[str, Field(min_length=1, max_length=100)]
     environment: Mapping[str, str]
+    extra: tuple[str, ...] = ()
+    variables: Mapping[str, str] = {}
     reproducible: bool
     differing: Annotated[tuple[str, ...], Field(max_length=50)] = ()
     begun: Moment

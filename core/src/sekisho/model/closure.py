@@ -48,7 +48,9 @@ class Artifact(Record):
     ``index`` holds what the source's index says of the file under the index's own key names (for a Python index
     ``requires-python``, and ``core-metadata``: the METADATA's sha256, PEP 658); the kind's door reads it, and of the
     rules the one on a project's status. ``size`` is in bytes. Source that is ``build_only`` is for the runner, and no
-    door shows it. ``built`` is the sha256 of the source that the runner made this file from: no source has it.
+    door shows it. ``built`` is the sha256 of the source that the runner made this file from: no source has it. Then
+    ``recipe`` names what a request wanted it built with beside that (``Extra.recipe``), and ``built_with`` the releases
+    that it was built against and runs with.
     """
 
     kind: Kind = "pypi"
@@ -64,6 +66,8 @@ class Artifact(Record):
     index: Mapping[str, str] = {}
     build_only: bool = False
     built: Sha256 | None = None
+    recipe: Sha256 | None = None
+    built_with: Mapping[ProjectName, str] = {}
 
     @property
     def purl(self) -> str:
@@ -100,12 +104,18 @@ class Edge(Record):
 class Build(Record):
     """What a wheel is to be made with from the source of ``project``, which has none for the target.
 
-    ``requires`` is what its build system asks for (PEP 518), ``artifacts`` the answer to that: a closure of its own.
+    ``requires`` is what its build system asks for (PEP 518), ``extra`` what the request names beside that, with the
+    releases that the closure holds of it (``built_with``); ``artifacts`` is the answer to both: a closure of its own.
+    ``variables`` and ``recipe`` are the request's, too, see ``Extra``.
     """
 
     project: ProjectName
     sdist: Sha256
     requires: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+    variables: Mapping[str, str] = {}
+    recipe: Sha256 | None = None
+    built_with: Mapping[ProjectName, str] = {}
     artifacts: tuple[Artifact, ...] = ()
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from sekisho.model.base import Moment, Record, Sha256
+from sekisho.model.extra_build import NOTHING, ExtraDependencies, ExtraVariables
 from sekisho.model.identity import Slug
 from sekisho.model.request import parse_spec
 from sekisho.model.target import Target
@@ -113,6 +114,18 @@ class ImageDefinition(Record):
     requirements: Annotated[
         tuple[str, ...], _told("the direct requirements of indexes; `requirements.lock` has all")
     ] = ()
+    extra_build_dependencies: Annotated[
+        ExtraDependencies,
+        _told(
+            "by project, requirements that its wheel is built with beside what its source names; see"
+            " [images](../how-to/images.md)",
+            "extra-build-dependencies",
+        ),
+    ] = NOTHING
+    extra_build_variables: Annotated[
+        ExtraVariables,
+        _told("by project, variables of the environment that its wheel is built in", "extra-build-variables"),
+    ] = NOTHING
     conda: Annotated[
         tuple[str, ...],
         _told("match specs of packages of channels, Python among them; `prefix` is then a conda environment"),

@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Self
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from pydantic import Field, field_validator, model_validator
 
 from sekisho.errors import BadInputError
 from sekisho.model.base import Moment, Record, Sha256
 from sekisho.model.closure import Artifact, spec_name
+from sekisho.model.extra_build import NOTHING, Extra, ExtraDependencies, ExtraVariables, extra_of
 from sekisho.model.identity import EVERYONE, Kind, ProjectName, Slug, normalize_project
 from sekisho.model.match_spec import MatchSpec
+from sekisho.model.requirement import parse_requirement
 from sekisho.model.target import Target
 
 MOST_REQUIREMENTS = 5000
@@ -25,34 +26,6 @@ _SPEC = re.compile(
 )
 _SPEC_KEYS = frozenset({"version", "build", "build_number", "sha256", "md5"})
 _KEYS = ", ".join(sorted(_SPEC_KEYS))
-_LONGEST = 50_000
-"""Characters of a requirement: a marker of a lock may name hundreds of environments."""
-
-
-def parse_requirement(text: str) -> Requirement:
-    """Read a requirement that names a project of a source; raise ``ValueError`` with the reason for anything else.
-
-    Refused are an address, a path, an option and what is no PEP 508. A resolver reads requirements line by line, so
-    none may hold a line break, as a marker's string can.
-    """
-    if not text.isprintable():
-        raise ValueError(f"{text[:80]!r} holds a character that cannot be printed")
-    if len(text) > _LONGEST:
-        raise ValueError(f"{text[:80]!r} has more than {_LONGEST} characters")
-    try:
-        wanted = Requirement(text)
-    except RecursionError as error:
-        raise ValueError(f"{text[:80]!r} has a marker that is nested too deep") from error
-    except InvalidRequirement as error:
-        raise ValueError(f"{text[:80]!r} is not a requirement: {str(error).splitlines()[0]}") from error
-    if wanted.url:
-        raise ValueError(f"{text[:80]!r} names an address; only projects of a source can be judged")
-    if wanted.marker is not None:
-        try:
-            wanted.marker.evaluate()
-        except (UndefinedEnvironmentName, UndefinedComparison) as error:
-            raise ValueError(f"{text[:80]!r} has a marker without an answer: {error}") from error
-    return wanted
 
 
 def parse_spec(text: str) -> str:
@@ -80,7 +53,8 @@ class Request(Record):
 
     ``image`` names the image definition that the closure is meant for, if any; ``beside`` the image that the requester
     works in and wants the packages beside. ``constraints`` are requirements that hold for a project if it is needed, as
-    the pins of a lock; ``hashes`` says of a project which files alone will do.
+    the pins of a lock; ``hashes`` says of a project which files alone will do. ``extra_build_dependencies`` and
+    ``extra_build_variables`` say of a project that is built from source with what else, see ``Extra``.
     """
 
     requester: Annotated[str, Field(min_length=1, max_length=200)]
@@ -91,6 +65,8 @@ class Request(Record):
     channels: Annotated[tuple[Slug, ...], Field(max_length=20)] = ()
     constraints: Annotated[tuple[str, ...], Field(max_length=MOST_CONSTRAINTS)] = ()
     hashes: Annotated[Mapping[ProjectName, tuple[Sha256, ...]], Field(max_length=MOST_CONSTRAINTS)] = {}
+    extra_build_dependencies: ExtraDependencies = NOTHING
+    extra_build_variables: ExtraVariables = NOTHING
     target: Target
     image: Slug | None = None
     beside: Slug | None = None
@@ -178,10 +154,21 @@ class Request(Record):
             for wanted in holding.get(artifact.project, ()):
                 if not wanted.specifier.contains(artifact.release, prereleases=True):
                     return f"{artifact.name} is not what the constraint {wanted} says"
-            allowed = self.hashes.get(artifact.project)
-            if allowed is not None and (artifact.built or artifact.sha256) not in allowed:
-                return f"{artifact.filename} has none of the {len(allowed)} hashes that were asked for"
+            if wrong := self._other_file(artifact):
+                return wrong
         return None
+
+    def _other_file(self, artifact: Artifact) -> str | None:
+        recipe, allowed = self.for_build(artifact.project).recipe, self.hashes.get(artifact.project)
+        if recipe and not artifact.build_only and artifact.recipe != recipe:
+            return f"{artifact.filename} was not built with what extra-build-dependencies and -variables name"
+        if allowed is not None and (artifact.built or artifact.sha256) not in allowed:
+            return f"{artifact.filename} has none of the {len(allowed)} hashes that were asked for"
+        return None
+
+    def for_build(self, project: str) -> Extra:
+        """Return what this request names for a build of a project beside what its source asks for."""
+        return extra_of(self.extra_build_dependencies, self.extra_build_variables, project)
 
     def asked(self) -> frozenset[tuple[Kind, str]]:
         """Return the projects that every answer has to hold: those whose marker, if any, fits the target."""

@@ -48,6 +48,8 @@ def read_project(text: str, choice: Choice = Choice(), *, where: str) -> Wanted:
     return Wanted(
         requirements=tuple(dict.fromkeys(map(str, wanted))),
         python=python if isinstance(python, str) else None,
+        extra_dependencies=table(whole, "tool", "uv", "extra-build-dependencies", where=where),
+        extra_variables=table(whole, "tool", "uv", "extra-build-variables", where=where),
         ignored=tuple(ignored),
     )
 

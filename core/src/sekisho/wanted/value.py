@@ -44,7 +44,8 @@ class Wanted(NamedTuple):
     """What was read. ``kind`` is of ``requirements``; ``conda`` are match specs, ``channels`` where they are found.
 
     ``constraints`` and ``hashes`` are as a request's. ``python`` says which interpreters the file is for (PEP 440
-    specifiers), ``arch`` for which processor. ``ignored`` are sentences on what was read and does not count.
+    specifiers), ``arch`` for which processor. ``extra_dependencies`` and ``extra_variables`` are what is
+    named for builds, ``extra-build-…``. ``ignored`` are sentences on what was read and does not count.
     """
 
     kind: Kind = "pypi"
@@ -55,6 +56,8 @@ class Wanted(NamedTuple):
     arch: str | None = None
     conda: tuple[Named, ...] = ()
     channels: tuple[Named, ...] = ()
+    extra_dependencies: Mapping[str, Any] = {}
+    extra_variables: Mapping[str, Any] = {}
     ignored: tuple[str, ...] = ()
 
 
@@ -73,6 +76,8 @@ def together(parts: Iterable[Wanted]) -> Wanted:
         arch=next((row.arch for row in rows if row.arch), None),
         conda=tuple(spec for row in rows for spec in row.conda),
         channels=tuple(channel for row in rows for channel in row.channels),
+        extra_dependencies={name: found for row in rows for name, found in row.extra_dependencies.items()},
+        extra_variables={name: found for row in rows for name, found in row.extra_variables.items()},
         ignored=tuple(text for row in rows for text in row.ignored),
     )
 
