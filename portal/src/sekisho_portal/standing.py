@@ -5,7 +5,8 @@ from typing import Any
 
 from sekisho.allowlist import KINDS
 from sekisho.ledger import Entry
-from sekisho.model import Alternative, Build, Built, Closure, Facts, Judgement, Newest, Outcome, Request, build_of
+from sekisho.model import Alternative, Built, Closure, Facts, Judgement, Newest, Outcome, Request, build_of
+from sekisho_portal.built_here import told_of, told_of_build
 from sekisho_portal.evidence import measured
 from sekisho_portal.ways import way_lines
 
@@ -277,34 +278,6 @@ def owes_search(rows: Sequence[Entry]) -> bool:
     if last is None or times < 2:
         return False
     return last.body["judgement"]["outcome"] != Outcome.ALLOW and bool(last.body.get("avoidable"))
-
-
-def told_of_build(build: Build) -> dict[str, Any]:
-    """Return what a status says of a build to come."""
-    return {
-        "project": build.project,
-        "requires": list(build.requires),
-        "extra": list(build.extra),
-        "variables": dict(build.variables),
-        "built_with": dict(build.built_with),
-        "packages": len(build.artifacts),
-    }
-
-
-def told_of(built: Built) -> dict[str, Any]:
-    """Return what a status says of a wheel that was built here."""
-    return {
-        "filename": built.wheel.filename,
-        "sha256": built.wheel.sha256,
-        "source": built.source.filename,
-        "source_sha256": built.source.sha256,
-        "with": [one.name for one in built.requires],
-        "extra": list(built.extra),
-        "variables": dict(built.variables),
-        "seconds": round((built.ended - built.begun).total_seconds()),
-        "reproducible": built.reproducible,
-        "differing": list(built.differing),
-    }
 
 
 def _told(row: Entry) -> dict[str, Any]:
