@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from bench.judging.corpus import shipped_policy
 from bench.judging.tape import Tape
@@ -31,7 +32,7 @@ _MOST_ROUNDS = 4
 class Played:
     """The proxy as a resolver sees it, over a tape."""
 
-    ca = None
+    ca: Path | None = None
 
     def __init__(self, tape: Tape, url: str) -> None:
         self._tape = tape
@@ -40,7 +41,7 @@ class Played:
     def answers(self) -> None:
         """Be there."""
 
-    def index_url(self) -> str:
+    def index_url(self, sources_for: Target | None = None) -> str:  # noqa: ARG002 (no source is taken)
         """Return where the pages are."""
         return f"{self.url}/simple/"
 
@@ -73,9 +74,9 @@ class People:
         if known is not None:
             approved = {artifact.sha256: artifact for artifact in known}
             rate = partial(self._rate, request, approved)
-            offers = Offers(request, self._proxy, approved.values(), rate)  # type: ignore[arg-type]
+            offers = Offers(request, self._proxy, approved.values(), rate)
         try:
-            return resolve(request, self._proxy, lambda *_: None, offers=offers)  # type: ignore[arg-type]
+            return resolve(request, self._proxy, lambda *_: None, offers=offers)
         except UnresolvableError:
             return None
 

@@ -11,7 +11,7 @@ from sekisho.model import Artifact, Newest, Outcome, Request
 from sekisho.model.tags import wheel_tags
 from sekisho.policy import Door, Snapshot
 from sekisho_builder.best_wheel import best_source, best_wheel
-from sekisho_builder.proxy import Proxy
+from sekisho_builder.candidates import Candidates
 from sekisho_builder.solver import Pin
 
 Rate = Callable[[Sequence[Artifact], Mapping[str, Newest]], Mapping[str, Outcome]]
@@ -30,7 +30,7 @@ class Offers:
     def __init__(
         self,
         request: Request,
-        proxy: Proxy,
+        proxy: Candidates,
         known: Iterable[Artifact] = (),
         rate: Rate | None = None,
         *,

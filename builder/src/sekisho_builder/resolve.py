@@ -8,17 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sekisho.errors import UpstreamError
 from sekisho.model import Artifact, Closure, Edge, Request
+from sekisho_builder.candidates import Candidates
 from sekisho_builder.conda.provided import Provided
 from sekisho_builder.offers import Offers
 from sekisho_builder.preferring import prefer
 from sekisho_builder.programs import Programs, Run
-from sekisho_builder.proxy import Proxy
 from sekisho_builder.solver import Pin, Solver, Wish, uv_version
 
 
 def resolve(
     request: Request,
-    proxy: Proxy,
+    proxy: Candidates,
     told: Callable[[int, int], None],
     run: Run | None = None,
     *,

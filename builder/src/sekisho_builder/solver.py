@@ -23,8 +23,8 @@ from packaging.utils import canonicalize_name
 from sekisho.bare import bare
 from sekisho.errors import BadInputError, MissingToolError, UnresolvableError, UpstreamError
 from sekisho.model import Request, normalize_project
+from sekisho_builder.candidates import Candidates
 from sekisho_builder.programs import Run
-from sekisho_builder.proxy import Proxy
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<release>[^\s;]+)(?:\s+#\s+via\s+(?P<via>.*))?$")
 _HELD = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])? @ file:\S+(?:\s+#\s+via\s+(?P<via>.*))?$")
@@ -86,7 +86,7 @@ class Solver:
     def __init__(
         self,
         request: Request,
-        proxy: Proxy,
+        proxy: Candidates,
         run: Run,
         *,
         sources: bool = False,

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from sekisho.conda_archive import Member, PackageInfo, PathEntry, is_link_script, read_info, read_members
 from sekisho.errors import BadInputError, ConfusingError, CorruptError
 from sekisho.model import PackageName
-from sekisho.store import file_sha256
+from sekisho_builder.assemble.open_archive import OpenArchive, check_locked
 
 
 class CondaPackage(NamedTuple):
@@ -38,7 +38,7 @@ class CondaPackage(NamedTuple):
         return f"{self.parts.name} {self.parts.version}"
 
 
-class CondaArchive:
+class CondaArchive(OpenArchive):
     """An open package. ``info`` is its word on itself, ``listed`` what it says of each path.
 
     Raises ``CorruptError`` for what is not the locked file or cannot be read in one way, ``BadInputError`` for a
@@ -47,28 +47,15 @@ class CondaArchive:
 
     def __init__(self, package: CondaPackage) -> None:
         self.package = package
-        if file_sha256(package.file) != package.sha256:
-            raise CorruptError(
-                f"the conda package {package.title} is not the locked file",
-                where=str(package.file),
-                todo="delete it, and build again",
-            )
-        self._file = package.file.open("rb")
-        try:
-            with self._placed():
-                self.info: PackageInfo = read_info(self._file, package.filename)
-            self.listed = {entry.path: entry for entry in self.info.paths}
-            self._check_name()
-            self._check_scripts()
-        except BaseException:
-            self._file.close()
-            raise
+        check_locked(package.file, package.sha256, f"conda package {package.title}")
+        super().__init__(package.file)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def _begin(self) -> None:
+        with self._placed():
+            self.info: PackageInfo = read_info(self._file, self.package.filename)
+        self.listed = {entry.path: entry for entry in self.info.paths}
+        self._check_name()
+        self._check_scripts()
 
     def bad(self, what: str, member: str = "") -> BadInputError:
         """Return the error for a package that cannot be part of an image."""

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.store import file_sha256
+from sekisho_builder.assemble.open_archive import OpenArchive, check_locked
 from sekisho_builder.base.debian_lock import LockedDeb
 
 _MAGIC = b"!<arch>\n"
@@ -24,31 +24,18 @@ _HARMLESS = re.compile(r"\s*(#.*|set -eu?|exit 0|:|ldconfig|/sbin/ldconfig)?\s*"
 """What a script may say and be left out: an image's layers are found by the loader without its cache."""
 
 
-class DebArchive:
+class DebArchive(OpenArchive):
     """An open ``.deb`` that is the locked file. ``control`` is its paragraph, ``script`` the lines of its scripts."""
 
     def __init__(self, deb: LockedDeb, path: Path) -> None:
         self.deb = deb
         self.title = f"{deb.name} {deb.version}"
-        if file_sha256(path) != deb.sha256:
-            raise CorruptError(
-                f"the Debian package {self.title} is not the locked file",
-                where=str(path),
-                todo="delete it, and build again",
-            )
-        self._file = path.open("rb")
-        try:
-            self._parts = self._find_parts()
-            self.control = self._read_control()
-        except BaseException:
-            self._file.close()
-            raise
+        check_locked(path, deb.sha256, f"Debian package {self.title}")
+        super().__init__(path)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def _begin(self) -> None:
+        self._parts = self._find_parts()
+        self.control = self._read_control()
 
     def bad(self, what: str, member: str = "") -> BadInputError:
         """Return the error for a package that cannot be part of an image."""

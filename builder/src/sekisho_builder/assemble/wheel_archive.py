@@ -12,10 +12,11 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from sekisho.errors import BadInputError, CorruptError
 from sekisho.inflate import InflateError, crc32, inflated
+from sekisho_builder.assemble.open_archive import OpenArchive
 
 _LOCAL = b"PK\x03\x04"
 _LOCAL_SIZE = 30
@@ -42,24 +43,16 @@ class Member(NamedTuple):
     executable: bool
 
 
-class WheelArchive:
+class WheelArchive(OpenArchive):
     """An open wheel. ``members`` are its files (folders left out) by name; ``title`` is what errors call it."""
 
     def __init__(self, path: Path, title: str) -> None:
         self.path = path
         self.title = title
-        self._file = path.open("rb")
-        try:
-            self.members = self._read_directory()
-        except BaseException:
-            self._file.close()
-            raise
+        super().__init__(path)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def _begin(self) -> None:
+        self.members = self._read_directory()
 
     def bad(self, what: str, member: str = "") -> BadInputError:
         """Return the error for a wheel that breaks its format."""
