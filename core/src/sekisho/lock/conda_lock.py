@@ -10,7 +10,7 @@ from sekisho.lock.addresses import DoorAddress
 from sekisho.lock.in_order import in_order
 from sekisho.lock.value import Lock
 from sekisho.model import Artifact, canonical_json, conda_record, normalize_project, sha256_hex, spec_name
-from sekisho.wanted.unified_lock import VERSION, package_rows
+from sekisho.unified_lock import VERSION, package_rows
 
 UNIFIED_FILE = "conda-lock.yml"
 """What the file is called."""

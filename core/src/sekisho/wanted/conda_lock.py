@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from sekisho.errors import BadInputError
 from sekisho.model import MOST_REQUIREMENTS
+from sekisho.unified_lock import package_rows
 from sekisho.wanted.explicit import arch_of, exact_spec, read_address
-from sekisho.wanted.unified_lock import package_rows
 from sekisho.wanted.value import Choice, Lines, Named, Wanted, check_count, read_requirement, shown
 
 _MAIN = "main"
