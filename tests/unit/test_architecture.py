@@ -1,5 +1,6 @@
 """What the tree may not hold, and which way imports run."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -86,3 +87,21 @@ def test_every_test_folder_is_a_package():
     folders = {path.parent for path in FILES if path.name.startswith("test_") and path.suffix == ".py"}
     above = {parent for folder in folders for parent in folder.parents if ROOT / "tests" in (parent, *parent.parents)}
     assert [folder for folder in folders | above if not (folder / "__init__.py").exists()] == []
+
+
+def test_rooms_are_small():
+    """A file has 300 lines at most, a function 50: what is larger is more than one thing."""
+    rooms = [path for path in FILES if path.suffix == ".py" and path.relative_to(ROOT).parts[1] == "src"]
+    assert len(rooms) > 200
+    found = []
+    for path in rooms:
+        text = path.read_text()
+        where = path.relative_to(ROOT)
+        if (lines := len(text.splitlines())) > 300:
+            found.append(f"{where}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > 50:
+                    found.append(f"{where}: {node.name} has {lines} lines")
+    assert found == []

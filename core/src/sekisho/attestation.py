@@ -95,19 +95,22 @@ def statement(artifact: Artifact, approval: Approval, verdict: Verdict | None, a
     if parent := _parent(artifact, admission.closure):
         predicate["resolvedFrom"] = {"subject": {"sha256": parent}, "relationship": "runtime-dependency"}
     if facts and facts.scans and admission.inspected:
-        predicate["scans"] = [
-            {
-                "type": "malware",
-                "scanner": {"id": f"urn:sekisho:scanner:{scan.scanner}", "version": scan.version},
-                "dataSource": scan.scanner,
-                "timestamp": _time(admission.inspected),
-                "verdict": "findings" if scan.findings else "clean",
-                "details": {"findings": list(scan.findings)},
-            }
-            for scan in facts.scans
-        ]
+        predicate["scans"] = list(_scans(facts, admission.inspected))
     subject = [{"name": f"{artifact.project}@{artifact.release}", "digest": digest}]
     return {"_type": STATEMENT, "subject": subject, "predicateType": PREDICATE, "predicate": predicate}
+
+
+def _scans(facts: Facts, inspected: datetime) -> Iterator[dict[str, Any]]:
+    """Yield what each scanner said of a file."""
+    for scan in facts.scans:
+        yield {
+            "type": "malware",
+            "scanner": {"id": f"urn:sekisho:scanner:{scan.scanner}", "version": scan.version},
+            "dataSource": scan.scanner,
+            "timestamp": _time(inspected),
+            "verdict": "findings" if scan.findings else "clean",
+            "details": {"findings": list(scan.findings)},
+        }
 
 
 def _below(artifact: Artifact) -> str:

@@ -35,18 +35,8 @@ def _problem(error: SekishoError) -> JSONResponse:
     return JSONResponse(body, status_code=error.http_status, media_type="application/problem+json", headers=headers)
 
 
-def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = lambda: False) -> FastAPI:
-    """Return the application. Errors are problem documents under /api, and a page everywhere else."""
-    app = FastAPI(title="Sekisho portal", version=sekisho_portal.__version__, docs_url=None, redoc_url=None)
-
-    def answer(request: Request, error: SekishoError) -> Response:
-        if request.url.path.startswith("/api/"):
-            return _problem(error)
-        values = {"problem": error.diagnostics()}
-        return pages.page(request, "problem.html", visitor(request, tokens), status=error.http_status, **values)
-
-    app.add_middleware(Limits, tokens=tokens, answer=answer)
-    app.add_middleware(NoSniffing)
+def _explain(app: FastAPI, answer: Callable[[Request, SekishoError], Response]) -> None:
+    """Have whatever is raised answered as an error of ours."""
 
     async def known(request: Request, error: Exception) -> Response:
         return answer(request, error if isinstance(error, SekishoError) else SekishoError(str(error)))
@@ -74,6 +64,21 @@ def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = 
     app.add_exception_handler(HTTPException, odd)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
+
+
+def make_app(desk: Desk, snapshots: Snapshots, tokens: Tokens, ending: Ending = lambda: False) -> FastAPI:
+    """Return the application. Errors are problem documents under /api, and a page everywhere else."""
+    app = FastAPI(title="Sekisho portal", version=sekisho_portal.__version__, docs_url=None, redoc_url=None)
+
+    def answer(request: Request, error: SekishoError) -> Response:
+        if request.url.path.startswith("/api/"):
+            return _problem(error)
+        values = {"problem": error.diagnostics()}
+        return pages.page(request, "problem.html", visitor(request, tokens), status=error.http_status, **values)
+
+    app.add_middleware(Limits, tokens=tokens, answer=answer)
+    app.add_middleware(NoSniffing)
+    _explain(app, answer)
 
     @app.get("/healthz")
     def health() -> dict[str, str]:

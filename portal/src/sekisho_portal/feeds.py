@@ -142,20 +142,9 @@ class Feeds:
             index = index.named(read_names(BytesIO(files["conda"]), where=names["conda"]))
         digest = hashlib.sha256(data).hexdigest()
         taken = index.feeds.get(feed, now)  # what conda packages are called has no date
-        before = old.inputs.get(feed) if old else None
-        if before and taken < before.taken:
-            raise ConflictError(
-                f"this is of {taken:%Y-%m-%d}, older than what is in force, of {before.taken:%Y-%m-%d}",
-                where=name,
-                todo="fetch a newer file",
-            )
         count = len(index.advisories)
-        if old and count < _SHRINKS * old.advisories and not smaller:
-            raise ConflictError(
-                f"it has {count} advisories, and {old.advisories} are in force",
-                where=name,
-                todo="fetch it again; if so many were really taken back, import it with --smaller",
-            )
+        if old:
+            _check(old, feed, taken, count, name, smaller=smaller)
         packed = index.dump()
         edition = Edition(
             number=old.number + 1 if old else 1,
@@ -233,3 +222,20 @@ def _exploitation(files: Mapping[ImportName, bytes], names: Mapping[ImportName, 
         likely, taken = read_epss(BytesIO(files["epss"]), where=names["epss"])
         said = said._replace(likely=likely, likely_taken=taken)
     return said
+
+
+def _check(old: Edition, feed: ImportName, taken: datetime, count: int, name: str, *, smaller: bool) -> None:
+    """Raise ``ConflictError`` for a file older than the one in force, or one that has lost too much."""
+    before = old.inputs.get(feed)
+    if before and taken < before.taken:
+        raise ConflictError(
+            f"this is of {taken:%Y-%m-%d}, older than what is in force, of {before.taken:%Y-%m-%d}",
+            where=name,
+            todo="fetch a newer file",
+        )
+    if count < _SHRINKS * old.advisories and not smaller:
+        raise ConflictError(
+            f"it has {count} advisories, and {old.advisories} are in force",
+            where=name,
+            todo="fetch it again; if so many were really taken back, import it with --smaller",
+        )

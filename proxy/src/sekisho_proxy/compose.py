@@ -126,15 +126,12 @@ async def open_app(
         status = Status(store.held, reach, gate)
         observer = Observer(store.held)
         handlers: dict[str, Handler] = dict.fromkeys(("/healthz", "/readyz", "/api/policy"), status)
-        handlers["/metrics"] = observer
+        handlers |= {"/metrics": observer, "/openapi.json": Described()}
         tally = Tally(clock)
-        handlers["/openapi.json"] = Described()
         sidecars = unapproved = None
         channels = store.channels
         if store.upstreams is not None:
-            disk = DiskCache(data_folder(settings) / "candidates", memory=METADATA_IN_MEMORY)
-            sidecars = Sidecars(store.upstreams, store.holdings, disk)
-            stack.push_async_callback(sidecars.close)
+            sidecars = _open_sidecars(settings, store, store.upstreams, stack)
             unapproved = Unapproved(store.held, gate, store.upstreams, store.holdings, sidecars)
         door = PipDoor(gate, book, store.holdings, reach, store.held.now, Origins(settings.proxy), unapproved)
         stack.push_async_callback(door.close)
@@ -160,6 +157,13 @@ async def open_app(
         for runs in (follower.run(), keeper.run(), *([reach.run()] if reach else [])):
             stack.push_async_callback(_end, asyncio.create_task(runs))
         yield App(Routes(handlers), observer)
+
+
+def _open_sidecars(settings: Settings, store: Store, upstreams: Upstreams, stack: AsyncExitStack) -> Sidecars:
+    disk = DiskCache(data_folder(settings) / "candidates", memory=METADATA_IN_MEMORY)
+    sidecars = Sidecars(upstreams, store.holdings, disk)
+    stack.push_async_callback(sidecars.close)
+    return sidecars
 
 
 def _open_side_doors(

@@ -97,17 +97,7 @@ def configure(
         found += _undone(client, files, door, trusted, place, to)
     else:
         _write(files, copy, trusted, force=force)
-    result = {
-        "client": client,
-        "path": str(files[0].path),
-        "files": [str(file.path) for file in files],
-        "index": door.upload if client == "twine" else index,
-        "channels": [mirror.channel for mirror in mirrors],
-        "ca": str(copy) if copy else None,
-        "fingerprint": fingerprint(trusted) if trusted else None,
-        "variables": chosen.variables(door, place, to),
-        "elsewhere": [row._asdict() for row in found],
-    }
+    result = _result(client, door, files, trusted, chosen.variables(door, place, to), found)
     emit(result, as_json=as_json, text=lambda: _told(result, found))
     if found:
         click.get_current_context().exit(1)
@@ -207,6 +197,27 @@ def _print(client: str, door: Door, trusted: bytes | None, *, as_json: bool) -> 
         lines = [f"# its SHA-256 fingerprint is {said}", f"COPY sekisho-ca.pem {door.ca}"] if trusted else []
         lines += [f'ENV {name}="{value}"' for name, value in variables.items()]
     emit({"client": client, "variables": variables}, as_json=as_json, text=lambda: "\n".join(lines))
+
+
+def _result(
+    client: str,
+    door: Door,
+    files: list[ConfigFile],
+    trusted: bytes | None,
+    variables: dict[str, str],
+    found: list[Finding],
+) -> dict[str, Any]:
+    return {
+        "client": client,
+        "path": str(files[0].path),
+        "files": [str(file.path) for file in files],
+        "index": door.upload if client == "twine" else door.url,
+        "channels": [mirror.channel for mirror in door.mirrors],
+        "ca": str(door.ca) if door.ca else None,
+        "fingerprint": fingerprint(trusted) if trusted else None,
+        "variables": variables,
+        "elsewhere": [row._asdict() for row in found],
+    }
 
 
 def _told(result: dict[str, Any], found: list[Finding]) -> str:
