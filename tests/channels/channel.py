@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -38,9 +38,6 @@ class Channel:
     shards: bool = True
     plain: bool = True
     """Whether the large files are there, too."""
-
-    def with_packages(self, *more: Package) -> "Channel":
-        return replace(self, packages=(*self.packages, *more))
 
     def index(self, subdir: str) -> tuple[Records, Records]:
         """Return the records of ``packages`` and of ``packages.conda``."""

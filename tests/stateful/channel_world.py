@@ -1,7 +1,7 @@
 """Two channels in the box: their packages, what may be had of them said a second time, and where they come from."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -166,7 +166,3 @@ class ChannelWorld(World):
             if signer is SIGNER:
                 self._signed[grant] = known
         return known
-
-
-def with_grants(tree: Tree, *grants: Grant) -> Tree:
-    return replace(tree, grants=grants)

@@ -6,35 +6,27 @@ import subprocess
 import sys
 import tarfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from sekisho.containers import DockerContainers
 from sekisho.definitions import read_definition
-from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
 from sekisho.model import Target, spec_name
 from sekisho.ports import ContainerTask
-from sekisho.settings import load_settings
-from sekisho_builder.assemble import assemble
 from sekisho_builder.assemble.conda_archive import CondaPackage
 from sekisho_builder.assemble.conda_layers import build_conda
 from sekisho_builder.assemble.environment import Environment
 from sekisho_builder.assemble.layer_series import LayerForm
-from sekisho_builder.base import open_base
-from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
+from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.oci import to_docker_archive
-from sekisho_builder.oci.layout import Layout
 from tests.channels import Channel, FakeChannels, Rattler, installed, make_package, python_package
 from tests.channels.packages import PLACEHOLDER, Link
 from tests.fake_upstream import run_asgi
-from tests.records import policy
+from tests.integration.builder.real_base import IMAGES, on_the_real_base
 from tests.unit.builder.conda_room import conda_lock_of
-from tests.unit.builder.gating import ACCEPT, LICENCE, WEAKNESS, allow_all
+from tests.unit.builder.gating import ACCEPT
 from tests.unit.builder.room import definition
 from tests.wheels import make_wheel
 
-IMAGES = Path(__file__).parents[3] / "images"
 PREFIX = "/opt/conda"
 PYTHON = python_package()
 TARGET = Target(python=PYTHON.version, glibc="2.36")
@@ -76,43 +68,11 @@ CONDA = {
 }
 
 
-@pytest.fixture(scope="module")
-def engine():
-    containers = DockerContainers()
-    try:
-        containers.run(ContainerTask(image="sekisho-nothing", command=("true",)))
-    except NotFoundError:
-        return containers
-    except MissingToolError as error:
-        pytest.skip(error.what)
-    return containers
-
-
 def build(folder, made, packages, wheels=()):
-    """Assemble on the real base, and return the image's papers."""
-    try:
-        base = open_base(made, IMAGES, load_settings())
-    except (MissingToolError, UpstreamError) as error:
-        pytest.skip(f"no base image: {error.what}")
+    """Assemble on the real base; return the lock and the image's papers."""
     lock = conda_lock_of(packages, wheels, target=made.target, direct=made.requirements, conda=made.conda,
                          name=made.name, resolve_before=made.resolve_before)  # fmt: skip
-    for one in (*packages, *wheels):
-        (folder / one.sha256).write_bytes(one.data)
-
-    def find(row):
-        return folder / row.sha256
-
-    def put(cache, out):
-        assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find)
-        return Layout(out)
-
-    put(folder / "cache", folder / "out")
-    return lock, Made(
-        definition=made, lock=lock, layout=Layout(folder / "out"), base=base.layout, folder=folder, debs=find,
-        wheels=find, again=lambda empty: put(empty / "cache", empty / "out"),
-        keep=lambda name, data: (folder / name).write_bytes(data) and None,
-        record=OnRecord(policy=policy(LICENCE, WEAKNESS), judgement=allow_all(lock)),
-    )  # fmt: skip
+    return lock, on_the_real_base(folder, made, lock, (*packages, *wheels))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from sekisho_builder.stages import Stages
 from tests.channels import Channel, FakeChannels
 from tests.fake_portal import FakePortal
 from tests.fake_upstream import run_asgi
-from tests.integration.builder.test_conda_images import IMAGES
+from tests.integration.builder.real_base import IMAGES
 from tests.integration.proxy.house import House
 from tests.records import sha
 from tests.unit.builder import conda_room as tiny

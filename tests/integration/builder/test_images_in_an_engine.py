@@ -4,29 +4,22 @@ import hashlib
 import os
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from sekisho.containers import DockerContainers
-from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
+from sekisho.errors import NotFoundError, UpstreamError
 from sekisho.ports import ContainerTask, Mount
-from sekisho.settings import load_settings
-from sekisho_builder.assemble import assemble
-from sekisho_builder.base import open_base
 from sekisho_builder.base.debian_lock import DebianLock
-from sekisho_builder.gates import GATES, Made, OnRecord, run_gates
+from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.oci import to_docker_archive
-from sekisho_builder.oci.layout import Layout
 from tests.debs import info_of, locked, make_deb
-from tests.records import policy
-from tests.unit.builder.gating import ACCEPT, LICENCE, STATIC, WEAKNESS, allow_all
+from tests.integration.builder.real_base import on_the_real_base
+from tests.unit.builder.gating import ACCEPT, STATIC
 from tests.unit.builder.room import definition, lock_of
 from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
 
-IMAGES = Path(__file__).parents[3] / "images"
 SMALL = {
     "base": {"debian": "debian-12-python"},
     "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
@@ -39,43 +32,10 @@ WHEELS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def engine():
-    containers = DockerContainers()
-    try:
-        containers.run(ContainerTask(image="sekisho-nothing", command=("true",)))
-    except NotFoundError:
-        return containers
-    except MissingToolError as error:
-        pytest.skip(error.what)
-    return containers
-
-
 def build(folder, wheels, **more):
-    made = definition(**(SMALL | more))
-    try:
-        base = open_base(made, IMAGES, load_settings())
-    except (MissingToolError, UpstreamError) as error:
-        pytest.skip(f"no base image: {error.what}")
-    lock = lock_of(wheels)
-    for wheel in wheels:
-        (folder / wheel.sha256).write_bytes(wheel.data)
-
-    def find(row):
-        return folder / row.sha256
-
-    def put(cache, out):
-        assemble(made, lock, base.layout, find, cache=cache, out=out, folder=folder, debs=find)
-        return Layout(out)
-
-    put(folder / "cache", folder / "out")
-    papers = Made(
-        definition=made, lock=lock, layout=Layout(folder / "out"), base=base.layout, folder=folder, debs=find,
-        wheels=find, again=lambda empty: put(empty / "cache", empty / "out"),
-        keep=lambda name, data: (folder / name).write_bytes(data) and None,
-        record=OnRecord(policy=policy(LICENCE, WEAKNESS), judgement=allow_all(lock)),
-    )  # fmt: skip
-    return made, lock, papers
+    """Assemble on the real base; return definition, lock and the image's papers."""
+    made, lock = definition(**(SMALL | more)), lock_of(wheels)
+    return made, lock, on_the_real_base(folder, made, lock, wheels)
 
 
 @pytest.fixture(scope="module")

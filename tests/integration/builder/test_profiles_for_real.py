@@ -9,7 +9,7 @@ from packaging.utils import parse_wheel_filename
 
 from sekisho_builder.gates import GATES, run_gates
 from sekisho_builder.oci import to_docker_archive
-from tests.integration.builder.test_images_in_an_engine import build, engine  # noqa: F401 (a fixture)
+from tests.integration.builder.test_images_in_an_engine import build
 from tests.wheels import Wheel, make_wheel
 
 pytestmark = pytest.mark.docker
@@ -19,7 +19,7 @@ MARKS = {"mlflow": "job", "azureml-inference-server-http": "online", "azureml-co
 
 
 @pytest.mark.skipif(not WHEELS, reason="SEKISHO_TEST_PROFILES names no folder of wheels")
-def test_an_image_of_real_packages_does_what_its_profiles_say(engine, tmp_path):  # noqa: F811
+def test_an_image_of_real_packages_does_what_its_profiles_say(engine, tmp_path):
     wheels = [make_wheel("alpha")]
     for path in sorted(Path(WHEELS).glob("*.whl")):
         project, release, *_ = parse_wheel_filename(path.name)

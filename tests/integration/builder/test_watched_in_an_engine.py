@@ -6,7 +6,7 @@ import pytest
 
 from sekisho.model.image import Verification
 from sekisho_builder.gates import GATES, run_gates
-from tests.integration.builder.test_images_in_an_engine import built, engine  # noqa: F401 (fixtures)
+from tests.integration.builder.test_images_in_an_engine import built  # noqa: F401 (a fixture)
 from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.docker
@@ -55,7 +55,7 @@ SCRIPTS = {
 BOUNDS = {"hangs.py": {"seconds": 1}, "forks.py": {"seconds": 1, "processes": 20}}
 
 
-def gates(engine, built, folder, *names, wheels=(), **more):  # noqa: F811 (fixtures)
+def gates(engine, built, folder, *names, wheels=(), **more):  # noqa: F811 (a fixture)
     made, lock, papers, image = built
     definition = made.model_copy(update=more)
     artifacts = (*lock.artifacts, *(wheel.artifact() for wheel in wheels))

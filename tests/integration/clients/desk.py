@@ -11,7 +11,6 @@ from tests.integration.clients.outside import Outside
 ROOT = Path(__file__).resolve().parents[3]
 CLIENTS = ROOT / ".venv-clients" / "bin"
 _FOREIGN = ("PIP_", "UV_", "SEKISHO_", "PDM_", "POETRY_", "TWINE_", "XDG_", "SSL_", "REQUESTS_", "CURL_", "VIRTUAL_ENV")
-_NOT_FOREIGN = ("SEKISHO_NETWORK",)
 
 
 class Desk:

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sekisho.containers import DockerContainers
-from sekisho.errors import MissingToolError, NotFoundError, UpstreamError
+from sekisho.errors import MissingToolError, UpstreamError
 from sekisho.model import ImageDefinition
-from sekisho.ports import ContainerTask
 from sekisho.settings import load_settings
 from sekisho_builder.base import open_base
 from tests.integration.line.outside import Outside, serving
@@ -63,17 +61,6 @@ def registry(tmp_path):
 def tiny(registry):
     """The base of an image definition that needs no Debian: it comes from the fake registry."""
     return {"image": f"127.0.0.1:{registry.port}/base@sha256:{registry.app.base.manifest_sha256}"}
-
-
-@pytest.fixture(scope="session")
-def engine():
-    """A container engine that answers; without one the test is skipped."""
-    try:
-        DockerContainers().run(ContainerTask(image="sekisho-nothing", command=("true",)))
-    except NotFoundError:
-        return
-    except MissingToolError as error:
-        pytest.skip(error.what)
 
 
 def debian_bases(name: str) -> Path:

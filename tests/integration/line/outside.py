@@ -2,30 +2,17 @@
 
 import asyncio
 import contextlib
-import io
 import socket
-import tarfile
 import threading
 import time
 
 import uvicorn
 
 from tests.fake_upstream import FakeUpstream
-from tests.wheels import Wheel, make_wheel, metadata_text
+from tests.wheels import Wheel, make_wheel
 
 ODD_LICENCE = "License-Expression: LicenseRef-Acme\n"
 """No rule allows it, so a person has to decide."""
-
-
-def make_sdist(project: str, release: str = "1.0") -> Wheel:
-    """Return source of a project, in the shape in which the fake index lists files."""
-    buffer = io.BytesIO()
-    metadata = metadata_text(project, release)
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        info = tarfile.TarInfo(f"{project}-{release}/PKG-INFO")
-        info.size = len(metadata)
-        archive.addfile(info, io.BytesIO(metadata))
-    return Wheel(project, release, f"{project}-{release}.tar.gz", buffer.getvalue(), metadata)
 
 
 def usual_wheels() -> list[Wheel]:
