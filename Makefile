@@ -54,6 +54,7 @@ bench-pip: $(OTHERS) ## the pip door beside its peers, as a table and build/benc
 
 soak: $(READY) ## what is random, at ten times its size: doors, faults, kills, Schemathesis, odd names, channels (about 85 minutes)
 	SEKISHO_SOAK=1 $(PYTEST) -v -n 2 tests/stateful tests/integration/faults tests/integration/crash tests/integration/api tests/integration/proxy/test_odd_names.py tests/unit/workflows/test_as_uv_does.py tests/property/test_wanted.py tests/integration/portal/test_everything_installs.py tests/integration/builder/test_same_bytes.py tests/unit/builder/test_killed_assembly.py
+	SEKISHO_SOAK=1 sh deploy/engine.sh run $(PYTEST) -v tests/integration/line/test_extra_build.py
 	SEKISHO_SOAK=1 HYPOTHESIS_PROFILE=wide $(PYTEST) -v -n 2 tests/property/test_channels.py tests/property/test_channels_install.py tests/property/test_conda_archives.py tests/property/test_conda_prefix.py tests/property/test_conda_versions.py tests/property/test_fewest.py tests/property/test_fewest_approvals.py tests/property/test_quick_records.py
 
 frameworks: setup ## pyspark and horovod from source to images, for real (half an hour; SEKISHO_BENCH_TORCH names a wheel of torch for CPUs)

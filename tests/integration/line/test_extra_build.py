@@ -7,6 +7,7 @@ import os
 import pytest
 import yaml
 
+from tests.integration.conftest import SOAK
 from tests.integration.line.outside import ODD_LICENCE, Outside, serving, until
 from tests.integration.line.site import Site, kinds
 from tests.source_files import FRAMED_FILES, installed_wheel, make_source
@@ -98,10 +99,14 @@ def test_a_native_module_is_built_beside_what_the_request_names(line):
     line.settled()
 
 
-def test_the_same_words_take_the_same_wheel_and_other_words_build_another(line):
+def test_the_same_words_take_the_same_wheel(line):
     again = ended(line, "framed")
     delivered(again)
     assert "built" not in kinds(again)
+
+
+@pytest.mark.skipif(not SOAK, reason="one more build and its gates: in `make soak`")
+def test_another_framework_takes_another_wheel(line):
     checks = "from framed import built\nassert built.FRAME == 3\n"
     define(line, "newer", ["framed", "frame==3.*"], {"framed": ["frame"]}, VARIABLES, checks)
     found = ended(line, "newer")
@@ -113,13 +118,9 @@ def test_the_same_words_take_the_same_wheel_and_other_words_build_another(line):
 REFUSED = {
     "another release": (["framed", "frame==1.*"], {"framed": ["frame==3.*"]}, "the answer holds 1.0"),
     "nothing fits": (["framed"], {"framed": ["frame>=9"]}, "framed 1.0 is only there as source, and cannot be built"),
-    "no such project": (["framed"], {"framed": ["ghost"]}, "cannot be built"),
     "not asked for": (["framed"], {"farmed": ["frame"]}, "farmed is not in the answer"),
     "not built": (["odd"], {"odd": ["frame"]}, "odd 1.0 is not built from source: it has a wheel for the target"),
-    "not beside it": (
-        ["framed"], {"framed": [{"requirement": "frame", "match-runtime": True}]}, "nothing of it is in the answer",
-    ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
