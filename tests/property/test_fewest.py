@@ -43,6 +43,22 @@ def test_a_hitting_set_hits_all_and_is_smallest(cores):
     assert len(found) == least
 
 
+@given(st.lists(st.frozensets(st.sampled_from(NAMES), min_size=1, max_size=4), max_size=6))
+def test_a_hitting_set_weighs_least(cores):
+    def weigh(names):
+        return sum(9 if name in "abc" else 1 for name in names)
+
+    found = smallest_hitting(cores, weigh)
+    hitting = (
+        frozenset(some)
+        for size in range(len(NAMES) + 1)
+        for some in combinations(NAMES, size)
+        if all(core & frozenset(some) for core in cores)
+    )
+    assert all(core & found for core in cores)
+    assert weigh(found) == min(map(weigh, hitting))
+
+
 def test_nothing_is_found_where_not_even_all_names_do():
     assert fewest(lambda _: None, NAMES) is None
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from sekisho.model import Alternative, Change, Request
 
 _MOST = 12
+_FEWEST = "needs approvals of fewer conda packages"
+_LEAST = f"has fewer conda packages that are denied, or {_FEWEST}"
 
 
 def way_lines(
@@ -18,7 +20,7 @@ def way_lines(
     """Say what stands in the way, and the nearest answer of which the policy allows more.
 
     An alternative does not heed what binds a request, constraints and hashes. ``fewest`` tells that no other answer
-    needs approvals of fewer conda packages.
+    holds fewer conda packages that are denied, or needs approvals of fewer.
     """
     lines = []
     if needs["deny"]:
@@ -27,7 +29,7 @@ def way_lines(
         also = "and what would still need an approval" if needs["deny"] else "it passes once somebody approves"
         lines.append(f"{also}: {_some(needs['review'])}")
     if fewest:
-        lines.append("no other answer to it needs approvals of fewer conda packages")
+        lines.append(f"no other answer to it {_LEAST if needs['deny'] else _FEWEST}")
     if searching:
         lines.append("the builder is looking for something to have instead")
     if alternative is None:
@@ -43,7 +45,7 @@ def way_lines(
     left = [f"approval of {_some(alternative.review)}"] if alternative.review else []
     left += [f"no denial of {_some(alternative.deny)}"] if alternative.deny else []
     what = f"it needs {' and '.join(left)}" if left else "the policy allows all of it"
-    least = " (no other answer needs approvals of fewer conda packages)" if alternative.fewest else ""
+    least = f" (no other answer {_LEAST if alternative.deny else _FEWEST})" if alternative.fewest else ""
     lines.append(f"  {what}, as far as it is known before an inspection{least}")
     return lines
 

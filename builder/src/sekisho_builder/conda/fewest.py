@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 Names = frozenset[str]
 
+Weigh = Callable[[Names], int]
+"""Says what letting names in costs: the sum of what each of them does, which is something."""
+
 Fits = Callable[[Names], Names | None]
 """Says with which of the names that are let in something fits, or nothing where nothing does."""
 
@@ -35,19 +38,20 @@ def fewest(
     names: Iterable[str],
     *,
     forced: Names = frozenset(),
+    weigh: Weigh = len,
     patience: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fewest | None:
     """Return the smallest set of ``names`` with which something fits; nothing if not even all of them do.
 
-    ``forced`` are known to be in every such set. When ``patience`` is used up, the smallest set that was found is
-    returned unproved.
+    The smallest is the one that weighs least. ``forced`` are known to be in every such set. When ``patience`` is used
+    up, the smallest set that was found is returned unproved.
     """
     every, end = frozenset(names), clock() + patience
     best = fits(every)
     if best is None:
         return None
-    search = _Search(fits, every, best, forced, lambda: clock() > end)
+    search = _Search(fits, weigh, every, best, forced, lambda: clock() > end)
     try:
         search.run()
     except _Late:
@@ -56,8 +60,11 @@ def fewest(
 
 
 class _Search:
-    def __init__(self, fits: Fits, every: Names, best: Names, forced: Names, late: Callable[[], bool]) -> None:
+    def __init__(
+        self, fits: Fits, weigh: Weigh, every: Names, best: Names, forced: Names, late: Callable[[], bool]
+    ) -> None:
         self._ask = fits
+        self._weigh = weigh
         self._every = every
         self._late = late
         self._forced = forced
@@ -68,19 +75,19 @@ class _Search:
         if self._late():
             raise _Late
         used = self._ask(names)
-        if used is not None and len(used) < len(self.best):
+        if used is not None and self._weigh(used) < self._weigh(self.best):
             self.best = used
         return used is not None
 
     def run(self) -> None:
-        if len(self._forced) >= len(self.best) or self._fits(self._forced):
+        if self._weigh(self._forced) >= self._weigh(self.best) or self._fits(self._forced):
             return
         for name in sorted(self.best - self._forced):  # most of it cannot be done without, which a question each tells
             if name in self.best and not self._fits(self._every - {name}):
                 self._cores.append(frozenset({name}))
         while True:
-            hitting = smallest_hitting(self._cores)
-            if len(hitting) >= len(self.best):
+            hitting = smallest_hitting(self._cores, self._weigh)
+            if self._weigh(hitting) >= self._weigh(self.best):
                 return
             if self._fits(hitting):
                 return
@@ -103,28 +110,28 @@ class _Search:
         return shrink(frozenset(), False, closed)  # noqa: FBT003
 
 
-def smallest_hitting(sets: Sequence[Names]) -> Names:
-    """Return a smallest set that has a name of each of ``sets``."""
+def smallest_hitting(sets: Sequence[Names], weigh: Weigh = len) -> Names:
+    """Return a set that has a name of each of ``sets`` and weighs least."""
     forced = frozenset().union(*(one for one in sets if len(one) == 1))
     left = sorted((one for one in sets if not one & forced), key=len)
     bound = frozenset(next(iter(sorted(one))) for one in left)
-    return forced | _hit(left, frozenset(), bound)
+    return forced | _hit(left, frozenset(), bound, weigh)
 
 
-def _hit(left: Sequence[Names], taken: Names, best: Names) -> Names:
+def _hit(left: Sequence[Names], taken: Names, best: Names, weigh: Weigh) -> Names:
     if not left:
-        return min(best, taken, key=len)
-    if len(taken) + _disjoint(left) >= len(best):
+        return min(best, taken, key=weigh)
+    if weigh(taken) + _disjoint(left, weigh) >= weigh(best):
         return best
     for name in sorted(left[0]):
-        best = _hit([one for one in left if name not in one], taken | {name}, best)
+        best = _hit([one for one in left if name not in one], taken | {name}, best, weigh)
     return best
 
 
-def _disjoint(sets: Sequence[Names]) -> int:
-    """Return how many of ``sets`` share no name, at least: so many names are needed."""
-    seen, count = frozenset[str](), 0
+def _disjoint(sets: Sequence[Names], weigh: Weigh) -> int:
+    """Return what a name of each of those of ``sets`` that share no name weighs at least."""
+    seen, least = frozenset[str](), 0
     for one in sets:
         if not one & seen:
-            seen, count = seen | one, count + 1
-    return count
+            seen, least = seen | one, least + min(weigh(frozenset({name})) for name in one)
+    return least

@@ -29,6 +29,11 @@ class Present(NamedTuple):
         """Return the paths that no approval admits."""
         return [path for path, outcome in self.said.items() if outcome is Outcome.DENY]
 
+    @property
+    def cost(self) -> tuple[int, int]:
+        """Return how many files are denied, and how many need an approval: less is better."""
+        return len(self.denied), len(self.needed)
+
 
 def present(closure: Closure, outcomes: Mapping[str, Outcome], avoidable: Container[str]) -> Present:
     """Return the conda packages of a closure; ``outcomes`` and ``avoidable`` are by sha256."""
@@ -39,13 +44,13 @@ def present(closure: Closure, outcomes: Mapping[str, Outcome], avoidable: Contai
 
 
 def is_fewest(now: Present, found: Approvals | None) -> bool:
-    """Tell whether it is proved that no answer to the same specs needs fewer approvals than the closure."""
-    return found is not None and found.proved and not now.denied and len(found.needed) >= len(now.needed)
+    """Tell whether it is proved that no answer to the same specs is denied less, or needs fewer approvals."""
+    return found is not None and found.proved and found.cost >= now.cost
 
 
 def instead(now: Present, found: Approvals | None, conda: Iterable[str]) -> Alternative | None:
     """Return an answer to ``conda`` as an alternative; nothing if it is not better than the closure."""
-    if found is None or (not now.denied and len(found.needed) >= len(now.needed)):
+    if found is None or found.cost >= now.cost:
         return None
     before = {row.node: _named(row.path) for row in now.closure.of("conda")}
     after = {f"conda:{row.name}": _named(row.path) for row in found.chosen}
@@ -58,15 +63,14 @@ def instead(now: Present, found: Approvals | None, conda: Iterable[str]) -> Alte
             for node in sorted({*before, *after})
             if before.get(node) != after.get(node)
         ),
-        review=tuple(
-            sorted(
-                f"{node_of('conda', row.name)} {_named(row.path).version}"
-                for row in found.chosen
-                if row.path in found.needed
-            )
-        ),
+        review=_names(found.needed),
+        deny=_names(found.denied),
         fewest=found.proved,
     )
+
+
+def _names(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(f"{node_of('conda', row.name)} {row.version}" for row in map(_named, paths)))
 
 
 def leading_to(closure: Closure, paths: Iterable[str]) -> frozenset[str]:

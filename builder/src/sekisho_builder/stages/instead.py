@@ -45,14 +45,14 @@ class Instead(FromChannels):
             return Suggested()
         found = self._fewest(request_id, request, now, snapshot)
         better = instead(now, found, request.conda)
-        if better is not None and not better.review:
+        if better is not None and not better.review and not better.deny:
             return Suggested(better)
         free = relaxed(request.conda, leading_to(now.closure, (*now.needed, *now.denied)))
         other = None
         if free != request.conda:
             loose = request.model_copy(update={"conda": free})
             other = instead(now, self._fewest(request_id, loose, now, snapshot), request.conda)
-        if other is not None and (better is None or len(other.review) < len(better.review)):
+        if other is not None and (better is None or _cost(other) < _cost(better)):
             better = other
         return Suggested(better, is_fewest(now, found))
 
@@ -82,6 +82,10 @@ class Instead(FromChannels):
         there = {project: one.release for project, one in held.items()}
         with Solver(free, self._proxy, self._programs.run, installed=there) as solve:
             return suggest(solve, offers, read_judged(rest, judgement, avoidable))
+
+
+def _cost(one: Alternative) -> tuple[int, int]:
+    return len(one.deny), len(one.review)
 
 
 def joined(

@@ -21,7 +21,7 @@ class Alternative(Record):
 
     ``requirements`` and ``conda`` are what to ask for; they are those of the request where it can be satisfied
     otherwise. ``review`` and ``deny`` name what would still need an approval, and what no approval admits. ``fewest``
-    tells that no other answer needs approvals of fewer conda packages.
+    tells that no other answer holds fewer conda packages that are denied, or as few and needs fewer approvals.
     """
 
     closure: Sha256

@@ -69,8 +69,22 @@ def test_the_fewest_approvals_are_found_and_proved(process):
     assert found.proved
     assert found.needed == {APP1.path} | {one.path for one in (LIB1, LIB2) if one.path in found.needed}
     assert len(found.needed) == 2
-    assert least(process, "app >=2", extra=DENY) is None
     assert not least(process, "app", app_2=REVIEW, lib_3=REVIEW).needed
+
+
+def test_where_every_answer_is_denied_the_least_denied_is_found_and_proved(process):
+    """Denied, too young and not approved at once: what would have to change, denials before approvals."""
+    found = least(process, "app >=2", extra=DENY, app=REVIEW, lib_2=DENY, lib_3=REVIEW)
+    assert found.proved
+    assert found.denied == {EXTRA.path}
+    assert found.needed == {APP2.path, LIB3.path}
+    now = Present(closure(APP2, LIB2, EXTRA), {APP2.path: REVIEW, LIB2.path: DENY, EXTRA.path: DENY})
+    offered = instead(now, found, ("app >=2",))
+    assert offered is not None
+    assert (offered.deny, offered.review) == (("conda:extra 1.0",), ("conda:app 2.0", "conda:lib 3.0"))
+    best = Present(closure(APP2, LIB3, EXTRA), {APP2.path: REVIEW, LIB3.path: REVIEW, EXTRA.path: DENY})
+    assert is_fewest(best, found)
+    assert instead(best, found, ("app >=2",)) is None
 
 
 def test_what_is_judged_counts_and_a_name_that_is_held_needs_an_approval_in_any_version(process):
