@@ -12,7 +12,8 @@ from sekisho.tokens import Identity
 from sekisho_portal.admitting import Admitting
 from sekisho_portal.judging import Judging, concerns
 from sekisho_portal.means import POLICY, Means
-from sekisho_portal.standing import SEARCH, Standing, owes_search
+from sekisho_portal.standing import Standing
+from sekisho_portal.states import SEARCH, owes_search
 from sekisho_portal.words import check_words, require
 
 _LOG = logging.getLogger("sekisho.portal")
@@ -217,6 +218,7 @@ class Deciding:
             "known": judged.difference["known"],
             "difference": dict(judged.difference),
             "avoidable": list(judged.avoidable),
+            "sought": judged.is_sought,
         }
         self._means.ledger.append("judged", standing.id, actor=POLICY, body=body)
         if judged.judgement.outcome is Outcome.ALLOW:

@@ -26,7 +26,8 @@ from sekisho_portal.rejudging import Rejudging
 from sekisho_portal.reports import check_fits, check_report, is_repeated
 from sekisho_portal.revoking import Revoking
 from sekisho_portal.sightings import Sightings
-from sekisho_portal.standing import SEARCH, Standing
+from sekisho_portal.standing import Standing
+from sekisho_portal.states import SEARCH
 from sekisho_portal.stating import stated, words_of
 from sekisho_portal.usual import usual
 from sekisho_portal.witness import Witness

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sekisho.ledger import Entry
 from sekisho.model import Outcome
-from sekisho_portal.standing import SEARCH, owes_search
+from sekisho_portal.states import SEARCH, owes_search
 
 CONCLUDED = ("inspected", "built", "judged", "approval-intended", "approved", "denied", "failed", "retried", SEARCH)
 """The rows that tell it."""

@@ -23,13 +23,15 @@ class Judged(NamedTuple):
     """A judgement, what of the closure was approved before, and how that differs from what the workspace has.
 
     ``avoidable`` are the exceptions that another release may not share: denials, and what an index entry tells. What
-    only an inspection shows, as a licence, mostly holds for all releases.
+    only an inspection shows, as a licence, mostly holds for all releases. ``is_sought`` tells that another answer may
+    do with less, which of conda packages it may whatever stands against them.
     """
 
     judgement: Judgement
     approved: frozenset[str]
     difference: Mapping[str, int]
     avoidable: tuple[str, ...] = ()
+    is_sought: bool = False
 
 
 class Judging:
@@ -87,7 +89,8 @@ class Judging:
                 and foresight.verdict(artifact, None, approved=approved, ended=past).outcome is not Outcome.ALLOW
             )
         )
-        return Judged(judgement, approved, _difference(closure.files, approved, known), avoidable)
+        is_sought = bool(avoidable) or (judgement.outcome is not Outcome.ALLOW and bool(closure.of("conda")))
+        return Judged(judgement, approved, _difference(closure.files, approved, known), avoidable, is_sought)
 
     def told(self, standing: Standing) -> dict[str, Any]:
         """Return what is to be said of a request's closure now, for whoever builds an image of it.

@@ -8,24 +8,8 @@ from sekisho.ledger import Entry
 from sekisho.model import Alternative, Built, Closure, Facts, Judgement, Newest, Outcome, Request, build_of
 from sekisho_portal.built_here import told_of, told_of_build
 from sekisho_portal.evidence import measured
+from sekisho_portal.states import SEARCH, STATES, is_sought
 from sekisho_portal.ways import way_lines
-
-_STATES = {
-    "requested": "resolving",
-    "resolved": "inspecting",
-    "inspected": "judging",
-    "built": "judging",
-    "approval-intended": "approving",
-    "approved": "approved",
-    "denied": "denied",
-    "locked": "locked",
-    "assembled": "assembled",
-    "gated": "gated",
-    "delivered": "delivered",
-    "failed": "failed",
-}
-SEARCH = "search-again"
-"""The row that asks the builder for something to have instead, once more."""
 
 _LONG = ("constraints", "hashes")
 """What of a request a status only counts: a lock has thousands."""
@@ -64,8 +48,8 @@ class Standing:
                 return {"propose": "resolving", "build": "building"}.get(row.body["stage"], "approved")
             if row.kind == "approved" and row.body.get("build"):
                 return "building"
-            if row.kind in _STATES:
-                return _STATES[row.kind]
+            if row.kind in STATES:
+                return STATES[row.kind]
         return "resolving"
 
     @property
@@ -130,6 +114,10 @@ class Standing:
     def _is_fewest(self) -> bool:
         """Tell whether the builder proved that no other answer needs approvals of fewer conda packages."""
         return self._is_suggested() and bool(self.last["suggested"].body.get("fewest"))
+
+    def _is_sought(self) -> bool:
+        """Tell whether the builder is to look for something else: other releases, or fewer approvals."""
+        return "judged" in self.last and is_sought(self.last["judged"])
 
     def _is_searched(self) -> bool:
         """Tell whether the builder looks, or has looked: after an inspection, and whenever it was asked to again."""
@@ -216,8 +204,11 @@ class Standing:
             return {}
         names = {outcome: [row["name"] for row in found if row["outcome"] == outcome] for outcome in ("review", "deny")}
         alternative = self.alternative()
-        searching = bool(self.avoidable()) and not self._is_suggested() and self._is_searched()
-        lines = way_lines(names, alternative, self.request, searching=searching, fewest=self._is_fewest())
+        looked = self.last["suggested"].at if self._is_suggested() else None
+        searching = self._is_sought() and looked is None and self._is_searched()
+        lines = way_lines(
+            names, alternative, self.request, searching=searching, fewest=self._is_fewest(), looked=looked
+        )
         return {
             "needs": names,
             "searching": searching,
@@ -259,25 +250,6 @@ class Standing:
             found["problem"] = self.last["failed"].body["problem"]
             found["failed_stage"] = self.last["failed"].body["stage"]
         return found
-
-
-def owes_search(rows: Sequence[Entry]) -> bool:
-    """Tell whether the rows of a request lack the one that asks for a search, as after a crash.
-
-    The builder looks by itself after the first judgement of what was inspected. After a later one it has to be asked,
-    where the request does not pass and another release may.
-    """
-    times, last = 0, None
-    for row in rows:
-        if row.kind == "judged":
-            times, last = times + 1, row
-        elif row.kind in {"inspected", "built"}:
-            times, last = 0, None
-        elif row.kind in _STATES or row.kind in {SEARCH, "retried"}:
-            last = None
-    if last is None or times < 2:
-        return False
-    return last.body["judgement"]["outcome"] != Outcome.ALLOW and bool(last.body.get("avoidable"))
 
 
 def _told(row: Entry) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What would make a request pass, in lines for a person: which approvals, and what to have instead. Pure."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from sekisho.model import Alternative, Change, Request
 
@@ -16,11 +17,12 @@ def way_lines(
     *,
     searching: bool,
     fewest: bool = False,
+    looked: datetime | None = None,
 ) -> list[str]:
     """Say what stands in the way, and the nearest answer of which the policy allows more.
 
     An alternative does not heed what binds a request, constraints and hashes. ``fewest`` tells that no other answer
-    holds fewer conda packages that are denied, or needs approvals of fewer.
+    holds fewer conda packages that are denied, or needs approvals of fewer, as it was when somebody ``looked``.
     """
     lines = []
     if needs["deny"]:
@@ -29,7 +31,7 @@ def way_lines(
         also = "and what would still need an approval" if needs["deny"] else "it passes once somebody approves"
         lines.append(f"{also}: {_some(needs['review'])}")
     if fewest:
-        lines.append(f"no other answer to it {_LEAST if needs['deny'] else _FEWEST}")
+        lines.append(f"no other answer to it {_LEAST if needs['deny'] else _FEWEST}{_at(looked)}")
     if searching:
         lines.append("the builder is looking for something to have instead")
     if alternative is None:
@@ -45,9 +47,14 @@ def way_lines(
     left = [f"approval of {_some(alternative.review)}"] if alternative.review else []
     left += [f"no denial of {_some(alternative.deny)}"] if alternative.deny else []
     what = f"it needs {' and '.join(left)}" if left else "the policy allows all of it"
-    least = f" (no other answer {_LEAST if alternative.deny else _FEWEST})" if alternative.fewest else ""
+    least = f" (no other answer {_LEAST if alternative.deny else _FEWEST}{_at(looked)})" if alternative.fewest else ""
     lines.append(f"  {what}, as far as it is known before an inspection{least}")
     return lines
+
+
+def _at(looked: datetime | None) -> str:
+    """Say of when it is: what else is approved, denied, published or old enough since then is not in it."""
+    return f", as of {looked.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if looked else ""
 
 
 def _quoted(requirements: Sequence[str], asked: Sequence[str]) -> list[str]:

@@ -351,3 +351,28 @@ def test_which_channels_there_are_can_be_asked(web):
     found = web.call("GET", "/api/sources", "rita").json()
     assert [(row["id"], row["kind"]) for row in found] == [("pypi", "pypi"), ("forge", "conda"), ("lab", "conda")]
     assert found[2]["owns"] == ["lab-*"]
+
+
+def test_the_fewest_approvals_are_of_a_moment_and_looked_for_again_when_it_is_judged_again(house):
+    """Also where nothing that is found stands against one release more than another, as a licence."""
+    odd = package("numpy", "2.1.0")
+    request = house.propose(odd, known=GPL, requirements=[], conda=["numpy"])
+    assert house.state(request) == "waiting"
+    status = house.desk.standing(request).plain("")
+    assert status["searching"] is True
+    closure = house.desk.standing(request).closure().digest()
+    house.report(request, "suggested", closure=closure, alternative=None, fewest=True)
+    status = house.desk.standing(request).plain("")
+    assert (status["searching"], status["ways"][1]) == (
+        False,
+        f"no other answer to it needs approvals of fewer conda packages, as of {house.clock():%Y-%m-%d %H:%M} UTC",
+    )
+    house.desk.look_again()
+    assert "search-again" not in house.kinds(request), "nothing changed"
+    rule = "  - {id: no-gpl, check: license, allow: [0BSD], then: review}\n"
+    house.repository.commit({"policy.yaml": POLICY + rule})
+    house.desk.look_again()
+    assert house.kinds(request)[-2:] == ["judged", "search-again"]
+    status = house.desk.standing(request).plain("")
+    assert status["searching"] is True
+    assert not [line for line in status["ways"] if "fewer" in line]

@@ -28,7 +28,7 @@ Said = Mapping[str, Outcome]
 
 
 class Approvals(NamedTuple):
-    """An answer, and the paths in it that need an approval, or are denied; ``proved`` tells that no answer has fewer."""
+    """An answer, and the paths in it that need an approval, or are denied; ``proved``: no answer has fewer."""
 
     chosen: tuple[Chosen, ...]
     needed: frozenset[str]
