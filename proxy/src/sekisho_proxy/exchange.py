@@ -83,10 +83,11 @@ def json_reply(value: object, *, status: int = 200, kind: bytes = b"application/
 
 
 def problem_reply(error: SekishoError) -> Reply:
-    """Answer with what went wrong, where, and what to do now."""
+    """Answer with what went wrong, where, and what to do now; conda shows ``message`` in place of words of its own."""
     headers: Headers = ((b"www-authenticate", b'Basic realm="sekisho"'),) if error.http_status == 401 else ()
     detail = "; ".join(part for part in (error.where, error.todo) if part)  # uv prints the title and then the detail
-    value = {"type": "about:blank", **error.diagnostics(), "status": error.http_status, "detail": detail}
+    told = {"status": error.http_status, "detail": detail, "message": f"{error.what}\n{detail}".strip()}
+    value = {"type": "about:blank", **error.diagnostics(), **told}
     return json_reply(value, status=error.http_status, kind=b"application/problem+json", headers=headers)
 
 

@@ -1,12 +1,17 @@
 """Channels in workspaces that do not enforce: served as their source lists them, cleaned, counted, and barred as ever."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from sekisho.sources import Source
 from sekisho_proxy.conda import relaxed
 from tests.channels import Channel, FakeChannels, Rattler, RattlerError, make_package
+from tests.channels.rattler import REPOSITORY
 from tests.fake_upstream import run_asgi
-from tests.integration.proxy.house import House
+from tests.integration.proxy.house import House, bare_environment
 from tests.integration.proxy.test_modes import counted
 
 TOOL = make_package("tool", "1.0", depends=("library >=1",))
@@ -61,6 +66,32 @@ def test_a_client_installs_what_nobody_approved_and_it_is_counted(house, tmp_pat
         assert counted(client, house) == {("watched", "tool", "1.0", "not-approved", True): 1}
 
 
+@pytest.mark.parametrize("subdir", ["noarch", "linux-64"])
+def test_a_client_without_shards_is_told_why_a_large_channel_is_not_in_one_file(house, tmp_path, monkeypatch, subdir):
+    """Not that it was empty, nor that what is approved was all: both would pass for an answer."""
+    monkeypatch.setattr(relaxed, "_FEW", 0)
+    rc = tmp_path / "condarc"
+    rc.write_text(f"pkgs_dirs: ['{tmp_path}/pkgs']\n")
+    with house.open() as client, Rattler(tmp_path / "rattler") as rattler:
+        url = f"{client.base_url}/w/watched/conda/main"
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.channels.conda_reader"],
+            input=json.dumps({"urls": [f"{url}/{subdir}"], "rc": str(rc), "fn": "repodata.json"}),
+            capture_output=True, text=True, timeout=60, check=False, env=bare_environment(tmp_path), cwd=REPOSITORY,
+        )  # fmt: skip
+        assert "are in shards and not in one file, since workspace watched has mode audit" in ran.stdout
+        assert "use a client that reads shards" in ran.stdout
+        with pytest.raises(RattlerError, match="406"):
+            rattler.solve([url], ["library"], sharded=False, virtual={})
+        assert rattler.solve([url], ["library"], virtual={})[0].sha256 == LIBRARY.sha256
+        for name in ("repodata.json.zst", "current_repodata.json", "run_exports.json"):
+            assert client.get(f"/w/watched/conda/main/{subdir}/{name}").status_code == 404
+        said = client.get(f"/w/watched/conda/main/{subdir}/repodata.json").json()
+        assert (said["status"], said["code"]) == (406, "conflict")
+        held = client.get("/w/everyone/conda/main/noarch/repodata.json")
+        assert (held.status_code, held.json()["packages.conda"]) == (200, {})
+
+
 @pytest.mark.usefixtures("_size")
 def test_what_is_barred_is_barred_in_every_mode(house):
     with house.open() as client:
@@ -70,7 +101,7 @@ def test_what_is_barred_is_barred_in_every_mode(house):
         assert answer.headers["sekisho-mode"] == "audit"
         assert client.get(answer.url.path, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
         assert "sekisho-mode" not in client.get("/w/everyone/conda/main/noarch/repodata.json").headers
-        assert client.get("/w/watched/conda/main/linux-aarch64/repodata.json").json()["packages"] == {}
+        assert client.get("/w/watched/conda/main/linux-aarch64/repodata_shards.msgpack.zst").status_code == 200
 
 
 def test_a_small_channel_is_given_in_every_form(house, fake):

@@ -72,7 +72,7 @@ _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "where", "todo"],
     "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "detail", "code", "where", "todo")},
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "message", "code", "where", "todo")},
         "status": {"type": "integer"},
     },
 }

@@ -84,7 +84,7 @@ _DOOR_ROUTES = (
     Route(
         "conda/{source}/{subdir}/{index}.json",
         "What may be had of a channel: `repodata` and `current_repodata` (CEP 36), `run_exports` (CEP 12).",
-        {200: (JSON,), **_CONDITIONAL, **_DOOR},
+        {200: (JSON,), **_CONDITIONAL, 406: (_TEXT, PROBLEM), **_DOOR},
     ),
     Route(
         "conda/{source}/{subdir}/{index}.json.zst",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from sekisho.errors import BadInputError, NotFoundError
+from sekisho.errors import BadInputError, ConflictError, NotFoundError, SekishoError
 from sekisho.model import Artifact
 from sekisho.model.conda import KNOWN_SUBDIRS, PackageName
 from sekisho.policy import Door
@@ -36,6 +36,15 @@ _MOST = 2000
 """Pieces that are kept."""
 
 _MOST_INDEXES = 32
+
+
+_WHOLE = "repodata.json"
+
+
+class ManyNamesError(ConflictError):
+    """A channel has too many names for one file. conda takes 404 for a subdir without packages, and says nothing."""
+
+    http_status = 406
 
 
 class _Known(NamedTuple):
@@ -64,7 +73,8 @@ class RelaxedChannels:
         """Answer for a file of an index; nothing where the view enforces, or its source has no such subdir.
 
         A subdir that no client knows is nobody's: names are made up by whoever asks. Raises ``UpstreamError`` where the
-        source cannot be asked: with fewer files a solver would take an older one.
+        source cannot be asked, with fewer files a solver would take an older one; and ``ManyNamesError`` or
+        ``NotFoundError`` for a form in which a large channel is not given.
         """
         if subdir not in KNOWN_SUBDIRS or self._gate.mode(view) == "enforce":
             return None
@@ -83,7 +93,21 @@ class RelaxedChannels:
             piece = await self._piece(view, source, subdir, one, key, now)
             shard = piece.shard if piece else Piece(one, ()).shard
             return self._marked(view, reply_with(request, shard, (*ZSTD, *KEEP)))
-        return None
+        raise self._too_many(view, source, len(known.names), name, request.path)
+
+    def _too_many(self, view: View, source: str, count: int, name: str, where: str) -> SekishoError:
+        """Return why there is no such file: what is approved alone would look like all that there is.
+
+        A client that tries several forms takes 404 for the next one, until the last.
+        """
+        error = ManyNamesError if name == _WHOLE else NotFoundError
+        return error(
+            f"channel {source} has {count} names here, which are in shards and not in one file, since workspace"
+            f" {view.workspace} has mode {self._gate.mode(view)}",
+            where=where,
+            todo="use a client that reads shards (CEP 16), as mamba from 2.6, pixi and conda of 2026 do, or let the"
+            " workspace enforce: what is approved comes in every form",
+        )
 
     async def find(self, view: View, source: str, path: str) -> Artifact | None:
         """Return the file at a path as its channel lists it; nothing where the view enforces, or nobody lists it."""
