@@ -15,6 +15,7 @@ from sekisho.sources import Source
 from tests.channels import Channel, FakeChannels, make_package
 from tests.fake_upstream import run_asgi
 from tests.integration.proxy.house import ASK, House, soon, until
+from tests.integration.proxy.test_frozen import Frozen, day
 
 SEEN = datetime(2026, 1, 2, tzinfo=UTC)
 DATA = make_package("tinydata", "1.1", ending=".tar.bz2", run_exports={"weak": ["tinydata >=1"]})
@@ -227,6 +228,25 @@ def test_a_change_of_policy_is_in_every_representation_at_once(house, tmp_path):
             assert client.get(f"{door}/noarch/{shards['other'].hex()}.msgpack.zst").status_code == 404
             # what a client has just read of goes on being there, as long as all of it may be had
             assert client.get(f"{door}/noarch/{shards['tinydata'].hex()}.msgpack.zst").status_code == 200
+
+
+def test_what_is_denied_since_is_in_no_representation_of_a_frozen_door_either(tmp_path, base):
+    house = Frozen(tmp_path, upstream=base)
+    house.source = Source(id="chan", kind="conda", url=f"{base}/chan")
+    both = house.approval(approved(DATA)), house.approval(approved(OTHER))
+    denied = "version: 1\nrules:\n  - {id: no-other, check: denied, kind: conda, projects: [other]}\n"
+    with run_asgi(house.portal) as portal:
+        house.settings = house.settings.model_copy(update={"portal_url": portal})
+        house.turn_and_settle(5, *both)
+        later = house.approval(approved(OLD))
+        house.turn_and_settle(2, *both, later)
+        with house.open() as client:
+            door = f"/w/everyone/@{day(4)}/conda/chan"
+            assert names_of(client, door).keys() == {DATA.filename, OTHER.filename}
+            house.turn_and_publish(1, *both, later, policy=denied)
+            until(lambda: client.get("/api/policy").json()["sequence"] == house.sequence)
+            assert names_of(client, door).keys() == {DATA.filename}
+            assert client.get(f"{door}/{OTHER.path}").status_code == 403
 
 
 def test_an_end_is_an_end_in_every_representation(house):
