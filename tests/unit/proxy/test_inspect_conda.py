@@ -83,6 +83,7 @@ def test_an_honest_package(inspect, ending):
         ({"build_number": 7}, "metadata_mismatch", "build_number 7"),
         ({"subdir": "linux-64"}, "metadata_mismatch", "subdir 'linux-64', index.json 'noarch'"),
         ({"noarch": "python"}, "metadata_mismatch", "noarch 'python', index.json 'generic'"),
+        ({"python_site_packages_path": "lib/other"}, "metadata_mismatch", "python_site_packages_path 'lib/other'"),
         ({"depends": []}, "depends_mismatch", "without tiny >=1"),
         ({"depends": ["tiny >=1", "evil"]}, "depends_mismatch", "with evil"),
         ({"constrains": ["small <2"]}, "depends_mismatch", "constrains than index.json: with small <2"),

@@ -58,7 +58,11 @@ _ELSEWHERE_IN_BRACKETS = re.compile(r"\b(?:channel|subdir|url|fn)\b\s*=")
 _LONGEST_TEXT = 2000
 _MOST_TEXTS = 2000
 
-_TEXTS = ("license", "license_family", "features", "arch", "platform", "python_site_packages_path")
+_TEXTS = ("license", "license_family", "features", "arch", "platform")
+_SITE = "python_site_packages_path"
+_BELOW = re.compile(r"(?!\.{1,2}(?:/|$))[\w.+-]+(?:/(?!\.{1,2}(?:/|$))[\w.+-]+)*", re.ASCII)
+"""A path below the prefix: clients lay files there that packages for any Python bring (CEP 17)."""
+
 _LISTS = ("depends", "constrains")
 _EXPORTS = frozenset({"noarch", "strong", "strong_constrains", "weak", "weak_constrains"})
 
@@ -127,6 +131,10 @@ def _counted(filename: str, record: Mapping[str, Any]) -> Iterator[tuple[str, An
     for key in _TEXTS:
         if record.get(key) is not None:
             yield key, _text(record[key], key, filename)
+    if (site := record.get(_SITE)) is not None:
+        if not _BELOW.fullmatch(_text(site, _SITE, filename)):
+            raise BadInputError(f"the record of {filename} has a {_SITE} that leads elsewhere: {site[:80]!r}")
+        yield _SITE, site
     if track := record.get("track_features"):
         words = [track] if isinstance(track, str) else track
         yield "track_features", " ".join(_texts(words, "track_features", filename))

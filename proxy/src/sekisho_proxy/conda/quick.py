@@ -17,7 +17,7 @@ _ODD = re.compile(r"[:/\\\[]")
 """What a match spec may name a place by."""
 
 _MOST, _LARGEST = 2000, 1 << 53
-_TEXTS = ("license", "license_family", "features", "arch", "platform", "python_site_packages_path")
+_TEXTS = ("license", "license_family", "features", "arch", "platform")
 _KINDS = frozenset({"noarch", "strong", "strong_constrains", "weak", "weak_constrains"})
 
 
@@ -56,10 +56,8 @@ def _plainly(filename: str, record: Mapping[str, Any], subdir: str) -> dict[str,
     except msgspec.ValidationError:
         return None
     name, version, build, _ = PackageName.parse(filename)
-    if (plain.name, plain.version, plain.build) != (name, version, build) or plain.subdir not in (
-        subdir,
-        msgspec.UNSET,
-    ):
+    same = (plain.name, plain.version, plain.build) == (name, version, build)
+    if not same or plain.subdir not in (subdir, msgspec.UNSET) or plain.python_site_packages_path is not None:
         return None
     depends, constrains = plain.depends or [], plain.constrains or []
     texts = {key: text for key in _TEXTS if (text := getattr(plain, key)) is not None}

@@ -22,7 +22,7 @@ from sekisho_proxy.inspect.startup import in_site, starts_in_environment
 _MOST_NATIVE = 5000
 _LARGEST_METADATA = 4 << 20
 _HINT = 120
-_IDENTITY = ("name", "version", "build", "build_number", "subdir", "noarch")
+_IDENTITY = ("name", "version", "build", "build_number", "subdir", "noarch", "python_site_packages_path")
 _NEEDS = ("depends", "constrains")
 _INTERPRETERS = ("python", "pypy", "graalpy", "libpython-static")
 

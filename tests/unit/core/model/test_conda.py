@@ -70,11 +70,34 @@ def test_what_could_lead_elsewhere_is_dropped(key):
         {"license": "a\x00b"},
         {"noarch": "ruby"},
         {"timestamp": 1.5},
+        *(
+            {"python_site_packages_path": place}
+            for place in (
+                "../outside",
+                "/etc",
+                "lib/../../outside",
+                "lib/..",
+                "..",
+                ".",
+                "",
+                "lib//x",
+                "lib/",
+                "C:\\x",
+                1,
+            )
+        ),
     ],
 )
 def test_a_record_that_is_of_no_use_is_refused(more):
     with pytest.raises(BadInputError, match="record of"):
         clean_record(FILE, _record(**more), subdir="linux-64")
+
+
+@pytest.mark.parametrize("place", ["lib/python3.13t/site-packages", "Lib/site-packages", "lib/..x"])
+def test_where_packages_for_any_python_go_is_below_the_prefix(place):
+    """Clients lay their files there: with ``../outside`` py-rattler wrote beside the environment."""
+    record = _record(python_site_packages_path=place)
+    assert clean_record(FILE, record, subdir="linux-64")["python_site_packages_path"] == place
 
 
 @pytest.mark.parametrize(
