@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from itertools import chain
 from typing import Protocol
 
 import msgspec
@@ -76,11 +77,11 @@ class Whole:
 
     def _read(self, name: str) -> list[tuple[str, Stated]]:
         try:
-            data = self._pieces.read(self._catalogue, name)
+            parts = self._pieces.read(self._catalogue, name)
         except CorruptError as error:
             raise LostError(error.what, where=error.where, todo="ask again: the channel is read anew") from error
-        rows = read_json(data, list[tuple[str, msgspec.Raw]], where=name)
-        return [(filename, Stated(raw, msgspec.json.decode)) for filename, raw in rows]
+        rows = (read_json(b"{%b}" % part, dict[str, msgspec.Raw], where=name).items() for part in parts)
+        return [(filename, Stated(raw, msgspec.json.decode)) for filename, raw in chain.from_iterable(rows)]
 
 
 def _with(refused: tuple[Refused, ...], packages: Elsewhere) -> tuple[Refused, ...]:

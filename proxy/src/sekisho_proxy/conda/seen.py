@@ -98,10 +98,10 @@ class FirstSeen:
         source: str,
         subdir: str,
         digests: Mapping[str, bytes],
-        files: Iterable[tuple[str, Iterable[str]]],
+        files: Iterable[tuple[str, Iterable[bytes]]],
         now: int,
     ) -> int:
-        """Note the digests, and by name the sha256 of files that were read anyway."""
+        """Note the digests, and by name what is known by ``short`` of files that were read anyway."""
         with self._lock:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
@@ -113,7 +113,7 @@ class FirstSeen:
                 stamped = []
                 for name, hashes in files:
                     at = unpack_stamps(known.get(name, _NOTHING)[1])
-                    if new := {short for sha in hashes if (short := _short(sha))} - at.keys():
+                    if new := {known_by for known_by in hashes if known_by} - at.keys():
                         stamped.append((pack_stamps(at | dict.fromkeys(new, now)), source, subdir, name))
                 connection.executemany(_FILES, stamped)
         return len(fresh)
@@ -121,7 +121,7 @@ class FirstSeen:
     def of(self, source: str, subdir: str, name: str, digest: bytes, hashes: Iterable[str], now: int) -> Stamps:
         """Return the stamps of the files that ``digest`` stands for; one that is new gets the digest's own."""
         key = source, subdir, name
-        wanted = {sha256: _short(sha256) for sha256 in hashes}
+        wanted = {sha256: short(sha256) for sha256 in hashes}
         with self._lock:
             connection = self._connection()
             at, stamp = _known(connection, key, digest, now)
@@ -131,7 +131,7 @@ class FirstSeen:
                     at, stamp = _known(connection, key, digest, now)
                     at = dict.fromkeys(wanted.values(), stamp) | at
                     connection.execute(_KEEP, (*key, digest, stamp, pack_stamps(at)))
-        return Stamps({sha256: at[short] for sha256, short in wanted.items()}, min(at.values(), default=stamp))
+        return Stamps({sha256: at[known_by] for sha256, known_by in wanted.items()}, min(at.values(), default=stamp))
 
 
 def _known(
@@ -152,7 +152,7 @@ def _committed(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _short(sha256: str) -> bytes:
+def short(sha256: str) -> bytes:
     """Return what a file is known by, and nothing for what is no sha256."""
     try:
         return bytes.fromhex(sha256)[:16].ljust(16, b"\0") if len(sha256) == 64 else b""

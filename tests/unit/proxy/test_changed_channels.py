@@ -1,0 +1,103 @@
+"""A channel's one file is read anew where it changed, and as a whole wherever anything is in doubt."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from sekisho.errors import CorruptError
+from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.importing import Job, run
+from tests.channels import zst
+
+NAMES = [f"pkg{number:03}" for number in range(300)]
+
+
+def repodata(changed=(), separators=(b",", b":")):
+    comma, colon = separators
+    sections = []
+    for section, ending in (("packages", ".tar.bz2"), ("packages.conda", ".conda")):
+        members = []
+        for name in NAMES:
+            for number in range(4 + (name in changed)):
+                record = b'{"name":"%b","sha256":"%064x"}' % (
+                    name.encode(),
+                    int(name[3:]) * 100 + number * 10 + len(ending),
+                )
+                members.append(b'"%b-1.%d-0%b"%b%b' % (name.encode(), number, ending.encode(), colon, record))
+        sections.append(b'"%b"%b{%b}' % (section.encode(), colon, comma.join(members)))
+    return b'{"info"%b{}%b%b}' % (colon, comma, comma.join(sections))
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a text after what was read before; return what was done, the catalogue, and bytes that were written."""
+
+    def do(data, *, packed=True):
+        (tmp_path / "came").write_bytes(zst(data) if packed else data)
+        pieces = tmp_path / "pieces"
+        before = sum(path.stat().st_size for path in pieces.glob("*.pieces"))
+        job = Job(
+            file=str(tmp_path / "came"), packed=packed, where="here", folder=str(pieces), old=str(tmp_path / "old"),
+            new=str(tmp_path / "new"), seen=str(tmp_path / "seen.sqlite"), source="main", subdir="noarch", now=1000,
+        )  # fmt: skip
+        done = run(job)
+        (tmp_path / "new").rename(tmp_path / "old")
+        catalogue = Catalogue.load((tmp_path / "old").read_bytes())
+        return done, catalogue, sum(path.stat().st_size for path in pieces.glob("*.pieces")) - before
+
+    return do
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_of_a_change_only_what_changed_is_written(read, tmp_path, packed):
+    first, _, size = read(repodata(), packed=packed)
+    assert (first.names, first.records, first.changed) == (300, 2400, 300)
+    done, catalogue, more = read(repodata(changed=("pkg007", "pkg299")), packed=packed)
+    assert (done.records, done.changed) == (2404, 2)
+    assert 0 < more < size / 50
+    again, same, none = read(repodata(changed=("pkg007", "pkg299")), packed=packed)
+    assert (again.changed, none, same.digests()) == (0, 0, catalogue.digests())
+    assert read(repodata(), packed=packed)[0].changed == 2
+    old, new = Pieces(tmp_path / "pieces").read(catalogue, "pkg007")
+    assert [len(msgspec.json.decode(b"{%b}" % part)) for part in (old, new)] == [5, 5]
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x" + path.read_bytes())])
+def test_without_its_outline_all_of_a_text_is_read(read, tmp_path, harm):
+    _, known, size = read(repodata())
+    [outline] = (tmp_path / "pieces").glob("*.outline")
+    harm(outline)
+    done, catalogue, more = read(repodata(changed=("pkg007",)))
+    assert (done.records, done.changed) == (2402, 1)
+    assert more >= size
+    assert {name for name, digest in known.digests().items() if catalogue.digests()[name] != digest} == {"pkg007"}
+
+
+def test_a_run_whose_kept_bytes_are_harmed_is_read_anew(read, tmp_path):
+    read(repodata())
+    [pieces] = (tmp_path / "pieces").glob("*.pieces")
+    pieces.write_bytes(b" " * pieces.stat().st_size)
+    done, catalogue, _ = read(repodata(changed=("pkg007",)))
+    assert (done.records, done.changed) == (2402, 1)
+    assert Pieces(tmp_path / "pieces").read(catalogue, "pkg007")
+    with pytest.raises(CorruptError, match="not whole"):  # the proxy then has all of it again
+        Pieces(tmp_path / "pieces").read(catalogue, "pkg008")
+
+
+def test_a_text_that_is_not_compact_is_read_as_well(read):
+    _, plain, _ = read(repodata())
+    assert plain.outline
+    done, odd, _ = read(repodata(separators=(b", ", b": ")))
+    assert (done.names, done.records, odd.outline) == (300, 2400, "")
+    assert read(repodata())[1].digests() == plain.digests()
+
+
+def test_who_unpacks_ahead_ends_with_who_reads(read):
+    before = threading.active_count()
+    with pytest.raises(CorruptError):
+        read(repodata()[:-5] + os.urandom(5).hex().encode())
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(threading.active_count).result() == before + 1
