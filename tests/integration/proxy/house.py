@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from sekisho.settings import Settings
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
 from sekisho.store import write_atomically
+from sekisho.succession import KeyStatement
 from sekisho.tls import verify_for
 from sekisho_proxy.service import serve
 
@@ -101,7 +102,12 @@ class House:
         return sign_approval(approval, self.signer)
 
     def seal(
-        self, *approvals: SignedApproval, policy: str = POLICY, signer: Signer | None = None, reports: str = ""
+        self,
+        *approvals: SignedApproval,
+        policy: str = POLICY,
+        signer: Signer | None = None,
+        reports: str = "",
+        keys: Iterable[KeyStatement] = (),
     ) -> SealedSnapshot:
         self.sequence += 1
         snapshot = compile_snapshot(
@@ -112,16 +118,22 @@ class House:
             sequence=self.sequence,
             now=datetime.now(UTC),
         ).model_copy(update={"weaknesses": self.weaknesses, "reports": reports})
-        return seal_snapshot(snapshot, signer or self.signer)
+        return seal_snapshot(snapshot, signer or self.signer, keys)
 
     def settle(self, *approvals: SignedApproval, policy: str = POLICY, reports: str = "") -> None:
         """Put a policy where a start finds it."""
         sealed = self.seal(*approvals, policy=policy, reports=reports).model_dump_json().encode()
         write_atomically(self.settings.data / "proxy" / "snapshot.json", sealed)
 
-    def publish(self, *approvals: SignedApproval, policy: str = POLICY, signer: Signer | None = None) -> None:
-        """Hand a policy out through the fake portal."""
-        sealed = self.seal(*approvals, policy=policy, signer=signer)
+    def publish(
+        self,
+        *approvals: SignedApproval,
+        policy: str = POLICY,
+        signer: Signer | None = None,
+        keys: Iterable[KeyStatement] = (),
+    ) -> None:
+        """Hand a policy out through the fake portal, with what is said of keys beside it."""
+        sealed = self.seal(*approvals, policy=policy, signer=signer, keys=keys)
         self.portal.sealed, self.portal.sequence = sealed.model_dump_json().encode(), self.sequence
 
     @contextlib.contextmanager
