@@ -133,6 +133,20 @@ def test_a_list_of_paths_that_lies(inspect, rows, words, ending):
     assert any(code == "record_mismatch" and words in detail for code, detail in found(facts))
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("../outside", "leaves its folder"), ("share/../../outside/", "leaves its folder"), ("/outside", "relative path")],
+)
+@pytest.mark.parametrize("kind", ["directory", "hardlink"])
+def test_a_list_of_paths_that_leads_elsewhere(inspect, path, words, kind):
+    """A folder that is listed need not be among the members: a client would make it all the same."""
+    package = make_package("thing", "1.0", build="h1_0", subdir="linux-64")
+    rows = [row("bin/a", b"a"), row(path, path_type=kind)]
+    ((code, detail),) = found(inspect(package, data=packed([member("bin/a", b"a")], paths=rows)))
+    assert code == "archive_confusion"
+    assert words in detail
+
+
 def test_a_package_without_a_list_of_paths(inspect):
     info = [one for one in described([]) if one[0].name != "info/paths.json"]
     package = make_package("thing", build="h1_0", subdir="linux-64")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
+from sekisho.conda_archive.names import check_path
 from sekisho.conda_archive.tar import Member
 from sekisho.errors import ConfusingError
 
@@ -199,6 +200,7 @@ def _entry(row: object) -> PathEntry:
     )
     if not right:
         raise ConfusingError(f"info/paths.json says nothing valid of {path[:120]!r}")
+    check_path(path.removesuffix("/") if path_type == "directory" else path)
     file_mode: FileMode = "binary" if mode == "binary" else "text" if placeholder or mode else ""
     return PathEntry(path, path_type, sha256, size, placeholder, file_mode, bool(row.get("no_link")))
 
@@ -213,6 +215,7 @@ def _older_paths(kept: Mapping[str, bytes]) -> Iterator[PathEntry]:
     prefixes = dict(_has_prefix(kept))
     unlinked = set(_lines(kept, "info/no_link"))
     for path in dict.fromkeys(_lines(kept, "info/files")):
+        check_path(path)
         placeholder, mode = prefixes.get(path, ("", ""))
         file_mode: FileMode = "binary" if mode == "binary" else "text" if mode else ""
         yield PathEntry(path, prefix_placeholder=placeholder, file_mode=file_mode, no_link=path in unlinked)

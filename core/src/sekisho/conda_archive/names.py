@@ -26,7 +26,7 @@ class Places:
         path = _relative(member)
         if not path:
             return None
-        _check_path(path, member)
+        check_path(path)
         if len(self._kinds) >= self._most:
             raise ConfusingError(f"it has more than {self._most} members")
         same = _normal(path)
@@ -82,17 +82,18 @@ def _relative(member: Member) -> str:
     return "" if path == "." and member.kind == "directory" else path.removeprefix("./")
 
 
-def _check_path(path: str, member: Member) -> None:
+def check_path(path: str) -> None:
+    """Raise ``ConfusingError`` unless a path lies below the prefix, whoever reads it."""
     parts = path.split("/")
     if path.startswith("/") or "\\" in path or path[1:2] == ":":
-        raise ConfusingError(f"{show(member.path)} is no relative path")
+        raise ConfusingError(f"{show(path)} is no relative path")
     if any(part in {"", ".", ".."} for part in parts):
-        raise ConfusingError(f"{show(member.path)} leaves its folder")
+        raise ConfusingError(f"{show(path)} leaves its folder")
     if not path.isprintable():
-        raise ConfusingError(f"{show(member.path)} has characters that cannot be shown")
+        raise ConfusingError(f"{show(path)} has characters that cannot be shown")
     longest = max(len(part.encode("utf-8", "replace")) for part in parts)
     if len(path.encode("utf-8", "replace")) > _LONGEST_PATH or longest > _LONGEST_NAME or len(parts) > _DEEPEST:
-        raise ConfusingError(f"{show(member.path)} is longer or deeper than paths may be")
+        raise ConfusingError(f"{show(path)} is longer or deeper than paths may be")
 
 
 def _normal(path: str) -> str:
