@@ -8,6 +8,7 @@ import pytest
 
 from sekisho.sources import Source
 from sekisho_proxy.conda import relaxed
+from tests.advisories import index, osv
 from tests.channels import Channel, FakeChannels, Rattler, RattlerError, make_package
 from tests.channels.rattler import REPOSITORY
 from tests.fake_upstream import run_asgi
@@ -102,6 +103,18 @@ def test_what_is_barred_is_barred_in_every_mode(house):
         assert client.get(answer.url.path, headers={"if-none-match": answer.headers["etag"]}).status_code == 304
         assert "sekisho-mode" not in client.get("/w/everyone/conda/main/noarch/repodata.json").headers
         assert client.get("/w/watched/conda/main/linux-aarch64/repodata_shards.msgpack.zst").status_code == 200
+
+
+def test_what_is_reported_as_malicious_by_its_name_on_the_index_is_barred_and_what_is_unmapped_is_not(house):
+    said = index(osv("MAL-2026-1", "py-tool", summary="steals")).named({"tool": ("py-tool",), "library": ("other",)})
+    rules = POLICY.replace("rules:\n", "rules:\n  - {id: mal, check: malicious}\n")
+    house.settle(policy=rules, reports=said.reports().dump().decode())
+    with house.open() as client:
+        listed = client.get("/w/free/conda/main/noarch/repodata.json").json()
+        assert listed["packages.conda"].keys() == {LIBRARY.filename}
+        refused = client.get(f"/w/free/conda/main/{TOOL.path}")
+        assert (refused.status_code, "MAL-2026-1" in refused.text) == (403, True)
+        assert client.get(f"/w/free/conda/main/{LIBRARY.path}").content == LIBRARY.data
 
 
 def test_a_small_channel_is_given_in_every_form(house, fake):

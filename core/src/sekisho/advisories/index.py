@@ -48,6 +48,7 @@ class AdvisoryIndex:
         self.covers_kinds = covers
         self.feeds = feeds
         self.names = names or {}
+        self._holding: dict[str, tuple[str, ...]] | None = None
         self._affected = affected
         self._files = files
         self._ready: dict[tuple[str, str], _Project] = {}
@@ -74,14 +75,30 @@ class AdvisoryIndex:
             return tuple(("pypi", name) for name in self.names.get(project, ()))
         return ()
 
+    def same_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:
+        """Return (kind, project) of what holds a project of the index, or of what a conda package holds, by name."""
+        if kind == "conda":
+            return tuple(("pypi", name) for name in self.names.get(project, ()))
+        if self._holding is None:
+            self._holding = {}
+            for conda, held in sorted(self.names.items()):
+                for name in held:
+                    self._holding[name] = (*self._holding.get(name, ()), conda)
+        return tuple(("conda", name) for name in self._holding.get(project, ())) if kind == "pypi" else ()
+
     def reports(self) -> Self:
-        """Return what is reported as malicious and nothing else, under one name each: small enough to travel."""
+        """Return what is reported as malicious and nothing else, under one name each: small enough to travel.
+
+        What conda packages are called in the index is kept of those alone that hold what is reported.
+        """
         kept = [number for number, advisory in enumerate(self.advisories) if advisory.malicious]
         places = {number: place for place, number in enumerate(kept)}
         affected = {
             key: tuple(part._replace(advisory=places[part.advisory]) for part in parts if part.advisory in places)
             for key, parts in self._affected.items()
         }
+        reported = {project for (kind, project), parts in affected.items() if kind == "pypi" and parts}
+        names = {conda: tuple(one for one in held if one in reported) for conda, held in self.names.items()}
         return type(self)(
             tuple(Advisory((self.advisories[number].id,), malicious=True,
                            summary=self.advisories[number].summary[:_SHORT]) for number in kept),
@@ -89,6 +106,7 @@ class AdvisoryIndex:
             {sha256: places[number] for sha256, number in self._files.items() if number in places},
             covers=self.covers_kinds,
             feeds={name: at for name, at in self.feeds.items() if name == "osv"},
+            names={conda: held for conda, held in names.items() if held},
         )  # fmt: skip
 
     def covers(self, kind: str) -> bool:

@@ -108,6 +108,10 @@ class _Supposition:
         """Know every project by its own name, or not at all."""
         return ((kind, project),) if self._covered else ()
 
+    def same_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:  # noqa: ARG002 (as the others have it)
+        """Know of nothing that holds a project, or is held: a case is about one project."""
+        return ()
+
     def affecting(self, kind: str, project: str, release: str) -> tuple[Hit, ...]:
         """Return what the case supposes."""
         return tuple(

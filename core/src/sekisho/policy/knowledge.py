@@ -31,6 +31,10 @@ class Advisories(Protocol):
         """Return (kind, project) of all under which the data speaks of a project."""
         ...
 
+    def same_as(self, kind: str, project: str) -> tuple[tuple[str, str], ...]:
+        """Return (kind, project) of what holds a project of the index, or of what a conda package holds, by name."""
+        ...
+
     def affecting(self, kind: str, project: str, release: str) -> tuple[Hit, ...]:
         """Return what concerns a release."""
         ...
@@ -96,6 +100,18 @@ class Knowledge:
                 if hit.certain or hit.advisory.id not in found:
                     found[hit.advisory.id] = hit
         return tuple(sorted(found.values(), key=gravity, reverse=True))
+
+    def known_as(self, artifact: Artifact, facts: Facts | None = None) -> tuple[Project, ...]:
+        """Return under which names the data speaks of the releases of an artifact's project.
+
+        Of a conda package that are the projects that it holds in its own release, by its METADATA; only where there is
+        no METADATA in it, or it was not looked into, what it is known as. Where there is none it is unknown.
+        """
+        if self.advisories.covers(artifact.kind):
+            return ((artifact.kind, artifact.project),)
+        if artifact.kind == "conda" and facts and facts.contains and self.advisories.covers("pypi"):
+            return tuple(("pypi", one.project) for one in facts.contains if one.release == artifact.release)
+        return self.advisories.known_as(artifact.kind, artifact.project)
 
     def concerning(self, kind: str, project: str, release: str) -> tuple[Hit, ...] | None:
         """Return the advisories that concern a release, under whatever names the data speaks of its project."""

@@ -155,6 +155,16 @@ def test_a_channels_package_is_known_by_the_names_that_were_imported_and_else_un
     assert (again.names, again.dump()) == (made.names, made.dump())
 
 
+def test_reports_of_malice_carry_the_conda_names_of_what_is_reported_and_no_others():
+    named = {"pytorch": ("torch", "six"), "torch-gpu": ("torch",), "joblib": ("joblib",), "py-weak": ("weak",)}
+    made = index(osv("MAL-2026-1", "torch"), osv("GHSA-1111-1111-1111", "weak")).named(named).reports()
+    again = AdvisoryIndex.load(made.dump(), where="reports")
+    assert again.names == {"pytorch": ("torch",), "torch-gpu": ("torch",)}
+    assert again.same_as("pypi", "torch") == (("conda", "pytorch"), ("conda", "torch-gpu"))
+    assert again.same_as("conda", "pytorch") == (("pypi", "torch"),)
+    assert again.same_as("pypi", "joblib") == again.same_as("huggingface", "torch") == ()
+
+
 def test_an_index_is_what_its_own_bytes_say():
     made = index(osv(versions=["1.0"], events=[{"introduced": "2"}, {"fixed": "3"}], vector=CRITICAL), osv("MAL-2026-1", "six"))  # fmt: skip
     again = AdvisoryIndex.load(made.dump(), where="index")

@@ -40,6 +40,10 @@ ADVISORY = {"check": "advisory", "severity": 7.0, "then": "deny"}
 VEX = ADVISORY | {"unless": "vex"}
 AGE = {"check": "release_age", "days": 7, "then": "deny"}
 YOUNG = artifact(uploaded=NOW - timedelta(days=2))
+YOUNG_CONDA = artifact(
+    kind="conda", project="numpy-base", filename="numpy-base-2.1.0-py311_0.conda", uploaded=NOW - timedelta(days=2)
+)
+HOLDER = ("conda", "numpy-base")
 NO_TIME = artifact(uploaded=None)
 FUTURE = artifact(uploaded=NOW + timedelta(days=2))
 PUBLISHERS = [{"project": "numpy", "publisher": "GitHub", "repository": "numpy/numpy", "workflow": "wheels.yml"}]
@@ -131,6 +135,16 @@ CASES = {
     "seen in the future: a clock was set back": (AGE, NO_TIME, {}, _seen(-3), DENY),
     "young, and mends what is approved": (AGE, YOUNG, {}, Knowledge(advisories=OF_OLD, approved={SUBJECT: frozenset({"2.0.0"})}), REVIEW),
     "young, and mends nothing": (AGE, YOUNG, {}, Knowledge(advisories=GRAVE, approved={SUBJECT: frozenset({"2.0.0"})}), DENY),
+    "a channel's, young, and mends by name": (AGE, YOUNG_CONDA, {}, Knowledge(advisories=OF_OLD.named({"numpy-base": ("numpy",)}), approved={HOLDER: frozenset({"2.0.0"})}), REVIEW),
+    "a channel's, young, and mends by what it holds": (AGE, YOUNG_CONDA, _holds("numpy", "2.1.0"), Knowledge(advisories=OF_OLD, approved={HOLDER: frozenset({"2.0.0"})}), REVIEW),
+    "a channel's, young, and holds something else": (AGE, YOUNG_CONDA, _holds("six", "2.1.0"), Knowledge(advisories=OF_OLD.named({"numpy-base": ("numpy",)}), approved={HOLDER: frozenset({"2.0.0"})}), DENY),
+    "a channel's, young, and holds it in another release": (AGE, YOUNG_CONDA, _holds("numpy", "9"), Knowledge(advisories=OF_OLD, approved={HOLDER: frozenset({"2.0.0"})}), DENY),
+    "a channel's, young, and nobody knows what it holds": (AGE, YOUNG_CONDA, {}, Knowledge(advisories=OF_OLD, approved={HOLDER: frozenset({"2.0.0"})}), DENY),
+    "a channel's, young, and mends an approved wheel": (AGE, YOUNG_CONDA, _holds("numpy", "2.1.0"), Knowledge(advisories=OF_OLD, approved={SUBJECT: frozenset({"2.0.0"})}), REVIEW),
+    "young, and mends an approved package of a channel": (AGE, YOUNG, {}, Knowledge(advisories=OF_OLD.named({"numpy-base": ("numpy",)}), approved={HOLDER: frozenset({"2.0.0"})}), REVIEW),
+    "young, and a channel's package of its name is another": (AGE, YOUNG, {}, Knowledge(advisories=OF_OLD, approved={("conda", "numpy"): frozenset({"2.0.0"})}), DENY),
+    "malicious, of a channel, by name": ({"check": "malicious"}, YOUNG_CONDA, {}, Knowledge(advisories=MALICIOUS.named({"numpy-base": ("numpy", "six")}).reports()), DENY),
+    "of a channel, and nobody knows what it is": ({"check": "malicious"}, YOUNG_CONDA, {}, Knowledge(advisories=MALICIOUS.named({"other": ("numpy",)}).reports()), REVIEW),
     "imitates a protected name": ({"check": "name_distance", "protect": ["numpy"]}, artifact("numpyy"), {}, Knowledge(), REVIEW),
     "imitates an approved name": ({"check": "name_distance"}, artifact("numpyy"), {}, Knowledge(names={"pypi": Names(["numpy"])}), REVIEW),
     "imitates a name of another kind of source": ({"check": "name_distance"}, artifact("numpyy"), {}, Knowledge(names={"conda": Names(["numpy"])}), None),
@@ -201,6 +215,7 @@ def _says(name):
         ("a channel is unknown, not clean", "no advisory data covers numpy, which holds no project of an index that is known"),
         ("excused", "does not matter (v-1: vulnerable_code_not_present)"),
         ("young, and mends what is approved", "uploaded 2 days ago, less than 7, but it mends GHSA-aaaa-bbbb-cccc of the approved 2.0.0"),
+        ("young, and mends an approved package of a channel", "but it mends GHSA-aaaa-bbbb-cccc of the approved conda:numpy-base 2.0.0"),
         ("no time, and seen lately", "first seen 6 days ago"),
         ("imitates a protected name", "could be taken for numpy"),
         ("archived", "archived: gone"),

@@ -1,11 +1,13 @@
 """The rule on time: what is young waits."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sekisho.model import Reason
+from sekisho.model import Reason, node_of
+from sekisho.policy.knowledge import Project
 from sekisho.policy.rules.base import BaseRule, Case
 
 
@@ -54,15 +56,29 @@ class ReleaseAge(BaseRule):
 
 
 def _mends(case: Case) -> str:
-    """Return which advisories on approved releases do not concern this one, in words."""
-    artifact, known = case.artifact, case.known
-    approved = known.approved.get((artifact.kind, artifact.project), frozenset()) - {artifact.release}
-    if not approved:
-        return ""
+    """Return which advisories on approved releases do not concern this one, in words.
+
+    A conda package and the project that it holds are the same here, where that is known.
+    """
+    known = case.known
     still = {hit.advisory.id for hit in case.hits or ()}
     mended: dict[str, str] = {}
-    for release in sorted(approved):
-        for hit in known.concerning(artifact.kind, artifact.project, release) or ():
-            if hit.certain and hit.advisory.id not in still:
-                mended.setdefault(hit.advisory.id, release)
-    return ", ".join(f"{name} of the approved {release}" for name, release in list(mended.items())[:3])
+    for name, subjects, release in _approved(case):
+        for subject in subjects:
+            for hit in known.advisories.affecting(*subject, release):
+                if hit.certain and hit.advisory.id not in still:
+                    mended.setdefault(hit.advisory.id, f"{name}{release}")
+    return ", ".join(f"{advisory} of the approved {named}" for advisory, named in list(mended.items())[:3])
+
+
+def _approved(case: Case) -> Iterator[tuple[str, tuple[Project, ...], str]]:
+    """Yield what is approved of the same project: how it is named, what advisories call it, the release."""
+    artifact, known = case.artifact, case.known
+    subjects = known.known_as(artifact, case.facts)
+    for release in sorted(known.approved.get((artifact.kind, artifact.project), frozenset()) - {artifact.release}):
+        yield "", subjects, release
+    other_kind = subjects if artifact.kind == "conda" else known.advisories.same_as(artifact.kind, artifact.project)
+    for kind, project in other_kind:
+        called = ((kind, project),) if artifact.kind == "conda" else subjects
+        for release in sorted(known.approved.get((kind, project), frozenset())):
+            yield f"{node_of('conda' if kind == 'conda' else 'pypi', project)} ", called, release
