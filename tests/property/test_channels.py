@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from copy import copy
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -56,7 +57,7 @@ class Here:
     """A policy in force, and everything at hand."""
 
     def __init__(self):
-        self.turn, self.snapshot, self.now_is, self.signed = 0, None, START, {}
+        self.turn, self.snapshot, self._index, self.now_is, self.signed = 0, None, None, START, {}
 
     def now(self):
         return self.now_is
@@ -77,11 +78,17 @@ class Here:
             allowlist, policy(*rules), SOURCES, revision=sha(str(self.turn))[:40], sequence=0, now=self.now_is
         )
         self.snapshot = succeed(self.snapshot, fresh)
-        index = Index(self.snapshot, ("everyone",))
+        index = Index(self.snapshot, self._index)
         if prepare:
             prepare(index)
         self._index = index
         self.turn += 1
+
+    def anew(self):
+        """The same policy, of which nothing was known before."""
+        other = copy(self)
+        other._index = Index(self.snapshot)
+        return other
 
     def _sign(self, number, packages, source, hours):
         key = number, tuple(packages), source, hours
@@ -138,7 +145,8 @@ def test_what_is_remade_of_what_changed_is_what_would_be_made_anew(steps):
             here.put(grants, denied, kept.prepare if prepared else None)
             for now in (here.now_is, here.now_is + timedelta(hours=hours)):
                 here.now_is = now
-                fresh = ChannelBook(here, gate, here, None)
+                anew = here.anew()
+                fresh = ChannelBook(anew, Gate(anew, "http://portal.test"), anew, None)
                 for source in ("one", "two"):
                     bodies = await said(kept, source, now)
                     assert bodies == await said(fresh, source, now)

@@ -3,8 +3,22 @@
 import sys
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError, compress, get_frame_info
+    from compression.zstd import (
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdError,
+        compress,
+        get_frame_info,
+    )
 else:
-    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError, compress, get_frame_info
+    from backports.zstd import (
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdError,
+        compress,
+        get_frame_info,
+    )
 
-__all__ = ["DecompressionParameter", "ZstdDecompressor", "ZstdError", "compress", "get_frame_info"]
+__all__ = ["DecompressionParameter", "ZstdCompressor", "ZstdDecompressor", "ZstdError", "compress", "get_frame_info"]

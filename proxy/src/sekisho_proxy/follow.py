@@ -159,7 +159,7 @@ class Held:
                 todo="check that nobody plays back an old policy, and that the portal's clock of revisions went on",
             )
         with collector_at_rest():
-            index = Index(snapshot, self._index.workspaces if self._index else ())
+            index = Index(snapshot, self._index)
             for prepare in self.preparing:
                 _try(prepare, index)
             return index, opened

@@ -109,7 +109,7 @@ class Gate:
         ``NotAdmittedError`` naming the rule and where to ask.
         """
         door = self.door(view)
-        known: Sequence[Artifact] = self._held.index().paths.get((kind, path), ())
+        known: Sequence[Artifact] = self._held.index().at(kind, path)
         if source:
             known = [artifact for artifact in known if artifact.source == source]
             found = door.at_path(source, known[0].project, path, now) if known else None
@@ -136,7 +136,7 @@ class Gate:
 
     def leads_to(self, view: View, artifact: Artifact, now: datetime) -> bool:
         """Tell whether the path of a file that the view has is answered with it: another index may share the path."""
-        known = self._held.index().paths[artifact.kind, unquote(artifact.path)]
+        known = self._held.index().at(artifact.kind, unquote(artifact.path))
         if all(one.sha256 == artifact.sha256 for one in known):
             return True
         door = self.door(view)

@@ -125,7 +125,7 @@ def test_names_and_workspaces_that_are_made_up_take_a_bounded_room(tmp_path, ups
                 assert client.get(f"/w/made-up-{number}/pypi/simple/", headers=headers).json()["projects"] == []
     assert book._pages._things == kept
     assert 0 < book._refused.weight <= 2000
-    assert len(book._gate._held.index().workspaces) == 1
+    assert len(book._gate._held.index().doors) == 1
 
 
 @pytest.mark.parametrize("release", ["1" * 5000, "1." + "9" * 12000, "1.0+" + "1" * 5000])

@@ -91,7 +91,7 @@ def test_frozen_doors_stand_on_the_index_of_the_present_one(tmp_path):
     gate, _, last = _shop(tmp_path)
     present = gate.door(View("everyone"))
     for entry in last.history:
-        assert gate.door(View("everyone", entry.sequence))._by_hash is present._by_hash
+        assert gate.door(View("everyone", entry.sequence))._shelves is present._shelves
     assert len(gate._held.index().workspaces) == 1
 
 

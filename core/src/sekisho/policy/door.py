@@ -1,14 +1,16 @@
 """A door: what one workspace may have by one snapshot."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from datetime import datetime
 from typing import NamedTuple, Self
 
-from sekisho.model import Approval, Artifact, Kind, Reason, Slug
+from sekisho.allowlist import KINDS
+from sekisho.model import Artifact, Kind, Reason, Slug
 from sekisho.policy.scopes import Scopes
-from sekisho.policy.snapshot import Denial, Lapse, Snapshot
+from sekisho.policy.shelves import Entry, Shelves
+from sekisho.policy.snapshot import Snapshot
 
 
 class Door:
@@ -18,35 +20,28 @@ class Door:
     is not admitted; nor is a file whose name another source owns than the one it was approved from, nor one that the
     snapshot lists as denied. A door that is
     frozen ``as_of`` a sequence admits of that what one approval has admitted without a break since then or earlier:
-    never more than the present door, and less and less. ``scopes`` are the snapshot's own, if somebody has them.
+    never more than the present door, and less and less. ``scopes`` are the snapshot's own, if somebody has them; of
+    ``before``, the door by the snapshot before, what is the same in both is taken over.
 
     Indexes are shown as one, so a project of theirs is asked for by its name. Each channel is shown by itself: who asks
     for a project of one names it as ``source``, and sees nothing of another channel that has the same names and paths.
     """
 
     def __init__(
-        self, snapshot: Snapshot, workspace: Slug, as_of: int | None = None, *, scopes: Scopes | None = None
+        self,
+        snapshot: Snapshot,
+        workspace: Slug,
+        as_of: int | None = None,
+        *,
+        scopes: Scopes | None = None,
+        before: "Door | None" = None,
     ) -> None:
         self.snapshot = snapshot
         self.workspace = workspace
         self.as_of = as_of
-        self._by_hash: dict[str, list[_Entry]] = {}
-        self._by_project: dict[tuple[Kind, str], list[_Entry]] = {}
-        self._changes: dict[tuple[Kind, str, Slug | None], tuple[int, ...]] = {}
         self._scopes = scopes or snapshot.scopes()
-        self._denied = denied = dict[str, Denial]()
-        for one in snapshot.denied:
-            if workspace in one.scope and (one.hard or one.sha256 not in denied):
-                denied[one.sha256] = one
-        lapses = {(one.sha256, one.project): one for one in snapshot.lapses if workspace in one.scope}
-        for signed, numbers in self._scopes.of(workspace):
-            for artifact, since in zip(signed.approval.artifacts, numbers, strict=True):
-                objection = self._scopes.ownership.objection(artifact)
-                objection = objection or _denial(signed.approval, denied.get(artifact.sha256))
-                lapse = None if signed.approval.break_glass else lapses.get((artifact.sha256, artifact.project))
-                entry = _Entry(signed.approval, artifact, since, objection, lapse)
-                self._by_hash.setdefault(artifact.sha256, []).append(entry)
-                self._by_project.setdefault((artifact.kind, artifact.project), []).append(entry)
+        self._shelves: Shelves = Shelves(snapshot, workspace, self._scopes, before._shelves if before else None)  # noqa: SLF001
+        self._changes: dict[tuple[Kind, str, Slug | None], tuple[int, ...]] = {}
 
     def at(self, as_of: int | None) -> Self:
         """Return the same door frozen as of a sequence, or the present one; both stand on one index."""
@@ -56,16 +51,13 @@ class Door:
 
     def admits(self, sha256: str, now: datetime) -> Artifact | None:
         """Return the artifact if the workspace may have these bytes now."""
-        for entry in self._by_hash.get(sha256, ()):
-            if self._holds(entry, now):
-                return entry.artifact
-        return None
+        return next((entry.artifact for entry in self._shelves.of_bytes(sha256) if self._holds(entry, now)), None)
 
     def has(self, artifact: Artifact, now: datetime) -> bool:
         """Tell whether the workspace may have this file now by its own name: what is denied stays so as a twin."""
         return any(
             entry.artifact.path == artifact.path and entry.artifact.source == artifact.source
-            for entry in self._by_hash.get(artifact.sha256, ())
+            for entry in self._shelves.of_bytes(artifact.sha256)
             if self._holds(entry, now)
         )
 
@@ -74,7 +66,7 @@ class Door:
 
         Its source does not provide its name, or a rule that holds everywhere denies it.
         """
-        denial = self._denied.get(artifact.sha256)
+        denial = self._shelves.denied.get(artifact.sha256)
         return (
             self._scopes.ownership.objection(artifact)
             or self.snapshot.policy.hard_denial(artifact, now, self.snapshot.known())
@@ -119,33 +111,35 @@ class Door:
 
     def projects(self, kind: Kind, now: datetime, *, source: Slug | None = None) -> tuple[str, ...]:
         """Return the names of which the workspace is shown at least one file now."""
-        found = (
-            name
-            for (of, name) in self._by_project
-            if of == kind and any(self._shows(entry, now) for entry in self._entries(kind, name, source))
+        return tuple(
+            sorted(
+                name
+                for name in self.names(kind)
+                if any(self._shows(entry, now) for entry in self._entries(kind, name, source))
+            )
         )
-        return tuple(sorted(found))
 
     def alike(self, other: "Door") -> Callable[[Kind, str], bool]:
         """Return what tells of a project whether ``other`` has the same of it at any time."""
         same = self.snapshot.policy.denies_as(other.snapshot.policy)
-        mine, theirs = self._by_project, other._by_project  # noqa: SLF001 (of the same class)
         if self.as_of != other.as_of or self.workspace != other.workspace:
             return lambda kind, project: False  # noqa: ARG005 (whatever it is)
-        return lambda kind, project: mine.get((kind, project)) == theirs.get((kind, project)) and same(kind, project)
+        as_before = self._shelves.alike(other._shelves)  # noqa: SLF001
+        return lambda kind, project: as_before(kind, project) and same(kind, project)
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Return every name of which anything was approved here, whether it may be had now or not."""
-        return tuple(name for of, name in self._by_project if of == kind)
+        return self._shelves.names(kind)
 
-    def _entries(self, kind: Kind, project: str, source: Slug | None) -> "list[_Entry]":
+    def _entries(self, kind: Kind, project: str, source: Slug | None) -> Sequence[Entry]:
         """Return all that approvals name of a project, of one source if any is named."""
-        found = self._by_project.get((kind, project), [])
+        found = self._shelves.of(kind, project).entries
         return found if source is None else [entry for entry in found if entry.artifact.source == source]
 
     def hashes(self, now: datetime) -> frozenset[str]:
         """Return every sha256 that the workspace may have now."""
-        return frozenset(sha256 for sha256 in self._by_hash if self.admits(sha256, now))
+        found = (entry for kind in KINDS for name in self.names(kind) for entry in self._entries(kind, name, None))
+        return frozenset(entry.artifact.sha256 for entry in found if self._holds(entry, now))
 
     def next_expiry(self, kind: Kind, project: str, now: datetime, *, source: Slug | None = None) -> datetime | None:
         """Return when the answer for ``project`` changes by itself, if it does."""
@@ -174,7 +168,7 @@ class Door:
         key: tuple[Kind, str, Slug | None] = "conda", "", source
         changes = self._changes.get(key)
         if changes is None:
-            entries = (self._entries(of, name, source) for of, name in self._by_project if of == "conda")
+            entries = (self._entries("conda", name, source) for name in self.names("conda"))
             changes = self._changes[key] = tuple(sorted({entry.since for each in entries for entry in each} - {0}))
         return _settled(changes, self.as_of)
 
@@ -204,7 +198,7 @@ class Door:
 
         No sentence names its release, so that a thousand releases share a few.
         """
-        entries: dict[str, list[_Entry]] = {}
+        entries: dict[str, list[Entry]] = {}
         for entry in self._entries(kind, project, source):
             entries.setdefault(entry.artifact.release, []).append(entry)
         anywhere = self._scopes.releases(kind, project, source)
@@ -235,16 +229,16 @@ class Door:
         when = f"at revision {then.revision[:12]} of {then.made:%Y-%m-%d}"
         return "not-approved-then", f"{name} is approved now, but was not approved {when}, or not all the time since"
 
-    def _shows(self, entry: "_Entry", now: datetime) -> bool:
+    def _shows(self, entry: Entry, now: datetime) -> bool:
         if entry.artifact.build_only:  # or a client would build it, outside the runner
             return False
         return (entry.lapse is None or now < entry.lapse.at) and self._holds(entry, now)
 
-    def _holds(self, entry: "_Entry", now: datetime) -> bool:
+    def _holds(self, entry: Entry, now: datetime) -> bool:
         then = self.as_of is None or 0 < entry.since <= self.as_of
         return then and self._holds_now(entry, now)
 
-    def _holds_now(self, entry: "_Entry", now: datetime) -> bool:
+    def _holds_now(self, entry: Entry, now: datetime) -> bool:
         denial = entry.objection or self.snapshot.policy.hard_denial(entry.artifact, now)
         return denial is None and entry.approval.admits(self.workspace, now)
 
@@ -261,28 +255,9 @@ def _handle(artifact: Artifact) -> tuple[str, ...]:
     return (artifact.source, artifact.path) if artifact.kind == "conda" else (artifact.sha256,)
 
 
-def _denial(approval: Approval, found: Denial | None) -> Reason | None:
-    """Return why an approval does not count for a file that is denied; broken glass gives way to hard denials only."""
-    return None if found is None or (approval.break_glass and not found.hard) else found.reason
-
-
 class Admitted(NamedTuple):
     """A file that may be had, and when the approvals that hold for it were given: the first and the newest."""
 
     artifact: Artifact
     first: datetime
     newest: datetime
-
-
-class _Entry(NamedTuple):
-    """One file of one approval, and since which sequence it has been admitted without a break.
-
-    ``objection`` is why it may not be had all the same: its source may not provide its name, or rules deny it.
-    ``lapse`` is why it is not shown although it may be had.
-    """
-
-    approval: Approval
-    artifact: Artifact
-    since: int
-    objection: Reason | None
-    lapse: Lapse | None

@@ -139,9 +139,9 @@ class Snapshot(Head):
         """Return ``since``, written out."""
         return self.since or tuple((self.sequence,) * len(signed.approval.artifacts) for signed in self.approvals)
 
-    def scopes(self) -> Scopes:
-        """Return the approvals sorted for doors; who opens several doors keeps it."""
-        return Scopes(zip(self.approvals, self.admitted_since(), strict=True), self.sources)
+    def scopes(self, before: Scopes | None = None) -> Scopes:
+        """Return the approvals sorted for doors; who opens several doors keeps it. ``before`` as in ``Scopes``."""
+        return Scopes(zip(self.approvals, self.admitted_since(), strict=True), self.sources, before=before)
 
 
 @lru_cache(maxsize=2)

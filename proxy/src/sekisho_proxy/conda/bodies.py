@@ -1,12 +1,15 @@
-"""The bytes of a channel's representations: each is written once, when first asked for, and then only sent."""
+"""The bytes of a channel's representations: each is written once, when first asked for, and then only sent.
+
+A large one is not held in memory as it is: it consists of the bytes of pieces, which are there anyway.
+"""
 
 import asyncio
-import gzip
-from collections.abc import Callable
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from sekisho.zstd import compress
+from sekisho.zstd import ZstdCompressor
 from sekisho_proxy.exchange import Headers, Reply, Request
 from sekisho_proxy.flights import Flights
 from sekisho_proxy.negotiate import coding, matches
@@ -21,15 +24,44 @@ _MUCH = 2000
 """Rows from which on a body is made in a thread: some 2 ms of work."""
 
 
+_LARGE = 1 << 20
+"""Bytes from which on a body is sent in pieces of a fourth of that."""
+
+
 class _Coded(NamedTuple):
     etag: str
-    data: bytes
+    size: int
+    chunks: tuple[bytes, ...]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes in pieces that are worth being sent."""
+        some, size = list[bytes](), 0
+        for chunk in self.chunks:
+            some.append(chunk)
+            size += len(chunk)
+            if size >= _LARGE // 4:
+                yield b"".join(some)
+                some, size = [], 0
+        yield b"".join(some)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield the same as they are sent."""
+        for piece in self.pieces():
+            yield piece
+
+
+def _coded(how: str, chunks: Iterable[bytes]) -> _Coded:
+    kept, digest, size = tuple(chunks), sha256(how.encode()), 0
+    for chunk in kept:
+        digest.update(chunk)
+        size += len(chunk)
+    return _Coded(f'"{digest.hexdigest()[:40]}"', size, kept if size >= _LARGE else (b"".join(kept),))
 
 
 class Body:
     """What ``make`` writes, as it is and packed. ``rows`` is how much there is to write."""
 
-    def __init__(self, make: Callable[[], bytes], rows: int) -> None:
+    def __init__(self, make: Callable[[], Iterable[bytes]], rows: int) -> None:
         self._make = make
         self._rows = rows
         self._coded: dict[str, _Coded] = {}
@@ -60,14 +92,23 @@ class Body:
 
     def _build(self, how: str) -> _Coded:
         if "" not in self._coded:
-            self._keep("", self._make())
+            self._coded[""] = _coded("", self._make())
         if how and how not in self._coded:
-            whole = self._coded[""].data
-            self._keep(how, gzip.compress(whole, 1, mtime=0) if how == "gzip" else compress(whole, 3))
+            self._coded[how] = _coded(how, [b"".join(_packed(how, self._coded[""]))])
         return self._coded[how]
 
-    def _keep(self, how: str, data: bytes) -> None:
-        self._coded[how] = _Coded(f'"{sha256(how.encode() + data).hexdigest()[:40]}"', data)
+
+def _packed(how: str, whole: _Coded) -> Iterator[bytes]:
+    """Pack a body step by step."""
+    if how == "gzip":
+        gzip = zlib.compressobj(1, wbits=31)
+        yield from map(gzip.compress, whole.pieces())
+        yield gzip.flush()
+    else:
+        zstd = ZstdCompressor(3)
+        zstd.set_pledged_input_size(whole.size)
+        yield from map(zstd.compress, whole.pieces())
+        yield zstd.flush(ZstdCompressor.FLUSH_FRAME)
 
 
 async def negotiated(request: Request, body: Body) -> Reply:
@@ -97,9 +138,11 @@ def whole(request: Request, coded: _Coded, headers: Headers) -> Reply:
     if matches(request.header(b"if-none-match"), coded.etag):
         kept = tuple(pair for pair in headers if pair[0] not in {b"content-type", b"content-encoding"})
         return Reply(304, kept)
-    return Reply(200, headers, coded.data)
+    if len(coded.chunks) == 1:
+        return Reply(200, headers, coded.chunks[0])
+    return Reply(200, (*headers, (b"content-length", b"%d" % coded.size)), coded.stream())
 
 
 def shard_reply(request: Request, digest: bytes, data: bytes) -> Reply:
     """Answer with a shard, whose name is its hash."""
-    return whole(request, _Coded(f'"{digest.hex()}"', data), (*ZSTD, *KEEP))
+    return whole(request, _Coded(f'"{digest.hex()}"', len(data), (data,)), (*ZSTD, *KEEP))

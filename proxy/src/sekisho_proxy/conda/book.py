@@ -42,8 +42,8 @@ class Subdir:
         self.pieces = pieces
         self._older = older
         in_order = [pieces[name] for name in sorted(pieces)]
-        rows = sum(len(piece.rows) for piece in in_order)
-        self._index = Body(lambda: shard_index(subdir, {piece.name: piece for piece in in_order}), len(in_order) // 10)
+        rows = sum(map(len, in_order))
+        self._index = Body(lambda: [shard_index(subdir, in_order)], len(in_order) // 10)
         self._repodata = Body(lambda: repodata(subdir, in_order), rows)
         self._exports = Body(lambda: run_exports(subdir, in_order), rows)
         self._shards: dict[str, Piece] | None = None
@@ -77,11 +77,11 @@ class Subdir:
 
     def shards_to_keep(self, now: Mapping[str, Piece]) -> dict[str, Piece]:
         """Return the shards that a client may still ask for: nothing in them is missing from ``now``."""
-        told = [piece for piece in self.pieces.values() if piece.is_packed]
+        told = self.pieces.values() if self._index.is_made else ()
         kept = {}
         for piece in (*self._older.values(), *told):
             there = now.get(piece.name)
-            if there is not None and there is not piece and set(piece.rows) <= set(there.rows):
+            if there is not None and there is not piece and piece.is_within(there):
                 kept[piece.digest.hex()] = piece
         return dict(list(kept.items())[-_MOST_OLDER:])
 
@@ -94,8 +94,8 @@ class Channel:
         self._subdirs = {
             name: Subdir(name, pieces, before.older(name, pieces) if before else {}) for name, pieces in offered.items()
         }
-        self._data = Body(lambda: channeldata(offered), sum(map(len, offered.values())))
-        self.rows = sum(len(piece.rows) for pieces in offered.values() for piece in pieces.values())
+        self._data = Body(lambda: [channeldata(offered)], sum(map(len, offered.values())))
+        self.rows = sum(len(piece) for pieces in offered.values() for piece in pieces.values())
 
     def older(self, subdir: str, pieces: Mapping[str, Piece]) -> dict[str, Piece]:
         """Return which shards of this decision are still good where ``pieces`` are served."""

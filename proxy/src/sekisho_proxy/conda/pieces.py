@@ -1,16 +1,16 @@
 """What is served of one name in one subdir of a channel, written once for every representation.
 
-A row is what an approval says of one file. A piece is the rows of a name, and the bytes that each representation has of
-them: so whole files are concatenations, and what did not change is not written again.
+A row is what an approval says of one file. A piece is the bytes that each representation has of the rows of a name: so
+whole files are concatenations, and what did not change is not written again. Rows themselves are not kept: as parsed
+records, tens of thousands of them take gigabytes.
 """
 
 import json
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from hashlib import sha256
-from typing import Any
+from hashlib import blake2b, sha256
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -18,34 +18,45 @@ import msgspec
 from sekisho.errors import BadInputError
 from sekisho.model import Artifact
 from sekisho.model.conda import EXPORTS, RECORD, conda_record
-from sekisho.zstd import compress
+from sekisho.zstd import ZstdCompressor, compress
 
 _LOG = logging.getLogger("sekisho.proxy")
 _LEVEL = 3
 """Of zstd: 19 would take a hundred times as long, for a fifth less."""
 
+_MARK = 32
+"""Bytes that tell a row from every other."""
+
 SECTIONS = ("packages", "packages.conda")
 """Of a channel's files: the older format, and the newer (CEP 36)."""
 
+Texts = tuple[bytes, bytes]
+"""The members of each of ``SECTIONS``, separated by commas."""
 
-class Row:
+
+class Row(NamedTuple):
     """One file: its record as it is served, and what it says of run_exports, ``None`` where nobody said."""
 
-    def __init__(self, artifact: Artifact) -> None:
-        self.artifact = artifact
+    filename: str
+    record: Mapping[str, Any]
+    exports: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> "Row":
+        """Return what an approval says of a file; raise ``BadInputError`` where that cannot be read."""
         record = conda_record(artifact)
-        self.exports: Mapping[str, Any] | None = record.pop(EXPORTS, None)
-        self.record = record
+        exports: Mapping[str, Any] | None = record.pop(EXPORTS, None)
+        return cls(artifact.filename, record, exports)
 
     @property
-    def section(self) -> str:
-        """Return under which key of a channel's files it stands."""
-        return SECTIONS[self.artifact.filename.endswith(".conda")]
+    def section(self) -> int:
+        """Return under which of ``SECTIONS`` it stands."""
+        return int(self.filename.endswith(".conda"))
 
-    @cached_property
-    def text(self) -> bytes:
-        """Return it as a member of ``packages`` in ``repodata.json``."""
-        return _member(self.artifact.filename, self.record)
+    @property
+    def stamp(self) -> int:
+        """Return when it was built, as its channel says."""
+        return int(self.record.get("timestamp", 0))
 
     def packed(self) -> dict[str, Any]:
         """Return it as a shard has it: hashes as bytes (CEP 16), run_exports inside (CEP 21)."""
@@ -56,55 +67,74 @@ class Row:
         return record if self.exports is None else {**record, EXPORTS: self.exports}
 
 
+class Newest(NamedTuple):
+    """What ``channeldata.json`` says of the newest row: when it was built, and its members."""
+
+    stamp: int
+    members: tuple[tuple[str, str], ...]
+
+
 class Piece:
-    """The rows of one name in one subdir."""
+    """The rows of one name in one subdir, as bytes. ``marks`` are of its rows, 32 bytes each."""
 
-    def __init__(self, name: str, rows: tuple[Row, ...]) -> None:
+    __slots__ = ("__weakref__", "digest", "exports", "marks", "name", "newest", "shard", "texts")
+
+    def __init__(
+        self, name: str, rows: Sequence[Row], marks: bytes = b"", packer: ZstdCompressor | None = None
+    ) -> None:
         self.name = name
-        self.rows = rows
+        self.marks = marks
+        self.texts = _texts((row.section, _member(row.filename, row.record)) for row in rows)
+        self.exports = _texts(
+            (row.section, _member(row.filename, {EXPORTS: row.exports})) for row in rows if row.exports is not None
+        )
+        self.newest = _newest(rows)
+        self.shard = _shard(rows, packer or ZstdCompressor(_LEVEL))
+        self.digest = sha256(self.shard).digest()
 
-    @cached_property
-    def shard(self) -> bytes:
-        """Return the shard (CEP 16)."""
-        sections: dict[str, Any] = {section: {} for section in SECTIONS}
-        for row in self.rows:
-            sections[row.section][row.artifact.filename] = row.packed()
-        return compress(msgspec.msgpack.encode({**sections, "removed": []}), _LEVEL)
+    def __len__(self) -> int:
+        return len(self.marks) // _MARK
 
-    @cached_property
-    def digest(self) -> bytes:
-        """Return the shard's sha256."""
-        return sha256(self.shard).digest()
+    def is_within(self, other: "Piece") -> bool:
+        """Tell whether every row is one of ``other``."""
+        return _split(self.marks) <= _split(other.marks)
 
-    @property
-    def is_packed(self) -> bool:
-        """Tell whether the shard was written: nobody has heard of another."""
-        return "digest" in self.__dict__
 
-    @cached_property
-    def texts(self) -> Mapping[str, bytes]:
-        """Return the members of each section, separated by commas."""
-        return {section: b",".join(row.text for row in self.rows if row.section == section) for section in SECTIONS}
+def _split(marks: bytes) -> set[bytes]:
+    return {marks[at : at + _MARK] for at in range(0, len(marks), _MARK)}
 
-    @cached_property
-    def exports(self) -> Mapping[str, bytes]:
-        """Return the members of each section of ``run_exports.json`` (CEP 12): files of which anybody said."""
-        rows = [row for row in self.rows if row.exports is not None]
-        return {
-            section: b",".join(
-                _member(row.artifact.filename, {EXPORTS: row.exports}) for row in rows if row.section == section
-            )
-            for section in SECTIONS
-        }
+
+def _texts(members: Iterable[tuple[int, bytes]]) -> Texts:
+    found: tuple[list[bytes], list[bytes]] = ([], [])
+    for section, text in members:
+        found[section].append(text)
+    return b",".join(found[0]), b",".join(found[1])
+
+
+def _newest(rows: Sequence[Row]) -> Newest | None:
+    if not rows:
+        return None
+    row = max(rows, key=lambda row: (row.stamp, row.filename))
+    members = [(key, json.dumps(row.record[key])) for key in ("version", "license") if key in row.record]
+    exports = {row.record["version"]: row.exports} if row.exports is not None else {}
+    return Newest(row.stamp, (*members, ("run_exports", json.dumps(exports))))
+
+
+def _shard(rows: Sequence[Row], packer: ZstdCompressor) -> bytes:
+    """Write a shard (CEP 16)."""
+    sections: dict[str, Any] = {section: {} for section in SECTIONS}
+    for row in rows:
+        sections[SECTIONS[row.section]][row.filename] = row.packed()
+    return packer.compress(msgspec.msgpack.encode({**sections, "removed": []}), ZstdCompressor.FLUSH_FRAME)
 
 
 class Pieces:
-    """Makes rows and pieces, and remembers those that somebody still serves."""
+    """Makes pieces, and remembers those that somebody still serves."""
 
     def __init__(self) -> None:
-        self._rows: WeakValueDictionary[tuple[object, ...], Row] = WeakValueDictionary()
-        self._pieces: WeakValueDictionary[tuple[Row, ...], Piece] = WeakValueDictionary()
+        self._pieces: WeakValueDictionary[bytes, Piece] = WeakValueDictionary()
         self._told: set[str] = set()
+        self._packer = ZstdCompressor(_LEVEL)
         self._lock = threading.Lock()
 
     def of(self, name: str, artifacts: Iterable[Artifact]) -> Piece | None:
@@ -113,69 +143,94 @@ class Pieces:
         An artifact whose record cannot be read is left out, and the log says so once.
         """
         with self._lock:
-            rows = tuple(row for artifact in artifacts if (row := self._row(artifact)))
-            piece = self._pieces.get(rows)
-            if piece is None and rows:
-                piece = self._pieces[rows] = Piece(name, rows)
+            files = list(artifacts)
+            marks = b"".join(map(_mark, files))
+            piece = self._pieces.get(marks)
+            if piece is None:
+                rows = [(row, artifact) for artifact in files if (row := self._row(artifact))]
+                if not rows:
+                    return None
+                marks = b"".join(_mark(artifact) for _, artifact in rows)
+                piece = self._pieces.get(marks)
+                if piece is None:
+                    piece = self._pieces[marks] = Piece(name, [row for row, _ in rows], marks, self._packer)
             return piece
 
     def _row(self, artifact: Artifact) -> Row | None:
-        stated = artifact.index.get(RECORD)
-        key = artifact.source, artifact.path, artifact.sha256, artifact.size, artifact.uploaded, stated
-        row = self._rows.get(key)
-        if row is None:
-            try:
-                row = self._rows[key] = Row(artifact)
-            except BadInputError as error:
-                if artifact.sha256 not in self._told and len(self._told) < 1000:
-                    self._told.add(artifact.sha256)
-                    _LOG.error("an approved package is in no index of a channel: %s", error)
-        return row
+        try:
+            return Row.of(artifact)
+        except BadInputError as error:
+            if artifact.sha256 not in self._told and len(self._told) < 1000:
+                self._told.add(artifact.sha256)
+                _LOG.error("an approved package is in no index of a channel: %s", error)
+            return None
 
 
-def shard_index(subdir: str, pieces: Mapping[str, Piece]) -> bytes:
+def _mark(artifact: Artifact) -> bytes:
+    """Return what differs where anything that is served of a file does."""
+    told = artifact.source, artifact.path, artifact.sha256, artifact.size, artifact.uploaded, artifact.index.get(RECORD)
+    return blake2b(repr(told).encode(), digest_size=_MARK).digest()
+
+
+def shard_index(subdir: str, pieces: Iterable[Piece]) -> bytes:
     """Write ``repodata_shards.msgpack.zst`` (CEP 16); everything is where the index is."""
     info = {"base_url": "./", "shards_base_url": "./", "subdir": subdir}
-    shards = {name: piece.digest for name, piece in pieces.items()}
+    shards = {piece.name: piece.digest for piece in pieces}
     return compress(msgspec.msgpack.encode({"version": 1, "info": info, "shards": shards}), _LEVEL)
 
 
-def repodata(subdir: str, pieces: Sequence[Piece]) -> bytes:
+def repodata(subdir: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
     """Write ``repodata.json`` (CEP 36)."""
-    return b"".join(
-        _document({"subdir": subdir}, [piece.texts for piece in pieces], b',"removed":[],"repodata_version":1')
-    )
+    return _document({"subdir": subdir}, [piece.texts for piece in pieces], b',"removed":[],"repodata_version":1')
 
 
-def run_exports(subdir: str, pieces: Sequence[Piece]) -> bytes:
+def run_exports(subdir: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
     """Write ``run_exports.json`` (CEP 12): what is known, and nothing of a file of which nobody said."""
-    return b"".join(_document({"subdir": subdir, "version": 1}, [piece.exports for piece in pieces], b""))
+    return _document({"subdir": subdir, "version": 1}, [piece.exports for piece in pieces], b"")
 
 
 def channeldata(subdirs: Mapping[str, Mapping[str, Piece]]) -> bytes:
     """Write ``channeldata.json`` (CEP 38): of each name what its newest file by time of build says."""
-    packages: dict[str, dict[str, Any]] = {}
+    packages: dict[str, _Told] = {}
     for subdir, pieces in subdirs.items():
         for name, piece in pieces.items():
-            newest = max(piece.rows, key=lambda row: (row.record.get("timestamp", 0), row.artifact.filename))
-            known = packages.setdefault(name, {"subdirs": [], "timestamp": -1})
-            known["subdirs"].append(subdir)
-            stamp = newest.record.get("timestamp", 0)
-            if stamp > known["timestamp"]:
-                stated: dict[str, Any] = {
-                    key: newest.record[key] for key in ("version", "license") if key in newest.record
-                }
-                exports = {newest.record["version"]: newest.exports} if newest.exports is not None else {}
-                known.update(stated, timestamp=stamp, run_exports=exports)
-    shown = {name: packages[name] for name in sorted(packages)}
-    return json.dumps({"channeldata_version": 1, "packages": shown, "subdirs": sorted(subdirs)}).encode()
+            if piece.newest:
+                packages.setdefault(name, _Told()).add(subdir, piece.newest)
+    shown = ", ".join(f"{json.dumps(name)}: {packages[name]}" for name in sorted(packages))
+    return f'{{"channeldata_version": 1, "packages": {{{shown}}}, "subdirs": {json.dumps(sorted(subdirs))}}}'.encode()
 
 
-def _document(info: Mapping[str, Any], parts: Sequence[Mapping[str, bytes]], end: bytes) -> Iterator[bytes]:
+class _Told:
+    """What is told of a name in all of its subdirs."""
+
+    __slots__ = ("members", "stamp", "subdirs")
+
+    def __init__(self) -> None:
+        self.subdirs: list[str] = []
+        self.stamp = -1
+        self.members: dict[str, str] = {}
+
+    def add(self, subdir: str, newest: Newest) -> None:
+        self.subdirs.append(subdir)
+        if newest.stamp > self.stamp:
+            self.stamp = newest.stamp
+            self.members.update(newest.members)
+
+    def __str__(self) -> str:
+        members = "".join(f', "{key}": {value}' for key, value in self.members.items())
+        return f'{{"subdirs": {json.dumps(self.subdirs)}, "timestamp": {self.stamp}{members}}}'
+
+
+def _document(info: Mapping[str, Any], parts: Sequence[Texts], end: bytes) -> Iterator[bytes]:
     yield b'{"info":' + json.dumps(info).encode()
-    for section in SECTIONS:
+    for number, section in enumerate(SECTIONS):
+        comma = b""
         yield b',"' + section.encode() + b'":{'
-        yield b",".join(part[section] for part in parts if part[section])
+        for part in parts:
+            if part[number]:
+                yield comma
+                yield part[number]
+                comma = b","
         yield b"}"
     yield end + b"}\n"
 

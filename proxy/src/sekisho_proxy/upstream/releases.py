@@ -118,8 +118,7 @@ class Releases:
         """Forget everything when the sources are others, or a bundle came: a name may have another owner now."""
         if self._turn != self._held.turn:
             snapshot, self._turn = self._held.present(), self._held.turn
-            artifacts = (artifact for signed in snapshot.approvals for artifact in signed.approval.artifacts)
-            self._approved = frozenset(artifact.project for artifact in artifacts if artifact.kind == "pypi")
+            self._approved = self._held.index().names("pypi")
             sources = snapshot.sources
             if sources != self._ownership.sources or self._upstreams is None:
                 self._ownership = Ownership(sources)
