@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import uvicorn
@@ -17,7 +18,8 @@ from bench.pypi import Taken, artifact_of
 from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.model import Approval, Artifact
 from sekisho.policy import compile_snapshot, parse_policy
-from sekisho.policy.sealing import seal_snapshot
+from sekisho.policy.sealing import SealedSnapshot, Sealer
+from sekisho.policy.snapshot import Denial
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
 
@@ -32,14 +34,28 @@ rules:
 """
 
 
+class Ready(NamedTuple):
+    """A sealed snapshot as it is sent: all of it, or to whoever has snapshot ``after`` what changed since."""
+
+    whole: bytes
+    changes: bytes
+    after: int
+    sequence: int
+    parts: frozenset[str]
+
+
 class Portal:
-    """Seals approvals into snapshots and hands the newest out, as the portal does: a long poll on loopback."""
+    """Seals approvals into snapshots and hands the newest out, as the portal does: a long poll on loopback.
+
+    Like the portal it sends only the parts that changed to a proxy that has the snapshot before.
+    """
 
     def __init__(self, upstream: str, *more: Source, source: Source | None = None, rules: str = RULES) -> None:
         self._signer = Signer.generate()
         self._sources = (source or Source(id=SOURCE, url=f"{upstream}/simple/"), *more)
         self._rules = rules
-        self._sealed, self._sequence = b"", 0
+        self._sealer = Sealer()
+        self._ready = Ready(b"", b"", 0, 0, frozenset())
         self._newer = asyncio.Event()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -71,17 +87,18 @@ class Portal:
 
     def publish(self, approvals: Iterable[SignedApproval]) -> None:
         """Put approvals in force."""
-        self.hand_out(*self.seal(approvals))
+        self.hand_out(self.seal(approvals))
 
-    def hand_out(self, sealed: bytes, sequence: int) -> None:
+    def hand_out(self, ready: Ready) -> None:
         """Put in force what was sealed."""
-        self._sealed, self._sequence = sealed, sequence
+        self._ready = ready
         if self._loop:
             self._loop.call_soon_threadsafe(self._newer.set)
 
-    def seal(self, approvals: Iterable[SignedApproval], rules: str = "") -> tuple[bytes, int]:
-        """Return approvals under rules as a signed snapshot, and its sequence."""
-        sequence = self._sequence + 1
+    def seal(self, approvals: Iterable[SignedApproval], rules: str = "", denied: Iterable[Denial] = ()) -> Ready:
+        """Return approvals under rules as a signed snapshot, of which some files are denied."""
+        before = self._ready
+        sequence = before.sequence + 1
         snapshot = compile_snapshot(
             Allowlist(approvals=tuple(approvals)),
             parse_policy((rules or self._rules).format(ask=self.url)),
@@ -89,8 +106,11 @@ class Portal:
             revision=f"{sequence:040x}",
             sequence=sequence,
             now=datetime.now(UTC),
+            denied=tuple(denied),
         )
-        return seal_snapshot(snapshot, self._signer).canonical(), sequence
+        sealed: SealedSnapshot = self._sealer.seal(snapshot, self._signer)
+        changes = sealed.without(before.parts).canonical()
+        return Ready(sealed.canonical(), changes, before.sequence, sequence, frozenset(sealed.by_hash))
 
     def stop(self) -> None:
         """Stop handing out."""
@@ -113,12 +133,13 @@ class Portal:
         status, body = 204, b""
         if scope["path"] == "/api/policy/snapshot":
             after, wait = int(query["after"][0]), float(query["wait"][0])
-            if after >= self._sequence and not self._server.should_exit:
+            if after >= self._ready.sequence and not self._server.should_exit:
                 self._newer.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._newer.wait(), wait)
-            if after < self._sequence:
-                status, body = 200, self._sealed
+            ready = self._ready
+            if after < ready.sequence:
+                status, body = 200, ready.changes if "changes" in query and after == ready.after else ready.whole
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": body})
 

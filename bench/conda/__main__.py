@@ -7,14 +7,17 @@ python -m bench.conda --quick   every measurement once, on a twentieth of the ch
 import sys
 from collections.abc import Callable, Sequence
 
-from bench.conda import approved, choosing, hostile, imports, laying, locking, solving
+from bench.conda import approved, choosing, hostile, imports, laying, locking, many, solving
 from bench.conda.approved import Served, open_served
 from bench.conda.site import Site, open_site
 from bench.harness import asked, conduct, emptied, taken
 from bench.place import Place, Say
 from bench.rows import Row
 
-OF_CHANNELS: Sequence[tuple[str, Callable[[Site], list[Row]]]] = (("reading a channel", imports.measure),)
+OF_CHANNELS: Sequence[tuple[str, Callable[[Site], list[Row]]]] = (
+    ("reading a channel", imports.measure),
+    ("policy change, many files", many.measure),
+)
 """What needs the channel alone."""
 
 SERVED: Sequence[tuple[str, Callable[[Site, Served], list[Row]]]] = (

@@ -48,29 +48,29 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def open_served(site: Site) -> Iterator[Served]:
-    """Approve of the newest files of 678 names, start a proxy, and end both when the context is left."""
-    site.say("approving of the files of 678 names")
+def open_served(site: Site, many: int = 0) -> Iterator[Served]:
+    """Approve of the newest files of 678 names, or of ``many``, and serve them, until the context is left."""
+    site.say(f"approving of the files of {many or 678} names")
     source = Source(id=SOURCE, kind="conda", url=f"{site.url}/sharded")
     portal = Portal("", source=source, rules=RULES % "")
     try:
-        approvals = _approvals(portal, site.scale)
+        approvals = _approvals(portal, site.scale, many)
         portal.publish(approvals.values())
-        folder, port = site.place.work / "sekisho", free_port()
+        folder, port = site.place.work / f"sekisho-{many}", free_port()
         write_trust(portal, folder / "data")
         environment = bare_environment(
             folder, SEKISHO_DATA=str(folder / "data"), SEKISHO_PROXY_PORT=str(port), SEKISHO_PORTAL_URL=portal.url
         )
-        server = site.servers.start("sekisho", [str(BIN / "sekisho"), "proxy", "serve"], environment, folder)
+        server = site.servers.start(folder.name, [str(BIN / "sekisho"), "proxy", "serve"], environment, folder)
         server.wait_for(f"http://127.0.0.1:{port}/w/everyone/conda/{SOURCE}/{SUBDIR}/{INDEX}")
         yield Served(portal, approvals, server, port, service_token.read_or_create(folder / "data" / "service.token"))
     finally:
         portal.stop()
 
 
-def _approvals(portal: Portal, scale: float) -> dict[str, SignedApproval]:
+def _approvals(portal: Portal, scale: float, many: int) -> dict[str, SignedApproval]:
     needs = needs_of(scale)
-    wanted, todo = {TOP}, [TOP]
+    wanted, todo = {TOP, *list(needs)[:many]}, [TOP]
     while todo:
         new = set(needs[todo.pop()]) - wanted
         wanted |= new
@@ -96,10 +96,10 @@ def measure_changes(site: Site, served: Served) -> list[Row]:
             site.say(f"policy change {number + 1}")
             name = names[(number // 2 * 37) % len(names)]
             left = {key: row for key, row in served.approvals.items() if key != name or number % 2}
-            sealed = served.portal.seal(left.values())
+            ready = served.portal.seal(left.values())
             began = time.perf_counter()
-            served.portal.hand_out(*sealed)
-            _wait(client, sealed[1])
+            served.portal.hand_out(ready)
+            wait(client, ready.sequence)
             asked = time.perf_counter()
             there = name in seen.index()
             index.append(time.perf_counter() - asked)
@@ -127,9 +127,9 @@ def measure_candidates(site: Site, served: Served) -> list[Row]:
         names = sorted(seen.index())
         for number in range(site.rounds(20)):
             name = names[(number * 101) % len(names)]
-            sealed = served.portal.seal(served.approvals.values(), RULES % f", {name}")
-            served.portal.hand_out(*sealed)
-            _wait(client, sealed[1])
+            ready = served.portal.seal(served.approvals.values(), RULES % f", {name}")
+            served.portal.hand_out(ready)
+            wait(client, ready.sequence)
             asked = time.perf_counter()
             answer = client.get(f"/candidates/conda/{SOURCE}/{SUBDIR}/{INDEX}")
             found.append(time.perf_counter() - asked)
@@ -175,7 +175,7 @@ class Seen:
         return answer.content
 
 
-def _wait(client: httpx2.Client, sequence: int) -> None:
+def wait(client: httpx2.Client, sequence: int) -> None:
     """Wait until a policy is in force."""
     end = time.perf_counter() + _SLOWEST
     while client.get("/api/policy").json().get("sequence") != sequence:

@@ -63,7 +63,7 @@ class Held:
         self._opener = Opener()
         self.snapshot: Snapshot | None = None
         self._index: Index | None = None
-        self._sealed: SealedSnapshot | None = None
+        self._opened: Opened | None = None
         self.turn = 0
         self.begun = asyncio.Event()
         self.unreachable: Stale | None = None
@@ -110,7 +110,7 @@ class Held:
     def whole(self) -> bytes:
         """Return the snapshot in force as it was sealed, with all its parts."""
         self.present()
-        return self._sealed.canonical() if self._sealed else b""
+        return self._opened.sealed.canonical() if self._opened else b""
 
     async def load(self) -> bool:
         """Take up what is on the disk; tell whether something came into force."""
@@ -127,16 +127,16 @@ class Held:
         Parts that the snapshot in force has may be missing from it.
         """
         try:
-            index, (_, sealed, keys) = await asyncio.to_thread(self._verify, data, store=store)
+            index, opened = await asyncio.to_thread(self._verify, data, store=store)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
                 self.refused = Stale(self._clock(), str(error))
             return False
         if store:
-            await self.keep(sealed)
+            await self.keep(opened)
         snapshot = index.snapshot
-        self.snapshot, self._index, self._sealed, self.keys = snapshot, index, sealed, keys
+        self.snapshot, self._index, self._opened, self.keys = snapshot, index, opened, opened.keys
         self.turn += 1
         self.begun.set()
         self.refused = None
@@ -164,10 +164,10 @@ class Held:
                 _try(prepare, index)
             return index, opened
 
-    async def keep(self, sealed: SealedSnapshot | None = None) -> None:
-        """Write a sealed snapshot, or the one in force, to the disk; where that fails, say so and go on."""
+    async def keep(self, opened: Opened | None = None) -> None:
+        """Write a snapshot as it was sealed, or the one in force, to the disk; where that fails, say so and go on."""
         try:
-            data = await asyncio.to_thread(sealed.canonical if sealed else self.whole)
+            data = await asyncio.to_thread(lambda: opened.sealed.canonical() if opened else self.whole())
             await asyncio.to_thread(write_atomically, self._file, data, disk=self._disk)
         except (OSError, SekishoError) as error:
             if self.unkept is None:

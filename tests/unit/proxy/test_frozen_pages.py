@@ -92,7 +92,7 @@ def test_frozen_doors_stand_on_the_index_of_the_present_one(tmp_path):
     present = gate.door(View("everyone"))
     for entry in last.history:
         assert gate.door(View("everyone", entry.sequence))._shelves is present._shelves
-    assert len(gate._held.index().workspaces) == 1
+    assert len(gate._held.index().doors) == 1
 
 
 def test_a_shelf_drops_what_was_asked_for_least_lately_and_keeps_nothing_heavier_than_itself():
