@@ -10,18 +10,19 @@ import pytest
 
 from sekisho.ports import NAME_SERVER
 from sekisho_builder.gates.probes import watch
+from tests.integration.locks.conftest import ALPHA, BETA
 
 ROOT = Path(__file__).parents[3]
 RESOLV = f"nameserver {NAME_SERVER}\noptions timeout:1 attempts:1\n"
 ENTER = 'PATH="$PATH:/usr/sbin:/sbin"; ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
 
-def recorded(folder, how):
-    """Lock in a network of its own; return (what the engines said, what was tried, as host and name)."""
+def recorded(folder, how, program="nowhere_else"):
+    """Lock, or run another program, in a network of its own; return (what the engines said, what was tried, as host and name)."""
     if os.geteuid() != 0 or not Path("/dev/net/tun").exists():
         pytest.skip("needs root and /dev/net/tun")
     (folder / "resolv.conf").write_text(RESOLV)
-    command = [sys.executable, "-m", "tests.integration.locks.nowhere_else", how]
+    command = [sys.executable, "-m", f"tests.integration.locks.{program}", how]
     task = {"command": command, "uid": 0, "gid": 0, "home": str(folder), "folder": str(ROOT), "scratch": []}
     task |= {"seconds": 300, "keep": 100_000, "names": NAME_SERVER}
     entered = ["unshare", "-nm", "sh", "-c", ENTER, "sh", str(folder / "resolv.conf")]
@@ -53,3 +54,16 @@ def test_a_tool_that_is_led_astray_is_seen(tmp_path):
     """The public index is asked as soon as conda-lock may, which is how the check is known to work."""
     _, tried = recorded(tmp_path, "led-astray")
     assert any(host == NAME_SERVER and name for host, name in tried)
+
+
+def test_each_format_installs_through_the_door_and_from_nowhere_else(tmp_path):
+    said, tried = recorded(tmp_path, "", "installed_from")
+    versions, hello = f"{ALPHA.release} {BETA.release}", "hello from tinylib"
+    assert said == {
+        "uv, pylock.toml": versions,
+        "pip, pylock.toml": versions,
+        "py-rattler, pixi.lock": hello,
+        "pip, wheels of pixi.lock": versions,
+        "sekisho-conda, explicit": hello,
+    }
+    assert tried == set()
