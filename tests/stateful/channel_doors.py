@@ -16,7 +16,7 @@ from tests.stateful.channel_world import APPROVABLE, CHANNELS, DENIALS, PACKAGES
 from tests.stateful.messages import Asked
 from tests.stateful.model import WORKSPACES, Grant
 from tests.stateful.pool import OUTSIDE
-from tests.stateful.requests import AGES, DOORS, HEADERS, METHODS, SPELLED
+from tests.stateful.requests import AGES, DOORS, HEADERS, METHODS, SPELLED, address_at
 from tests.stateful.spellings import SPELLINGS, target
 
 FAULTS = ("down", "500", "404", "slow", "cut", "wrong", "endless", "foreign", "private", "circle")
@@ -151,7 +151,7 @@ class ChannelDoors(RuleBasedStateMachine):
           token=st.sampled_from(["", "", "/t/x1", "/t/", "/t/a/t/b"]))  # fmt: skip
     def ask(self, door, age, place, rest, spelled, method, headers, token):
         self.count()
-        path = f"{token}/w/{door}/{self.address(age)}conda/{place}/{rest}"
+        path = f"{token}/w/{door}/{address_at(self.world.model.line, age)}conda/{place}/{rest}"
         package = next((one for one in PACKAGES.values() if (one.channel, one.path) == (place, rest)), None)
         etag = f'"{package.sha256}"' if package else '"0"'
         filled = tuple(
@@ -185,23 +185,12 @@ class ChannelDoors(RuleBasedStateMachine):
         """Ask for everything that a door might have: nothing more, and nothing less."""
         self.count()
         for channel in CHANNELS:
-            prefix = f"/w/{door}/{self.address(age)}conda/{channel}"
+            prefix = f"/w/{door}/{address_at(self.world.model.line, age)}conda/{channel}"
             for form in (*FORMS, "channeldata.json"):
                 for subdir in ("noarch/", "linux-64/") if form != "channeldata.json" else ("",):
                     self.send(Asked("GET", f"{prefix}/{subdir}{form}"))
             for package in PACKAGES.values():
                 self.send(Asked("GET", target(f"{prefix}/{package.path}"), (("range", "bytes=0-99"),)))
-
-    def address(self, age) -> str:
-        if age is None:
-            return ""
-        kind, back = age
-        line = self.world.model.line
-        turn = line[max(len(line) - back, 0) % len(line)]
-        moment = turn.made if kind == "moment" else turn.made - timedelta(microseconds=1)
-        stamp = moment.isoformat().replace("+00:00", "Z")
-        shown = {"revision": turn.revision, "short": turn.revision[:8], "day": f"{turn.made:%Y-%m-%d}"}
-        return f"@{shown.get(kind, stamp)}/"
 
     def send(self, asked: Asked):
         note(f"{asked.method} {asked.target} {dict(asked.headers)}")

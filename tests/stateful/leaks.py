@@ -48,11 +48,16 @@ def one_door_for_all(world: World, app):
 
 
 def pages_for_ever(world: World, app):
+    return kept_for_ever(app, lambda path: "/pypi/simple/" in path)
+
+
+def kept_for_ever(app, of_these):
+    """Whatever the application said first of one of ``of_these`` paths, it says ever after."""
     kept: dict[tuple, list] = {}
 
     async def leak(scope, receive, send):
         key = scope["method"], scope["path"], tuple(scope["headers"])
-        if "/pypi/simple/" not in scope["path"]:
+        if not of_these(scope["path"]):
             await app(scope, receive, send)
             return
         if key not in kept:

@@ -14,7 +14,7 @@ from tests.stateful.messages import Asked
 from tests.stateful.model import DENIALS, WORKSPACES, Grant, Tree
 from tests.stateful.oracle import judge
 from tests.stateful.pool import APPROVABLE, BY_PATH, INSIDE, OUTSIDE, POOL, PROJECTS
-from tests.stateful.requests import AGES, DOORS, HEADERS, JSON, METHODS, ROUTES, SIDE_PATHS, SPELLED
+from tests.stateful.requests import AGES, DOORS, HEADERS, JSON, METHODS, ROUTES, SIDE_PATHS, SPELLED, address_at
 from tests.stateful.spellings import SPELLINGS, target
 from tests.stateful.view import view_of
 from tests.stateful.world import World
@@ -58,7 +58,7 @@ class Doors(RuleBasedStateMachine):
             form = JSON if self.step % 2 else "text/html"
             self.send(Asked("GET", f"{base}/simple/{item.project}/", (("accept", form),)))
             self.send(Asked("GET", f"{base}/simple/" if self.step % 3 else f"{base}/{item.project}/json"))
-            then = self.address(("revision", self.step % 5 + 1))
+            then = address_at(self.world.model.line, ("revision", self.step % 5 + 1))
             self.send(Asked("GET", target(f"/w/{door}/{then}pypi/files/{item.where}"), (("range", "bytes=0-9"),)))
             self.send(Asked("GET", f"/w/{door}/{then}pypi/simple/{item.project}/", (("accept", form),)))
             for ending in ("", ".metadata", ".provenance"):
@@ -161,7 +161,7 @@ class Doors(RuleBasedStateMachine):
 
     def request(self, door, age, route, spelled, method, headers):
         self.count()
-        path = f"/w/{door}/{self.address(age)}{_rest(route)}"
+        path = f"/w/{door}/{address_at(self.world.model.line, age)}{_rest(route)}"
         etag = f'"{POOL[route[1]].sha256}"' if route[1] in POOL else '"0"'
         filled = tuple(
             (name, value.replace("{etag}", etag).replace("{token}", self.world.token)) for name, value in headers
@@ -170,21 +170,6 @@ class Doors(RuleBasedStateMachine):
         for name in spelled:
             text = SPELLINGS[name](text)
         self.send(Asked(method, text, filled))
-
-    def address(self, age) -> str:
-        if age is None:
-            return ""
-        kind, back = age
-        line = self.world.model.line
-        turn = line[max(len(line) - back, 0) % len(line)]
-        moment = turn.made if kind == "moment" else turn.made - timedelta(microseconds=1)
-        return {
-            "revision": f"@{turn.revision}/",
-            "short": f"@{turn.revision[:8]}/",
-            "moment": f"@{moment.isoformat().replace('+00:00', 'Z')}/",
-            "before": f"@{moment.isoformat().replace('+00:00', 'Z')}/",
-            "day": f"@{turn.made:%Y-%m-%d}/",
-        }[kind]
 
     def send(self, asked: Asked) -> None:
         note(f"{asked.method} {asked.target} {dict(asked.headers)}")
@@ -205,7 +190,7 @@ class Doors(RuleBasedStateMachine):
     def sweep(self, door, age):
         """Ask for everything that a door might have: nothing more, and nothing less."""
         self.count()
-        prefix = f"/w/{door}/{self.address(age)}"
+        prefix = f"/w/{door}/{address_at(self.world.model.line, age)}"
         for project in PROJECTS:
             self.send(Asked("GET", f"{prefix}pypi/simple/{project}/", (("accept", JSON),)))
         self.send(Asked("GET", f"{prefix}pypi/simple/{PROJECTS[self.step % len(PROJECTS)]}"))

@@ -1,5 +1,7 @@
 """Requests by chance: every byte route, from every client's habits to an attacker's."""
 
+from datetime import timedelta
+
 from hypothesis import strategies as st
 
 from tests.stateful.model import WORKSPACES
@@ -98,3 +100,15 @@ SIDE_PATHS = st.sampled_from(
         "/.well-known/x",
     ],
 )
+
+
+def address_at(line, age) -> str:
+    """Return what stands in an address for an age of ``AGES``: how many turns of the policy's ``line`` back, and how."""
+    if age is None:
+        return ""
+    kind, back = age
+    turn = line[max(len(line) - back, 0) % len(line)]
+    moment = turn.made if kind == "moment" else turn.made - timedelta(microseconds=1)
+    stamp = moment.isoformat().replace("+00:00", "Z")
+    shown = {"revision": turn.revision, "short": turn.revision[:8], "day": f"{turn.made:%Y-%m-%d}"}
+    return f"@{shown.get(kind, stamp)}/"

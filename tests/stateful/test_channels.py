@@ -6,6 +6,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.channel_doors import ChannelDoors
 from tests.stateful.channel_world import PACKAGES, ChannelWorld
+from tests.stateful.leaks import kept_for_ever
 from tests.stateful.test_never import MOST_RUNS, ROUNDS, SOAK, _quiet, limits
 
 assert _quiet  # a fixture that every test here uses
@@ -29,24 +30,7 @@ def test_nothing_unapproved_of_a_channel_leaves(number):
 
 
 def _for_ever(world, app):
-    kept = {}
-
-    async def leak(scope, receive, send):
-        key = scope["method"], scope["path"], tuple(scope["headers"])
-        if not scope["path"].endswith("repodata_shards.msgpack.zst"):
-            await app(scope, receive, send)
-            return
-        if key not in kept:
-            kept[key] = []
-
-            async def keep(message):
-                kept[key].append(message)
-
-            await app(scope, receive, keep)
-        for message in kept[key]:
-            await send(message)
-
-    return leak
+    return kept_for_ever(app, lambda path: path.endswith("repodata_shards.msgpack.zst"))
 
 
 def _one_channel_for_all(world, app):
