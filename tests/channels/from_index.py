@@ -23,13 +23,17 @@ from tests.channels.wheels import WheelFile, repacked
 SKLEARN = ("scikit-learn", "pandas", "pyarrow", "matplotlib", "mlflow")
 """Projects whose wheels are what ``images/sklearn-conda`` asks a channel for."""
 
+BOUNDED = ("mlflow<=3.15.0", "python-dateutil<3")
+"""What it asks for is older than the newest, so that the channel has both."""
+
 BEFORE = "2026-11-01T00:00:00Z"
 """What its definition says."""
 
 
 def of_sklearn() -> tuple[Package, ...]:
-    """Return what ``images/sklearn-conda`` needs."""
-    return (*packages_of(SKLEARN, before=BEFORE), installed("pip"))
+    """Return what ``images/sklearn-conda`` needs, and newer packages of what it bounds."""
+    both = (*packages_of(SKLEARN, before=BEFORE), *packages_of((*SKLEARN, *BOUNDED), before=BEFORE), installed("pip"))
+    return tuple({package.path: package for package in both}.values())
 
 
 def packages_of(requirements: Sequence[str], *, before: str) -> tuple[Package, ...]:

@@ -48,7 +48,7 @@ class Line:
         site.ok("approve", self.request, "--reason", "looked at what is in review", who="ben")
         for state in ("locked", "assembled", "gated", "delivered"):
             with self.timed(state):
-                self.status = site.reach(self.request, *_FROM[state], seconds=900)
+                self.status = site.reach(self.request, *_FROM[state], seconds=1800)
 
 
 _STATES = ("locked", "assembled", "gated", "delivered")

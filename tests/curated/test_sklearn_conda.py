@@ -17,6 +17,8 @@ from sekisho_builder.gates.sbom import CYCLONEDX
 from tests.curated.conftest import IMAGE
 from tests.integration.line.site import ROOT, SEKISHO
 
+pytestmark = pytest.mark.timeout(3600)  # with the making of all that the first test asks for
+
 BIN = ROOT / ".venv" / "bin"
 FIT = ROOT / "images" / IMAGE / "verify" / "fit.py"
 PREFIX = "/opt/conda"
