@@ -23,7 +23,7 @@ from tests.channels.wheels import WheelFile, repacked
 SKLEARN = ("scikit-learn", "pandas", "pyarrow", "matplotlib", "mlflow")
 """Projects whose wheels are what ``images/sklearn-conda`` asks a channel for."""
 
-BOUNDED = ("mlflow<=3.15.0", "python-dateutil<3")
+BOUNDED = ("mlflow<=3.15.0", "python-dateutil<3", "pytz<=2025.2")
 """What it asks for is older than the newest, so that the channel has both."""
 
 BEFORE = "2026-11-01T00:00:00Z"
