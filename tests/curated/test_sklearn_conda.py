@@ -172,7 +172,7 @@ def test_its_bill_of_materials_names_every_package_by_channel(line, lock):
 def test_a_channel_is_declared_to_conda_in_one_command(line, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
-    environment = line.site.environment("ana") | {"HOME": str(home), "CONDARC": str(home / "condarc")}
+    environment = line.site.environment("ana") | {"HOME": str(home)}
     done = subprocess.run([SEKISHO, "configure", "conda", "--channel", "forge"], env=environment, cwd=tmp_path, capture_output=True, text=True,
                           check=False, timeout=60)  # fmt: skip
     assert done.returncode == 0, done.stderr
