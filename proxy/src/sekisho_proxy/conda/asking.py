@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,10 +17,11 @@ from sekisho.disk import DISK, disk_errors, sweep
 from sekisho.errors import CorruptError, NotFoundError, UpstreamError
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.elsewhere import Elsewhere, elsewhere
-from sekisho_proxy.conda.importing import Done, Job, attempt
+from sekisho_proxy.conda.importing import Job
 from sekisho_proxy.conda.reading import Reading, Sharded, Whole
 from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, read_index
 from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.worker import Worker
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.advice import TAMPERED
 from sekisho_proxy.upstream.fetcher import Answer, Fetcher
@@ -31,11 +31,6 @@ _SHARDS, _WHOLE = "shards", "whole"
 _FORMS = ("repodata.json.zst", "repodata.json")
 _INCOMING = "incoming"
 _PACKED_LIMIT = 512 << 20
-_SLOWEST_IMPORT = 300.0
-_SMALL, _SMALL_UNPACKED = 256 << 10, 8 << 20
-"""Bytes of what is not worth a process of its own."""
-
-_COMMAND = (sys.executable, "-I", "-m", "sekisho_proxy.conda.importing")
 
 
 class Place(NamedTuple):
@@ -158,10 +153,11 @@ class Asking:
         made = came.with_suffix(".catalogue")
         headers = _if_changed(known, _WHOLE, url)
         try:
-            answer = await self._download(url, came, headers)
-            if answer.status_code == 304 and known:
-                return await self._still(known)
-            await self._import(came, made, url)
+            async with Worker() as worker:
+                answer = await self._download(url, came, headers, worker)
+                if answer.status_code == 304 and known:
+                    return await self._still(known)
+                await self._import(came, made, url, known, worker)
             catalogue = Catalogue.load(await asyncio.to_thread(made.read_bytes))
         finally:
             DISK.remove(came)
@@ -170,9 +166,11 @@ class Asking:
         kept = Kept(url, answer.headers.get("etag", ""), _WHOLE, self._clock(), catalogue.dump())
         await asyncio.to_thread(self._disk.put, self._key, kept.dump())
         self._pieces.sweep(catalogue)
-        return self._whole(catalogue, kept)
+        whole = self._whole(catalogue, kept)
+        whole.noted = True
+        return whole
 
-    async def _download(self, url: str, came: Path, headers: dict[str, str]) -> Answer:
+    async def _download(self, url: str, came: Path, headers: dict[str, str], worker: Worker) -> Answer:
         def write() -> Callable[[bytes], None]:
             file.seek(0)
             file.truncate()
@@ -181,14 +179,15 @@ class Asking:
         def take(chunk: bytes) -> None:
             with disk_errors(came):
                 file.write(chunk)
+            worker.expect(file.tell())
 
         with came.open("wb", buffering=0) as file:
             return await self._fetcher.download(url, write, limit=_PACKED_LIMIT, headers=headers)
 
-    async def _import(self, came: Path, made: Path, url: str) -> None:
-        """Have a process of its own make pieces of a file; raise ``CorruptError`` for what is none."""
+    async def _import(self, came: Path, made: Path, url: str, known: Reading | None, worker: Worker) -> None:
+        """Have pieces made of a file, from what was had before; raise ``CorruptError`` for what is none."""
         old = made.with_suffix(".old")
-        now = await asyncio.to_thread(self.load)
+        now = known or await asyncio.to_thread(self.load)
         if isinstance(now, Whole):
             await asyncio.to_thread(old.write_bytes, now.kept.body)
         job = Job(
@@ -204,7 +203,7 @@ class Asking:
             now=int(self._clock()),
         )
         try:
-            done = await _do(job)
+            done = await worker.do(job)
         finally:
             DISK.remove(old)
         if done.error:
@@ -229,38 +228,3 @@ def _alone(folder: Path, source: str) -> Iterator[None]:
 def _if_changed(known: Reading | None, form: str, url: str) -> dict[str, str]:
     fits = known and known.kept.content_type == form and known.kept.etag and known.kept.url == url
     return {"if-none-match": known.kept.etag} if known and fits else {}
-
-
-async def _do(job: Job) -> Done:
-    """Do a job here if it is small, and else in a process of its own."""
-    done = await asyncio.to_thread(_try_here, job)
-    return await _run(job) if done.too_much else done
-
-
-def _try_here(job: Job) -> Done:
-    if Path(job.file).stat().st_size > _SMALL:
-        return Done(too_much=True)
-    return attempt(msgspec.structs.replace(job, limit=_SMALL_UNPACKED))
-
-
-async def _run(job: Job) -> Done:
-    process = await asyncio.create_subprocess_exec(
-        *_COMMAND,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(_SLOWEST_IMPORT):
-            said, _ = await process.communicate(msgspec.json.encode(job))
-        return msgspec.json.decode(said, type=Done)
-    except TimeoutError:
-        return Done(error="reading it took too long")
-    except msgspec.MsgspecError:
-        return Done(error="the process that read it did not survive it")
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()

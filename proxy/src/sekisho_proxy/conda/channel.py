@@ -150,8 +150,9 @@ class Subdir:
     async def _take(self, reading: Reading) -> Names:
         """Let a reading be what is shown from now on, after its digests were noted."""
         if reading is not self._reading:
-            note = self._seen.note
-            await asyncio.to_thread(note, self._source.id, self._subdir, reading.names, int(self._clock()))
+            if not reading.noted:
+                note = self._seen.note
+                await asyncio.to_thread(note, self._source.id, self._subdir, reading.names, int(self._clock()))
             self._reading = reading
         self._names = Names(reading.names, reading.refused, reading.kept.checked)
         return self._names

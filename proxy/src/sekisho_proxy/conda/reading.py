@@ -26,12 +26,16 @@ class LostError(CorruptError):
 
 
 class Reading(Protocol):
-    """What is known of a subdir: a digest for each name. ``kept`` says how it was had, ``packages`` where files are."""
+    """What is known of a subdir: a digest for each name. ``kept`` says how it was had, ``packages`` where files are.
+
+    ``noted`` tells that its digests were stamped when it was had just now.
+    """
 
     names: Mapping[str, bytes]
     refused: tuple[Refused, ...]
     kept: Kept
     packages: Elsewhere
+    noted: bool
 
     async def records(self, name: str) -> Records:
         """Return what is listed of a name."""
@@ -46,6 +50,7 @@ class Sharded:
     ) -> None:
         self.names, self.refused, self.kept = index.names, _with(index.refused, packages), kept
         self.packages = packages
+        self.noted = False
         self._base, self._fetcher, self._disk = base, fetcher, disk
 
     async def records(self, name: str) -> Records:
@@ -69,6 +74,7 @@ class Whole:
         self.names: Mapping[str, bytes] = catalogue.digests()
         self.refused, self.kept = _with(catalogue.refused, packages), kept
         self.packages = packages
+        self.noted = False
         self._catalogue, self._pieces = catalogue, pieces
 
     async def records(self, name: str) -> Records:
