@@ -20,7 +20,7 @@ from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.sources import Upstreams
 from tests.channels import Channel, FakeChannels, make_package, zst
 from tests.fake_upstream import run_asgi
-from tests.records import snapshot
+from tests.records import sha, snapshot
 
 ALPHA, BETA = make_package("alpha"), make_package("beta", "2.0", ending=".tar.bz2")
 NEWER = make_package("alpha", "1.1")
@@ -234,6 +234,22 @@ def test_a_reading_that_was_killed_leaves_what_was_there(open_world):
     assert len(world.listed().rows) == 2
     assert len(world.listed("beta").rows) == 1
     assert list((pieces.parent / "incoming").iterdir()) == []
+
+
+def test_a_large_file_is_read_by_a_process_of_its_own(open_world):
+    record = {**ALPHA.record, "name": "big", "version": "1.0"}
+    big = {f"noarch/big-1.0-{n}.conda": {**record, "build": f"{n}", "sha256": sha(f"{n}")} for n in range(8000)}
+    world = open_world(Channel((ALPHA,), shards=False, records=big))
+    assert len(world.fake.channels["main"].files["noarch/repodata.json.zst"]) > 256 << 10
+    assert len(world.listed("big").rows) == 8000
+    world.fake.lies[ZST] = world.fake.channels["main"].files["noarch/repodata.json.zst"][:-7]
+    world.now += DAY
+    assert "ends in the middle" in world.names().stale
+    world.fake.lies.clear()
+    world.has(records={**big, "noarch/big-1.0-x.conda": {**record, "build": "x", "sha256": sha("x")}})
+    world.now += DAY
+    seen = world.seen("big")
+    assert (len(seen), seen["big-1.0-x.conda"], seen["big-1.0-0.conda"]) == (8001, 2, 0)
 
 
 @pytest.mark.parametrize("fault", ["500", "slow", "truncated", "redirect", "404"])

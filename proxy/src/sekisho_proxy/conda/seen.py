@@ -30,9 +30,9 @@ _NOTE = """
 INSERT INTO names (source, subdir, name, digest, since) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET digest = excluded.digest, since = excluded.since
 """
-_ALL = "SELECT name, digest, files FROM names WHERE source = ? AND subdir = ?"
+_DIGESTS = "SELECT name, digest FROM names WHERE source = ? AND subdir = ?"
+_PACKED = "SELECT files FROM names WHERE source = ? AND subdir = ? AND name = ?"
 _FILES = "UPDATE names SET files = ? WHERE source = ? AND subdir = ? AND name = ?"
-_NOTHING = (b"", b"")
 _OF = "SELECT digest, since, files FROM names WHERE source = ? AND subdir = ? AND name = ?"
 _KEEP = """
 INSERT INTO names (source, subdir, name, digest, since, files) VALUES (?, ?, ?, ?, ?, ?)
@@ -106,15 +106,15 @@ class FirstSeen:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             with _committed(connection):
-                rows = connection.execute(_ALL, (source, subdir))
-                known = {name: (digest, packed) for name, digest, packed in rows}
-                fresh = [name for name, digest in digests.items() if known.get(name, _NOTHING)[0] != digest]
+                known = dict(connection.execute(_DIGESTS, (source, subdir)))
+                fresh = [name for name, digest in digests.items() if known.get(name) != digest]
                 connection.executemany(_NOTE, [(source, subdir, name, digests[name], now) for name in fresh])
                 stamped = []
                 for name, hashes in files:
-                    at = unpack_stamps(known.get(name, _NOTHING)[1])
-                    if new := {known_by for known_by in hashes if known_by} - at.keys():
-                        stamped.append((pack_stamps(at | dict.fromkeys(new, now)), source, subdir, name))
+                    [packed] = connection.execute(_PACKED, (source, subdir, name)).fetchone()
+                    new = {known_by for known_by in hashes if known_by} - {known_by for known_by, _ in _rows(packed)}
+                    if new:
+                        stamped.append((packed + pack_stamps(dict.fromkeys(new, now)), source, subdir, name))
                 connection.executemany(_FILES, stamped)
         return len(fresh)
 
@@ -167,4 +167,8 @@ def pack_stamps(at: Mapping[bytes, int]) -> bytes:
 
 def unpack_stamps(packed: bytes) -> dict[bytes, int]:
     """Read that form."""
-    return dict(_STAMP.iter_unpack(packed))
+    return dict(_rows(packed))
+
+
+def _rows(packed: bytes) -> Iterator[tuple[bytes, int]]:
+    return _STAMP.iter_unpack(packed)
