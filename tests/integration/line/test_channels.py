@@ -180,6 +180,9 @@ def test_what_cannot_be_is_said_in_few_lines(site):
     assert told["code"] == "unresolvable"
     assert "No candidates were found for tool >=7" in told["title"]
     assert told["where"] == "match specs: tool >=7; channels: main"
+    version = python_package().version
+    fewest = f"which passes once somebody approves conda:python {version}, conda:tool 1.0"
+    assert told["todo"] == f"ask for 'tool==1.0' in place of 'tool >=7', {fewest}"
     told = problem(ask(site, "tool >=2", requirements=["beta"]))
     assert "beta is asked for of an index, and conda:py-beta 1.5 has it already" in told["title"]
     assert "leave it out of the requirements" in told["todo"]

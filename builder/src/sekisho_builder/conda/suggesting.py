@@ -8,6 +8,8 @@ from sekisho.model.conda import PackageName
 from sekisho.model.match_spec import MatchSpec
 from sekisho_builder.conda.approvals import Approvals, Said
 
+_NAMED = 12
+
 
 class Present(NamedTuple):
     """The conda packages of a closure, with what came of each by path.
@@ -88,6 +90,17 @@ def leading_to(closure: Closure, paths: Iterable[str]) -> frozenset[str]:
 def relaxed(conda: Iterable[str], names: frozenset[str]) -> tuple[str, ...]:
     """Return match specs, those of ``names`` for any version."""
     return tuple(_bare(spec) if spec_name(spec) in names else spec for spec in conda)
+
+
+def otherwise(found: Approvals, conda: Iterable[str]) -> str:
+    """Say what to ask for in place of specs that nothing fits, and what would have to be approved for it."""
+    after = {f"conda:{row.name}": _named(row.path) for row in found.chosen}
+    changed = [(spec, new) for spec in conda if (new := _pinned(spec, after)) != spec]
+    asked = ", ".join(f"{new!r} in place of {spec!r}" for spec, new in changed)
+    needed = _names(found.needed)
+    left = f", which passes once somebody approves {', '.join(needed[:_NAMED])}" if needed else ""
+    more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
+    return f"ask for {asked}{left}{more}"
 
 
 def _bare(spec: str) -> str:

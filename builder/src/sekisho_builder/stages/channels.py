@@ -6,16 +6,22 @@ from datetime import UTC, datetime
 
 from sekisho.definitions import read_definition
 from sekisho.errors import NotFoundError, UnresolvableError, UpstreamError
-from sekisho.model import Artifact, ImageDefinition, Newest, Outcome, Request
+from sekisho.model import Artifact, ImageDefinition, Newest, Outcome, Request, spec_name
 from sekisho.model.conda import PackageName
 from sekisho.policy import Snapshot
+from sekisho_builder.conda.approvals import fewest_approvals
 from sekisho_builder.conda.offers import CondaOffers
 from sekisho_builder.conda.records import Channels
 from sekisho_builder.conda.resolve import Part, resolve_conda
 from sekisho_builder.conda.solver import CondaSolver, channels_of
+from sekisho_builder.conda.suggesting import otherwise, relaxed
 from sekisho_builder.denials import name_denials
 from sekisho_builder.offers import Rate, approved
 from sekisho_builder.stages.outside import Outside
+
+_MOST_FREED = 5
+_PATIENCE = 1.0
+"""Seconds for what to ask for instead: it is a hint on a request that failed."""
 
 _MOST_FORESEEN = 1000
 """Files that are asked about at once."""
@@ -72,11 +78,32 @@ class FromChannels(Outside):
                 told(0, len(solver.asked))
                 part = resolve_conda(solver, offers)
         except UnresolvableError as error:
-            raise name_denials(
-                error, request, snapshot.policy, self._allowed(request_id, request, snapshot), "conda"
-            ) from error
+            named = name_denials(error, request, snapshot.policy, self._allowed(request_id, request, snapshot), "conda")
+            if instead := self._otherwise(request_id, request, snapshot):
+                named = UnresolvableError(named.what, where=named.where, todo=instead)
+            raise named from error
         told(len(part.artifacts), len(part.artifacts))
         return part
+
+    def _otherwise(self, request_id: str, request: Request, snapshot: Snapshot) -> str:
+        """Say what fits where a spec may have any version, one of the first few, or else all; nothing if nothing does.
+
+        It is said only of an answer that approvals suffice for.
+        """
+        names = [spec_name(spec) for spec in request.conda]
+        for free in (*(frozenset({name}) for name in names[:_MOST_FREED]), frozenset(names)):
+            conda = relaxed(request.conda, free)
+            if conda == request.conda:
+                continue
+            loose = request.model_copy(update={"conda": conda})
+            try:
+                with self._asking(request_id, loose, snapshot) as (solver, offers):
+                    found = fewest_approvals(solver, offers, {}, patience=_PATIENCE)
+            except UnresolvableError:
+                continue
+            if found is not None and not found.denied:
+                return otherwise(found, request.conda)
+        return ""
 
     def _allowed(self, request_id: str, request: Request, snapshot: Snapshot) -> Callable[[str], list[str]]:
         """Return what finds the versions of a package that the policy would allow."""

@@ -8,7 +8,7 @@ from sekisho.errors import UnresolvableError
 from sekisho.model import Alternative, Change, Closure, Edge, Outcome
 from sekisho_builder.conda.approvals import fewest_approvals
 from sekisho_builder.conda.resolve import resolve_conda
-from sekisho_builder.conda.suggesting import Present, instead, is_fewest, leading_to, relaxed
+from sekisho_builder.conda.suggesting import Present, instead, is_fewest, leading_to, otherwise, relaxed
 from sekisho_builder.denials import name_denials
 from sekisho_builder.stages.instead import joined
 from tests.channels import Channel
@@ -150,6 +150,13 @@ def test_a_spec_that_leads_to_an_exception_may_have_any_version(process):
     assert offered is not None
     assert offered.conda == ("app==1.0", "lib")
     assert offered.changes[0] == Change(project="conda:app", before="2.0", after="1.0")
+
+
+def test_what_nothing_fits_is_answered_with_what_to_ask_for_and_what_that_needs(process):
+    found = least(process, "app", "lib <3", app=REVIEW)
+    told = otherwise(found, ("app >=7", "lib <3"))
+    assert told == "ask for 'app==2.0' in place of 'app >=7', which passes once somebody approves conda:app 2.0"
+    assert otherwise(least(process, "app"), ("app >=7",)) == "ask for 'app==2.0' in place of 'app >=7'"
 
 
 def test_alternatives_of_both_parts_are_one():
