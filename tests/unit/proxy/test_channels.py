@@ -15,6 +15,7 @@ from sekisho.sources import Source
 from sekisho_proxy.conda.catalogue import Catalogue
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.importing import Job, run
+from sekisho_proxy.conda.seen import Stamps, age
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.sources import Upstreams
@@ -195,6 +196,14 @@ def test_what_is_stated_counts_only_where_the_source_is_trusted_to_say_it(open_w
     assert world.seen() == at | {made["later"].filename: 1, made["latest"].filename: -50}
     other = open_world(Channel(records=records | later, shards=form == "shards"))
     assert set(other.seen().values()) == {0}
+
+
+@pytest.mark.parametrize("said", [0, -1, -(10**30), 10**30, True, 1.5, "5", None])
+def test_a_time_that_no_file_can_have_makes_none_older(said):
+    stamps = Stamps({sha("a"): START}, START)
+    for key in ("timestamp", "indexed_timestamp"):
+        assert age(stamps, sha("a"), {key: said}) == START
+    assert age(stamps, sha("a"), {"timestamp": said, "indexed_timestamp": 5000}) == 5
 
 
 def test_what_is_derived_may_be_thrown_away_and_stamps_may_not(world):
