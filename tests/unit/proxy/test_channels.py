@@ -16,6 +16,8 @@ from sekisho_proxy.conda.catalogue import Catalogue
 from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.importing import Job, run
 from sekisho_proxy.conda.seen import Stamps, age
+from sekisho_proxy.conda.shards import read_index
+from sekisho_proxy.conda.value import Refused, Stated, cleaned
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.sources import Upstreams
@@ -431,6 +433,23 @@ def test_an_odd_record_is_refused_with_a_reason_and_the_others_stay(open_world, 
     assert [row.filename for row in found.rows] == [ALPHA.filename]
     if odd != {"name": "other"} or form != "shards":  # there it is in a shard of its own
         assert any(row.what == NEWER.filename and row.why for row in found.refused)
+
+
+def test_a_file_that_is_listed_twice_counts_as_none_of_the_two():
+    alpha, newer = (Stated(msgspec.Raw(msgspec.json.encode(one.record)), msgspec.json.decode) for one in (ALPHA, NEWER))
+    kept, refused = cleaned(
+        "alpha", "noarch", [(ALPHA.filename, alpha), (NEWER.filename, newer), (ALPHA.filename, alpha)]
+    )
+    assert [filename for filename, _ in kept] == [NEWER.filename]
+    assert set(refused) == {Refused(ALPHA.filename, "it is listed twice")}
+
+
+@pytest.mark.parametrize("short", [b"", b"x" * 16, b"x" * 31, b"x" * 33, b"x" * 64])
+def test_a_shard_without_a_whole_sha256_is_none(short):
+    index = {"version": 1, "info": {"subdir": "noarch"}, "shards": {"alpha": b"x" * 32, "beta": short}}
+    found = read_index(zst(msgspec.msgpack.encode(index)), url="http://main.invalid/noarch/index", subdir="noarch")
+    assert found.names == {"alpha": b"x" * 32}
+    assert found.refused == (Refused("beta", "its shard has no sha256"),)
 
 
 def test_names_that_are_none_keep_no_other_name_away(open_world, form):
