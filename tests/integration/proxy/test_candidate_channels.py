@@ -55,6 +55,8 @@ def test_a_client_solves_with_what_is_not_denied(house, tmp_path):
         ]
         with pytest.raises(RattlerError, match="evil"):
             rattler.solve([channel], ["evil"])
+        client.auth = house.basic()
+        assert names_of(client).keys() == {"tool"}, "a name that is denied is not even named"
 
 
 @pytest.mark.parametrize("sharded", [True, False])
