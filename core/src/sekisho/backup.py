@@ -40,6 +40,7 @@ _DURABLE = (
     "portal/advisories/**/*",
     "portal/statements/*",
     "proxy/snapshot.json",
+    "proxy/snapshot.changes.json",
     "proxy/horizon.json",
     "proxy/imported.json",
     "proxy/demand.json",

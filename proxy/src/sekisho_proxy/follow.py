@@ -21,11 +21,11 @@ from sekisho.model import sha256_hex
 from sekisho.policy import SealedSnapshot, Snapshot
 from sekisho.policy.sealing import Opened, Opener, collector_at_rest
 from sekisho.ports import Clock
-from sekisho.store import write_atomically
 from sekisho.succession import KeyStatement, follow
 from sekisho.tls import verify_for
 from sekisho_proxy.horizon import Horizon, certain, extend_horizon, read_horizon
 from sekisho_proxy.index import Index
+from sekisho_proxy.kept import Kept
 
 _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
@@ -58,6 +58,7 @@ class Held:
     def __init__(self, file: Path, trust: Path, clock: Clock, *, disk: Disk = DISK) -> None:
         self._file = file
         self._disk = disk
+        self._on_disk = Kept(file, disk)
         self._trust = trust
         self._clock = clock
         self._opener = Opener()
@@ -114,20 +115,22 @@ class Held:
 
     async def load(self) -> bool:
         """Take up what is on the disk; tell whether something came into force."""
-        try:
-            data = await asyncio.to_thread(self._file.read_bytes)
-        except FileNotFoundError:
-            return False
-        self._horizon = await asyncio.to_thread(read_horizon, self._file)
-        return await self.offer(data, store=False)
+        found = False
+        for read in self._on_disk.read():
+            self._horizon = await asyncio.to_thread(read_horizon, self._file)
+            found = await self._offer(read, store=False) or found
+        return found
 
     async def offer(self, data: bytes, *, store: bool) -> bool:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays.
 
         Parts that the snapshot in force has may be missing from it.
         """
+        return await self._offer(lambda: SealedSnapshot.parse_json(data, where="policy snapshot"), store=store)
+
+    async def _offer(self, read: Callable[[], SealedSnapshot], *, store: bool) -> bool:
         try:
-            index, opened = await asyncio.to_thread(self._verify, data, store=store)
+            index, opened = await asyncio.to_thread(self._verify, read, store=store)
         except Exception as error:  # noqa: BLE001 (whatever is wrong with a snapshot, the old one stays)
             if self.refused is None or self.refused.why != str(error):
                 _LOG.error("a policy snapshot was refused, the old one stays: %s", error)
@@ -143,13 +146,12 @@ class Held:
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
         return True
 
-    def _verify(self, data: bytes, *, store: bool) -> tuple[Index, Opened]:
+    def _verify(self, read: Callable[[], SealedSnapshot], *, store: bool) -> tuple[Index, Opened]:
         """Return the snapshot, indexed, and as it was sealed, with all its parts.
 
         What was said beside the snapshot in force goes on counting: nobody can take it back by leaving it out.
         """
-        given = SealedSnapshot.parse_json(data, where="policy snapshot")
-        opened, old = self._opener.open(given, follow(load_trust(self._trust), self.keys)), self.snapshot
+        opened, old = self._opener.open(read(), follow(load_trust(self._trust), self.keys)), self.snapshot
         snapshot = opened.snapshot
         replayed = old is not None and snapshot.sequence < old.sequence + store
         if replayed and old is not None:
@@ -167,8 +169,8 @@ class Held:
     async def keep(self, opened: Opened | None = None) -> None:
         """Write a snapshot as it was sealed, or the one in force, to the disk; where that fails, say so and go on."""
         try:
-            data = await asyncio.to_thread(lambda: opened.sealed.canonical() if opened else self.whole())
-            await asyncio.to_thread(write_atomically, self._file, data, disk=self._disk)
+            if present := opened or self._opened:
+                await asyncio.to_thread(self._on_disk.write, present)
         except (OSError, SekishoError) as error:
             if self.unkept is None:
                 _LOG.error("a policy snapshot comes into force but cannot be kept: %s", error)

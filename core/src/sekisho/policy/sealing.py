@@ -88,18 +88,24 @@ class Sealer:
 class Opened(NamedTuple):
     """A snapshot, as it was sealed, and the statements on keys that count.
 
-    These stand beside the sealed one, so that who reads it again forgets none. ``packed`` are its parts, in order.
+    These stand beside the sealed one, so that who reads it again forgets none. ``packed`` are its parts by sha256, in
+    order.
     """
 
     snapshot: Snapshot
     head: Sealed
-    packed: tuple[bytes, ...]
+    packed: Mapping[str, bytes]
     keys: tuple[KeyStatement, ...]
 
     @property
     def sealed(self) -> SealedSnapshot:
         """Return the snapshot as it was sealed, with all its parts and nothing else."""
-        return SealedSnapshot(head=self.head, parts=tuple(map(_unpacked, self.packed)))
+        return self.without(())
+
+    def without(self, known: Collection[str]) -> SealedSnapshot:
+        """Return the same without the parts whose SHA-256 is ``known``."""
+        parts = (_unpacked(text) for sha256, text in self.packed.items() if sha256 not in known)
+        return SealedSnapshot(head=self.head, parts=tuple(parts))
 
 
 class _Known(NamedTuple):
@@ -139,7 +145,7 @@ class Opener:
         self._known = known
         keys = statements_of(trust)
         sealed_head = sealed.head.model_copy(update={"keys": keys})
-        return Opened(snapshot, sealed_head, tuple(known[sha256].packed for sha256 in head.parts), keys)
+        return Opened(snapshot, sealed_head, {sha256: known[sha256].packed for sha256 in head.parts}, keys)
 
 
 def _open_head(sealed: SealedSnapshot, trust: Trust, *, ended: bool = False) -> _SealedHead:
