@@ -65,6 +65,15 @@ def test_of_a_change_only_what_changed_is_written(read, tmp_path, packed):
     assert [len(msgspec.json.decode(b"{%b}" % part)) for part in (old, new)] == [5, 5]
 
 
+def test_a_record_that_changed_to_one_as_long_is_read_anew(read, tmp_path):
+    text = repodata()
+    read(text)
+    done, catalogue, _ = read(text.replace(b"0007", b"0008", 1))
+    assert done.changed >= 1
+    kept = b"".join(part for name in catalogue.names for part in Pieces(tmp_path / "pieces").read(catalogue, name))
+    assert kept.count(b"0008") == text.count(b"0008") + 1
+
+
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x" + path.read_bytes())])
 def test_without_its_outline_all_of_a_text_is_read(read, tmp_path, harm):
     _, known, size = read(repodata())
