@@ -39,6 +39,14 @@ def test_strings_of_a_binary_keep_their_length(parts, cuts, prefix):
     assert len(found) == len(data)
 
 
+@pytest.mark.parametrize("at", range(2 * len(OLD) + 5))
+@pytest.mark.parametrize("placeholder", [TEXT, BINARY])
+def test_a_placeholder_that_is_cut_anywhere_is_found(placeholder, at):
+    data = b"x:" + OLD.encode() * 2 + b":y\0"
+    found = b"".join(replaced([data[:at], data[at:]], placeholder, "/n"))
+    assert found.replace(b"\0", b"") == b"x:/n/n:y"
+
+
 def test_a_binary_without_room_is_refused():
     with pytest.raises(ValueError, match="room for a prefix of 8 bytes, and this one has 9"):
         list(replaced([b"a\0/abab/ab/lib\0"], BINARY, "/abab/abc"))
