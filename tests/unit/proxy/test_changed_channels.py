@@ -1,6 +1,8 @@
 """A channel's one file is read anew where it changed, and as a whole wherever anything is in doubt."""
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -110,3 +112,11 @@ def test_who_unpacks_ahead_ends_with_who_reads(read):
         read(repodata()[:-5] + os.urandom(5).hex().encode())
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(threading.active_count).result() == before + 1
+
+
+def test_who_reads_loads_no_more_than_that_takes():
+    loaded = "import sys, sekisho_proxy.conda.importing; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-I", "-c", loaded], capture_output=True, text=True, check=True)
+    modules = said.stdout.split()
+    assert "sekisho_proxy.conda.importing" in modules
+    assert not {"pydantic", "asyncio", "sekisho.model"} & set(modules)

@@ -17,7 +17,8 @@ from sekisho_proxy.conda.channels import Channels
 from sekisho_proxy.conda.importing import Job, run
 from sekisho_proxy.conda.seen import Stamps, age
 from sekisho_proxy.conda.shards import read_index
-from sekisho_proxy.conda.value import Refused, Stated, cleaned
+from sekisho_proxy.conda.stated import Refused, Stated
+from sekisho_proxy.conda.value import cleaned
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.fetcher import make_client
 from sekisho_proxy.upstream.sources import Upstreams

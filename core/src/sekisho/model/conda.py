@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from sekisho.conda_name import is_name
 from sekisho.errors import BadInputError
 from sekisho.model.base import canonical_json
 from sekisho.model.closure import Artifact
@@ -46,7 +47,6 @@ KNOWN_SUBDIRS = frozenset(
 )
 """Parts of a channel that clients ask for: conda and py-rattler know these."""
 
-_NAME = re.compile(r"(?=.{1,64}$)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 _VERSION = re.compile(r"(?=.{1,64}$)[a-z0-9_.!+]+", re.ASCII)
 _BUILD = re.compile(r"(?=.{1,64}$)[A-Za-z0-9_.+]+", re.ASCII)
 _SUBDIR = re.compile(r"(?=.{1,32}$)(?:noarch|[a-z0-9]+-[a-z0-9_]+)", re.ASCII)
@@ -83,17 +83,12 @@ class PackageName(NamedTuple):
         if len(parts) != 3:
             raise BadInputError(f"{filename[:120]!r} is no name of a conda package", todo="see CEP 26")
         name, version, build = parts
-        if not (_NAME.fullmatch(name) and _VERSION.fullmatch(version) and _BUILD.fullmatch(build)):
+        if not (is_name(name) and _VERSION.fullmatch(version) and _BUILD.fullmatch(build)):
             raise BadInputError(f"{filename[:120]!r} is no name of a conda package", todo="see CEP 26")
         return cls(name, version, build, ending)
 
     def __str__(self) -> str:
         return f"{self.name}-{self.version}-{self.build}{self.ending}"
-
-
-def is_name(text: str) -> bool:
-    """Tell whether ``text`` can name a package (CEP 26)."""
-    return bool(_NAME.fullmatch(text))
 
 
 def is_subdir(text: str) -> bool:

@@ -20,7 +20,7 @@ from sekisho_proxy.conda.elsewhere import Elsewhere, elsewhere
 from sekisho_proxy.conda.importing import Job
 from sekisho_proxy.conda.reading import Reading, Sharded, Whole
 from sekisho_proxy.conda.shards import INDEX, INDEX_LIMIT, read_index
-from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.stated import Refused
 from sekisho_proxy.conda.worker import Worker
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.advice import TAMPERED

@@ -16,7 +16,7 @@ import msgspec
 
 from sekisho.disk import DISK, disk_errors
 from sekisho.errors import CorruptError
-from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.stated import Refused
 
 _ROOM_FOR_LOSS = 16 << 20
 """Bytes that may be left behind in any case."""

@@ -15,7 +15,8 @@ from sekisho_proxy.conda.asking import Asking
 from sekisho_proxy.conda.elsewhere import Elsewhere
 from sekisho_proxy.conda.reading import LostError, Reading, Records
 from sekisho_proxy.conda.seen import FirstSeen, age
-from sekisho_proxy.conda.value import Listed, Refused, Row, cleaned
+from sekisho_proxy.conda.stated import Refused
+from sekisho_proxy.conda.value import Listed, Row, cleaned
 from sekisho_proxy.flights import Flights
 
 _LOG = logging.getLogger("sekisho.proxy")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from sekisho.errors import SekishoError
-from sekisho_proxy.conda.value import Refused
+from sekisho_proxy.conda.stated import Refused
 from sekisho_proxy.upstream.place import Place
 
 _ADDRESS = re.compile(r"[!-~]{1,500}")

@@ -5,12 +5,12 @@ from itertools import chain
 
 import msgspec
 
+from sekisho.conda_name import is_name
 from sekisho.errors import CorruptError
-from sekisho.model.conda import is_name
 from sekisho_proxy.conda.members import hash_of, name_of
 from sekisho_proxy.conda.seen import short
+from sekisho_proxy.conda.stated import MOST_NAMES, MOST_REASONS
 from sekisho_proxy.conda.top import SECTIONS, Top, mapping, read_top
-from sekisho_proxy.conda.value import MOST_NAMES, MOST_REASONS
 from sekisho_proxy.upstream.advice import TAMPERED
 
 MOST_RECORDS = 5_000_000

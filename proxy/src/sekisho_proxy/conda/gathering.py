@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterator
 
-from sekisho.model.conda import is_name
+from sekisho.conda_name import is_name
 from sekisho_proxy.conda.catalogue import Catalogue, Growing, Piece, digest_of
 from sekisho_proxy.conda.entire import LARGEST_NAME, MOST_OF_A_NAME, MOST_RECORDS
 from sekisho_proxy.conda.members import OddError, members_of
 from sekisho_proxy.conda.outline import Outline, Run, Runs
+from sekisho_proxy.conda.stated import MOST_NAMES
 from sekisho_proxy.conda.top import SECTIONS
-from sekisho_proxy.conda.value import MOST_NAMES
 
 _Spans = list[Run | int]
 _NOTHING = Run("", 0, 0, 0, b"")

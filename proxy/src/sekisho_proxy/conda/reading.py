@@ -12,7 +12,7 @@ from sekisho_proxy.conda.catalogue import Catalogue, Pieces
 from sekisho_proxy.conda.elsewhere import Elsewhere
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.shards import SHARD_LIMIT, ShardIndex, read_shard
-from sekisho_proxy.conda.value import Refused, Stated
+from sekisho_proxy.conda.stated import Refused, Stated
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.upstream.fetcher import Fetcher
 from sekisho_proxy.upstream.source import Kept

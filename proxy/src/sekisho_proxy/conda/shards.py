@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sekisho.conda_name import is_name
 from sekisho.errors import CorruptError
-from sekisho.model.conda import is_name
 from sekisho_proxy.conda.packed import read_map, read_msgpack, unpack
-from sekisho_proxy.conda.value import MOST_NAMES, Refused, Stated
+from sekisho_proxy.conda.stated import MOST_NAMES, Refused, Stated
 from sekisho_proxy.upstream.advice import TAMPERED
 
 INDEX = "repodata_shards.msgpack.zst"

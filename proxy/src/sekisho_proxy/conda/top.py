@@ -7,7 +7,7 @@ import msgspec
 
 from sekisho_proxy.conda.packed import read_json
 from sekisho_proxy.conda.shards import foreign
-from sekisho_proxy.conda.value import MOST_REASONS, Refused
+from sekisho_proxy.conda.stated import MOST_REASONS, Refused
 
 SECTIONS = ("packages", "packages.conda")
 _KNOWN = frozenset({"info", *SECTIONS, "removed", "repodata_version"})
