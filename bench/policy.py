@@ -17,8 +17,9 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from bench.pypi import Taken, artifact_of
 from sekisho.allowlist import Allowlist, SignedApproval, sign_approval
 from sekisho.model import Approval, Artifact
-from sekisho.policy import compile_snapshot, parse_policy
-from sekisho.policy.sealing import SealedSnapshot, Sealer
+from sekisho.policy import Snapshot, compile_snapshot, parse_policy
+from sekisho.policy.frozen import succeed
+from sekisho.policy.sealing import SealedSnapshot, Sealer, collector_at_rest
 from sekisho.policy.snapshot import Denial
 from sekisho.signing import Signer, Trust
 from sekisho.sources import Source
@@ -42,12 +43,14 @@ class Ready(NamedTuple):
     after: int
     sequence: int
     parts: frozenset[str]
+    snapshot: Snapshot | None = None
 
 
 class Portal:
     """Seals approvals into snapshots and hands the newest out, as the portal does: a long poll on loopback.
 
-    Like the portal it sends only the parts that changed to a proxy that has the snapshot before.
+    Like the portal it says since when each file was admitted, and sends only the parts that changed to a proxy that
+    has the snapshot before.
     """
 
     def __init__(self, upstream: str, *more: Source, source: Source | None = None, rules: str = RULES) -> None:
@@ -98,19 +101,22 @@ class Portal:
     def seal(self, approvals: Iterable[SignedApproval], rules: str = "", denied: Iterable[Denial] = ()) -> Ready:
         """Return approvals under rules as a signed snapshot, of which some files are denied."""
         before = self._ready
-        sequence = before.sequence + 1
-        snapshot = compile_snapshot(
+        fresh = compile_snapshot(
             Allowlist(approvals=tuple(approvals)),
             parse_policy((rules or self._rules).format(ask=self.url)),
             self._sources,
-            revision=f"{sequence:040x}",
-            sequence=sequence,
+            revision=f"{before.sequence + 1:040x}",
+            sequence=before.sequence,
             now=datetime.now(UTC),
             denied=tuple(denied),
         )
-        sealed: SealedSnapshot = self._sealer.seal(snapshot, self._signer)
+        with collector_at_rest():  # as the portal does
+            snapshot = succeed(before.snapshot, fresh)
+            sealed: SealedSnapshot = self._sealer.seal(snapshot, self._signer)
         changes = sealed.without(before.parts).canonical()
-        return Ready(sealed.canonical(), changes, before.sequence, sequence, frozenset(sealed.by_hash))
+        return Ready(
+            sealed.canonical(), changes, before.sequence, snapshot.sequence, frozenset(sealed.by_hash), snapshot
+        )
 
     def stop(self) -> None:
         """Stop handing out."""

@@ -31,14 +31,17 @@ def measure(site: Site) -> list[Row]:
         files = sum(len(signed.approval.artifacts) for signed in served.approvals.values())
         said = f"{len(names):,} names, {files:,} approved files"
         _take(served)
-        one, used = [], served.server.cpu()
+        one, sealing, used = list[float](), list[float](), served.server.cpu()
         for number in range(site.rounds(_CHANGES)):
             site.say(f"policy change {number + 1} with {files:,} approved files")
             name = names[(number // 2 * 37) % len(names)]
             left = [signed for key, signed in served.approvals.items() if key != name or number % 2]
-            one.append(_change(served, served.portal.seal(left), {name}, there=bool(number % 2)))
+            began = time.perf_counter()
+            ready = served.portal.seal(left)
+            sealing.append(time.perf_counter() - began)
+            one.append(_change(served, ready, {name}, there=bool(number % 2)))
         used = (served.server.cpu() - used) / len(one)
-        broad, some = [], names[::_EACH]
+        broad, some = list[float](), names[::_EACH]
         for number in range(site.rounds(_BROAD)):
             site.say(f"{len(some)} names at once, {number + 1}")
             denied = _denials(served, some) if number % 2 == 0 else ()
@@ -49,6 +52,7 @@ def measure(site: Site) -> list[Row]:
     at_once = f"{len(some)} names denied by hash, or let in again; slowest of {len(broad)}"
     return [
         Row(f"policy change, {files:,} approved files", max(one), "s", 0.5, "lower", note=note),
+        Row("the same: what comes before, sealing it", median(sealing), "s", None, "lower", note="median"),
         Row(f"the same of {len(some)} names at once", max(broad), "s", None, "lower", note=at_once),
         Row(f"the proxy's memory at its peak, {files:,} files", peak, "MiB", 300, "lower", note=said),
     ]
