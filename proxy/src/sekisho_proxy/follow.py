@@ -118,7 +118,10 @@ class Held:
         found = False
         for read in self._on_disk.read():
             self._horizon = await asyncio.to_thread(read_horizon, self._file)
-            found = await self._offer(read, store=False) or found
+            if await self._offer(read, store=False):
+                found = True
+            else:
+                self._on_disk.forget()
         return found
 
     async def offer(self, data: bytes, *, store: bool) -> bool:

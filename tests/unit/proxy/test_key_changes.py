@@ -12,6 +12,7 @@ from sekisho.policy.sealing import seal_snapshot
 from sekisho.settings import Settings
 from sekisho.signing import BUNDLE_TYPE, Signer, Trust
 from sekisho.succession import EndedKey, NewKey, seal, sign_key_statement
+from sekisho_proxy import kept
 from sekisho_proxy.bundle.arrive import import_bundle
 from sekisho_proxy.bundle.manifest import MANIFEST, SNAPSHOT, FileEntry, Manifest
 from sekisho_proxy.compose import snapshot_file
@@ -23,6 +24,7 @@ NEXT, EXPORT, EXPORT_NEXT = Signer.generate(), Signer.generate(), Signer.generat
 TRUST = Trust(SIGNER.trusted("portal", *PURPOSES), EXPORT.trusted("export", "bundle"))
 ADDED = sign_key_statement(NewKey(key=NEXT.trusted("portal", *PURPOSES), at=NOW), SIGNER)
 GOOD, FORGED = signed(artifact()), signed(artifact("stolen"), id="a2")
+OTHER = signed(artifact("other"), id="a3")
 
 
 def _ended(key, by, *stands):
@@ -31,7 +33,7 @@ def _ended(key, by, *stands):
     )
 
 
-ENDED = _ended(SIGNER, NEXT, GOOD.approval.digest(), ADDED.statement.digest())
+ENDED = _ended(SIGNER, NEXT, GOOD.approval.digest(), OTHER.approval.digest(), ADDED.statement.digest())
 EXPORT_ADDED = sign_key_statement(NewKey(key=EXPORT_NEXT.trusted("export", "bundle"), at=NOW), EXPORT)
 EXPORT_ENDED = _ended(EXPORT, EXPORT_NEXT, EXPORT_ADDED.statement.digest())
 
@@ -119,3 +121,28 @@ def test_a_running_replica_takes_up_what_an_import_brought(settings, tmp_path):
     import_bundle(settings, _bundle(tmp_path / "2", 2, sealed, EXPORT), now=NOW)
     assert asyncio.run(held.load())
     assert held.present().sequence == 2
+
+
+def test_a_policy_under_a_new_key_outlasts_a_restart_however_little_of_it_changed(settings, monkeypatch):
+    monkeypatch.setattr(kept, "_SMALL", 0)
+    held = _held(settings)
+    assert _takes(held, _sealed(1, GOOD, OTHER, by=SIGNER))
+    assert _takes(held, _sealed(2, GOOD, OTHER, by=NEXT, keys=[ADDED]))
+    assert _takes(held, _sealed(3, GOOD, OTHER, by=NEXT, keys=[ADDED, ENDED]))
+    again = _held(settings)
+    assert asyncio.run(again.load())
+    assert (again.present().sequence, again.refused, again.keys) == (3, None, held.keys)
+
+
+def test_a_policy_on_the_disk_that_does_not_hold_is_written_anew(settings, monkeypatch):
+    monkeypatch.setattr(kept, "_SMALL", 0)
+    assert _takes(_held(settings), _sealed(1, GOOD, OTHER, by=SIGNER))
+    file = snapshot_file(settings)
+    file.write_bytes(file.read_bytes().replace(SIGNER.keyid.encode(), NEXT.keyid.encode(), 1))
+    held = _held(settings)
+    assert not asyncio.run(held.load())
+    assert _takes(held, _sealed(2, GOOD, OTHER, by=SIGNER))
+    assert _takes(held, _sealed(3, GOOD, OTHER, by=SIGNER))
+    again = _held(settings)
+    assert asyncio.run(again.load())
+    assert (again.present().sequence, again.refused) == (3, None)
