@@ -11,7 +11,7 @@ import pytest
 
 from sekisho.errors import CorruptError
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
-from sekisho_proxy.conda.importing import Job, run
+from sekisho_proxy.conda.importing import Job, entirely, run
 from tests.channels import zst
 
 NAMES = [f"pkg{number:03}" for number in range(300)]
@@ -120,3 +120,30 @@ def test_who_reads_loads_no_more_than_that_takes():
     modules = said.stdout.split()
     assert "sekisho_proxy.conda.importing" in modules
     assert not {"pydantic", "asyncio", "sekisho.model"} & set(modules)
+
+
+def test_a_text_cannot_say_what_stands_in_place_of_its_own_members(read, tmp_path):
+    text = (
+        b'{"packages":{"a-1-0.tar.bz2":{}},"packages.conda":{"b-1-0.conda":{}},'
+        b'"removed":[],"pack\\u0061ges":{"packages in\\u0020its place":0},'
+        b'"packages\\u002econda":{"packages.conda in\\u0020its place":0}}'
+    )
+    job = Job(
+        file=str(tmp_path / "text"), packed=False, where="here", folder=str(tmp_path / "anew"), old="", new="",
+        seen="", source="main", subdir="noarch", now=1000,
+    )  # fmt: skip
+    (tmp_path / "text").write_bytes(text)
+    assert read(text)[1].digests() == entirely(job, None).catalogue.digests() == {}
+
+
+def test_what_is_refused_leaves_no_bytes_behind(read, tmp_path):
+    bad = repodata().replace(b'"info":{}', b'"info":{"subdir":"\xff"}')
+    for _ in range(2):
+        with pytest.raises(CorruptError):
+            read(bad)
+    assert not list((tmp_path / "pieces").glob("*.pieces"))
+    read(repodata())
+    before = {path: path.stat().st_size for path in (tmp_path / "pieces").iterdir()}
+    with pytest.raises(CorruptError):
+        read(bad.replace(b"pkg007", b"pkg301"))
+    assert {path: path.stat().st_size for path in (tmp_path / "pieces").iterdir()} == before

@@ -101,10 +101,10 @@ def plainly(job: Job, old: Catalogue | None) -> _Made | None:
         with pieces.writing(old) as (file, growing), closing(ahead(_text(job))) as text:
             found = read_plain(text, growing, known, job.where)
             gathered = Gathered(found.runs, known, old, growing)
+            said = said_beside(found.top, (), where=job.where)
+            outline = gathered.outline.keep(folder)
     except OddError:
         return None
-    said = said_beside(found.top, (), where=job.where)
-    outline = gathered.outline.keep(folder)
     made = Catalogue(file, gathered.names, said.refused, said.packages, outline)
     changed = {name: _each(hashes) for name, hashes in gathered.changed.items()}
     return _Made(made, gathered.records, changed)

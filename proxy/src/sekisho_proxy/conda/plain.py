@@ -8,6 +8,7 @@ left to who reads all of it at once.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,7 +28,6 @@ _TRIED = 8
 
 _COMMA, _CLOSE = b",}"
 _AFTER = re.compile(rb'\}\},"(?:packages|packages\.conda|removed|repodata_version|info)":')
-_MARKS = {section: f"{section} in its place" for section in SECTIONS}
 
 
 class Plain(NamedTuple):
@@ -62,7 +62,7 @@ class _Text:
 
 def read_plain(pieces: Iterator[bytes], growing: Growing, known: Outline | None, where: str) -> Plain:
     """Read a text; raise ``OddError`` where that cannot be done so."""
-    text, rest = _Text(pieces), []
+    text, rest, mark = _Text(pieces), [], os.urandom(16).hex()
     runs: dict[str, list[Run | int]] = {section: [] for section in SECTIONS}
     left = list(SECTIONS)
     while True:
@@ -71,10 +71,11 @@ def read_plain(pieces: Iterator[bytes], growing: Growing, known: Outline | None,
         if section is None:
             break
         left.remove(section)
-        rest.append(b'"%s":0' % _MARKS[section].encode())
+        rest.append(b'"%s %s":0' % (section.encode(), mark.encode()))
         of = (known.old if section == SECTIONS[0] else known.new) if known else Runs()
         runs[section] = _Section(text, growing, of).read()
-    return Plain(_top_of(rest, [section for section in SECTIONS if section not in left], where), runs)
+    marks = {section: f"{section} {mark}" for section in SECTIONS if section not in left}
+    return Plain(_top_of(rest, marks, where), runs)
 
 
 def _next_section(text: _Text, left: list[str]) -> tuple[bytes, str | None]:
@@ -94,18 +95,20 @@ def _next_section(text: _Text, left: list[str]) -> tuple[bytes, str | None]:
             return part, None
 
 
-def _top_of(rest: list[bytes], sections: list[str], where: str) -> Top:
-    """Return what is around the sections; raise ``OddError`` unless each of them is where it seemed to be."""
-    whole = b"".join(rest)
-    if not sections or any(whole.count(mark.encode()) != (section in sections) for section, mark in _MARKS.items()):
+def _top_of(rest: list[bytes], marks: dict[str, str], where: str) -> Top:
+    """Return what is around the sections; raise ``OddError`` unless each of them is where it seemed to be.
+
+    A mark stands in a section in place of its members. It is made up at each reading, so that no text can have it.
+    """
+    if not marks:
         raise OddError
     try:
-        top = read_top(whole, where=where)
+        top = read_top(b"".join(rest), where=where)
     except CorruptError as error:
         raise OddError from error
-    for section, mark in _MARKS.items():
+    for section in SECTIONS:
         found = top.pop(section, None)
-        if (found != {mark: msgspec.Raw(b"0")}) if section in sections else (found is not None):
+        if found != ({marks[section]: msgspec.Raw(b"0")} if section in marks else None):
             raise OddError
     return top
 
