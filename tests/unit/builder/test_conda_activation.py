@@ -81,6 +81,8 @@ def test_a_wheel_states_variables_as_a_package_does(house):
         ([1], "it is no object"),
         ({"A": 1}, "A is not set to a text"),
         ({"A": "x\0y"}, "A is not set to a text"),
+        (b'{"A": "\\ud800"}', "A is not set to a text"),
+        (b'{"A\\n": "x"}', "is no name of a variable"),
         ({"A=B": "x"}, "'A=B' is no name of a variable"),
         ({"": "x"}, "'' is no name of a variable"),
         (json.dumps({"A": "x" * (1 << 20)}).encode(), "a very large one"),
@@ -94,7 +96,11 @@ def test_what_is_no_list_of_variables_is_refused_by_name(house, content, says):
     assert not (house.folder / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["PATH", "CONDA_PREFIX", "SEKISHO_IMAGE"])
+@pytest.mark.parametrize(
+    "name",
+    ["PATH", "CONDA_PREFIX", "SEKISHO_IMAGE", "LD_PRELOAD", "BASH_ENV", "ENV", "PYTHONPATH", "PYTHONSTARTUP"]
+    + ["PIP_INDEX_URL", "UV_INDEX", "CONDARC", "CONDA_CHANNELS", "HTTPS_PROXY", "https_proxy"],
+)
 def test_what_is_the_images_own_no_package_sets(house, name):
     with pytest.raises(BadInputError, match=f"a package sets {name}, which is the image's own") as caught:
         house.lay(PYTHON, LIBRARY, geo({name: "/else"}))

@@ -17,7 +17,12 @@ STATED = "etc/conda/env_vars.d"
 SHELL_SCRIPTS = "etc/conda/activate.d"
 _LARGEST = 1 << 20
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OURS = frozenset({"PATH", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_SHLVL", "SEKISHO_IMAGE"})
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_OURS = re.compile(
+    r"PATH|SEKISHO_IMAGE|VIRTUAL_ENV|ENV|BASH_ENV|PYTHON(HOME|PATH|STARTUP)|CONDARC|(LD|PIP|UV|CONDA|MAMBA)_.*"
+    r"|[A-Za-z]+_(PROXY|proxy)"
+)
+"""What an image is in, what code every process of it starts with, and where its clients ask: no package says that."""
 
 
 def entered(prefix: str) -> Mapping[str, str]:
@@ -45,7 +50,7 @@ def stated_variables(
             found[path] = owners[path], _variables(data, where=f"{owners[path]}: /{path}")
     variables: dict[str, str] = {}
     for path, (owner, some) in sorted(found.items()):
-        taken = sorted(some.keys() & (_OURS - said.keys()))
+        taken = sorted(name for name in some.keys() - said.keys() if _OURS.fullmatch(name))
         if taken:
             raise BadInputError(
                 f"a package sets {taken[0]}, which is the image's own",
@@ -80,7 +85,7 @@ def _variables(data: bytes, where: str) -> Mapping[str, str]:
     for name, text in value.items():
         if not _NAME.fullmatch(name):
             raise _odd(f"{name[:80]!r} is no name of a variable", where)
-        if not isinstance(text, str) or "\0" in text:
+        if not isinstance(text, str) or _NO_TEXT.search(text):
             raise _odd(f"{name} is not set to a text", where)
     return value
 
