@@ -4,8 +4,10 @@ import re
 import pytest
 
 from sekisho.errors import BadInputError
+from sekisho.model import Build
 from tests.records import artifact, facts
 from tests.unit.portal.house import ANNA, BOTH, GPL, NUMPY, SIX
+from tests.unit.portal.test_wheels_built import SOURCE, WHEEL, built
 
 SCRIPT = '<script>alert("1")</script>'
 
@@ -120,6 +122,34 @@ def test_a_request_is_shown_with_verdicts_reasons_and_record(web):
     assert "requested" in page
     assert "judged" in page
     assert f"sha256:{NUMPY.sha256[:16]}" in page
+
+
+def test_what_is_named_for_builds_is_shown_before_and_after_they_are_built(web):
+    house = web.house
+    free = {"requirement": "six", "match-runtime": False}
+    named = {"extra_build_dependencies": {"raw": [free]}, "extra_build_variables": {"raw": {"CC": "a<b"}}}
+    request = house.ask(requirements=["raw"], **named)
+    visitor = web.visit("anna")
+
+    def look():
+        return visitor.get(f"/requests/{request}").text
+
+    assert "also with six (of any release, whatever is installed)" in look()
+    assert "<code>CC=a&lt;b</code>" in look()
+    asked = house.desk.standing(request).request
+    recipe = asked.for_build("raw").recipe
+    way = {"extra": ("six",), "variables": {"CC": "a<b"}}
+    build = Build(project="raw", sdist=SOURCE.sha256, requires=(), recipe=recipe, artifacts=(SIX,), **way)
+    before = house.closure(request, SOURCE).model_copy(update={"builds": (build,)})
+    house.report(request, "resolved", closure=before.plain())
+    house.inspect(request, facts(SOURCE, **GPL), facts(SIX, **GPL))
+    house.approve(request)
+    assert house.state(request) == "building"
+    wheel = WHEEL.model_copy(update={"recipe": recipe})
+    row = built(wheel=wheel, requires=(SIX,), environment={"CC": "a<b"}, **way)
+    after = before.model_copy(update={"artifacts": (wheel,), "builds": ()})
+    house.report(request, "built", closure=after.plain(), built=[row.plain()], facts=[facts(wheel, **GPL).plain()])
+    assert "from raw-1.0.tar.gz, as asked also with six, told <code>CC=a&lt;b</code>, reproducible" in look()
 
 
 def test_an_exception_stands_beside_what_is_known_and_what_is_approved(web):
