@@ -1,9 +1,11 @@
 """What a request names for builds, held against the answer: what is built so, and against which releases of it."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from sekisho.errors import UnresolvableError
 from sekisho.model import Artifact, Closure, Request, normalize_project
@@ -46,12 +48,16 @@ def check_extras(request: Request, closure: Closure) -> None:
             )
 
 
-def outdated(request: Request, closure: Closure) -> frozenset[str]:
-    """Return the sha256 of wheels that were built against another release than the closure holds.
+def outdated(
+    request: Request, closure: Closure, installed: Mapping[str, Provided] = MappingProxyType({})
+) -> frozenset[str]:
+    """Return the sha256 of wheels that were built against another release than is there.
 
-    Raises ``UnresolvableError`` for one that the request does not say how to build anew.
+    That is one of the closure, or one that a conda package brings (``installed``). Raises ``UnresolvableError`` for a
+    wheel that the request does not say how to build anew.
     """
-    releases = {artifact.project: artifact.release for artifact in closure.of("pypi")}
+    releases = {name: str(Version(held.release)) for name, held in installed.items()}
+    releases |= {artifact.project: artifact.release for artifact in closure.of("pypi")}
     found = set()
     for artifact in closure.of("pypi"):
         for project, release in artifact.built_with.items():

@@ -98,11 +98,11 @@ def test_what_is_no_list_of_variables_is_refused_by_name(house, content, says):
 
 @pytest.mark.parametrize(
     "name",
-    (
-        "PATH CONDA_PREFIX SEKISHO_IMAGE LD_PRELOAD BASH_ENV ENV PYTHONPATH PYTHONSTARTUP PIP_INDEX_URL UV_INDEX CONDARC"
-        " CONDA_CHANNELS HTTPS_PROXY https_proxy"
-    ).split(),
-)
+    [
+        "PATH", "CONDA_PREFIX", "SEKISHO_IMAGE", "LD_PRELOAD", "BASH_ENV", "ENV", "PYTHONPATH", "PYTHONSTARTUP",
+        "PIP_INDEX_URL", "UV_INDEX", "CONDARC", "CONDA_CHANNELS", "HTTPS_PROXY", "https_proxy",
+    ],
+)  # fmt: skip
 def test_what_is_the_images_own_no_package_sets(house, name):
     with pytest.raises(BadInputError, match=f"a package sets {name}, which is the image's own") as caught:
         house.lay(PYTHON, LIBRARY, geo({name: "/else"}))

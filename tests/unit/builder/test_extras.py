@@ -114,6 +114,13 @@ def test_a_wheel_that_was_built_against_another_release_is_built_anew_or_refused
     assert "torch==2.0" in caught.value.todo
 
 
+def test_a_wheel_does_not_run_beside_what_a_channel_brings_of_another_release():
+    newer = CONDA._replace(release="2.1")
+    with pytest.raises(UnresolvableError, match=r"was built against torch 2\.0, and the answer holds 2\.1"):
+        outdated(request("raw"), closure(built()), {"torch": newer})
+    assert outdated(request("raw"), closure(built()), {"torch": CONDA}) == frozenset()
+
+
 def test_a_wheel_that_was_built_otherwise_is_not_chosen():
     asked = request("raw", extra_build_dependencies={"raw": ["torch"]})
     ranks = {tag: rank for rank, tag in enumerate(wheel_tags(TARGET))}

@@ -67,7 +67,7 @@ class Proposing(Instead):
                 if found is None:
                     raise name_denials(error, request, policy, offers.allowed) from error
                 closure = found
-            if not (older := outdated(request, closure) - old):
+            if not (older := outdated(request, closure, installed) - old):
                 break
             old |= older
         return together(request, part, closure), offers.newest()
