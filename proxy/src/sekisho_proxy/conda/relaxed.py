@@ -7,6 +7,7 @@ A solver reads shards of hundreds of names of which it takes none, so only packa
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -66,6 +67,7 @@ class RelaxedChannels:
         self._pieces = Pieces()
         self._kept: dict[str, Piece | None] = {}
         self._indexes: dict[tuple[View, str, str], _Known] = {}
+        self._lock = threading.Lock()
 
     async def answer(
         self, request: Request, view: View, source: str, subdir: str, name: str, now: datetime
@@ -130,12 +132,14 @@ class RelaxedChannels:
     def _index(self, view: View, source: str, subdir: str, names: Names, now: datetime) -> _Known:
         door, where = self._gate.door(view), (view, source, subdir)
         made_of = (self._held.turn, door, names.digests, _ends(door, source, now))
-        known = self._indexes.pop(where, None)
+        with self._lock:
+            known = self._indexes.pop(where, None)
         if known is None or not _same(known.made_of, made_of):
             known = self._make(door, made_of, source, subdir, names, now)
-        while len(self._indexes) >= _MOST_INDEXES:
-            self._indexes.pop(next(iter(self._indexes)))
-        self._indexes[where] = known
+        with self._lock:  # others do the same in their threads
+            while len(self._indexes) >= _MOST_INDEXES:
+                self._indexes.pop(next(iter(self._indexes)))
+            self._indexes[where] = known
         return known
 
     def _make(
