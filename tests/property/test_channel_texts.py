@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sekisho.errors import CorruptError
 from sekisho_proxy.conda import plain, unpacking
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.coming import Coming
 from sekisho_proxy.conda.elsewhere import Elsewhere
 from sekisho_proxy.conda.importing import Job, entirely, run
 from sekisho_proxy.conda.reading import Whole
@@ -107,7 +108,7 @@ class World:
     def anew(self, text):
         """Return what a reader of all finds, or why it cannot read it."""
         try:
-            made = entirely(self.job(text, "anew"), None)
+            made = entirely(self.job(text, "anew"), None, Coming(None))
         except CorruptError as error:
             return error.what
         return said(self.folder / "anew", made.catalogue)

@@ -1,17 +1,24 @@
 """A channel's one file is read anew where it changed, and as a whole wherever anything is in doubt."""
 
+import asyncio
+import io
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import msgspec
 import pytest
 
+from sekisho import zstd
 from sekisho.errors import CorruptError
 from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.coming import Coming
 from sekisho_proxy.conda.importing import Job, entirely, run
+from sekisho_proxy.conda.worker import Worker
 from tests.channels import zst
 
 NAMES = [f"pkg{number:03}" for number in range(300)]
@@ -133,7 +140,7 @@ def test_a_text_cannot_say_what_stands_in_place_of_its_own_members(read, tmp_pat
         seen="", source="main", subdir="noarch", now=1000,
     )  # fmt: skip
     (tmp_path / "text").write_bytes(text)
-    assert read(text)[1].digests() == entirely(job, None).catalogue.digests() == {}
+    assert read(text)[1].digests() == entirely(job, None, Coming(None)).catalogue.digests() == {}
 
 
 def test_what_is_refused_leaves_no_bytes_behind(read, tmp_path):
@@ -147,3 +154,88 @@ def test_what_is_refused_leaves_no_bytes_behind(read, tmp_path):
     with pytest.raises(CorruptError):
         read(bad.replace(b"pkg007", b"pkg301"))
     assert {path: path.stat().st_size for path in (tmp_path / "pieces").iterdir()} == before
+
+
+@pytest.fixture(scope="module")
+def long():
+    """Return a text that is long even when it is packed, packed."""
+    rows = (
+        b'"%b-2.%d-0.conda":{"sha256":"%b"}' % (name.encode(), number, os.urandom(32).hex().encode())
+        for name in NAMES
+        for number in range(200)
+    )
+    return zst(b'{"info":{},"packages.conda":{%b}}' % b",".join(rows))
+
+
+class Arriving:
+    """A file that comes step by step, and who reads along."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.came = folder / "came"
+        self.worker = Worker(self._prepare)
+
+    async def _prepare(self):
+        return Job(
+            file=str(self.came), packed=True, where="here", folder=str(self.folder / "pieces"), source="main",
+            old=str(self.folder / "old"), new=str(self.folder / "new"), seen=str(self.folder / "seen.sqlite"),
+            subdir="noarch",
+        )  # fmt: skip
+
+    async def bring(self, data):
+        """Have a file come; more of it comes after what was there was read."""
+        self.worker.begin()
+        self.came.write_bytes(b"")
+        for at in range(0, len(data), 1 << 20):
+            with self.came.open("ab") as file:
+                file.write(data[at : at + (1 << 20)])
+                self.worker.tell(file.tell())
+            if at:
+                await self._read_along()
+
+    async def _read_along(self):
+        for _ in range(2000):
+            if any(path.stat().st_size for path in (self.folder / "pieces").glob("*.pieces")):
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("nothing was read of a file that still comes")
+
+    def written(self):
+        return {path.name: path.stat().st_size for path in (self.folder / "pieces").glob("*.pieces")}
+
+
+def test_a_file_is_read_while_it_comes(long, tmp_path, read):
+    async def do():
+        arriving = Arriving(tmp_path / "along")
+        async with arriving.worker:
+            await arriving.bring(long[: len(long) // 2])
+            await arriving.bring(long)  # from its first byte, as after a connection that broke
+            return await arriving.worker.do(2000), arriving.written()
+
+    (tmp_path / "along").mkdir()
+    assert len(long) > 2 << 20
+    done, written = asyncio.run(do())
+    assert (done.error, done.names, done.records) == ("", 300, 60_000)
+    expected, _, size = read(zstd.ZstdDecompressor().decompress(long))
+    assert (done, sum(written.values())) == (expected, size)  # what came in vain left nothing behind
+    with closing(sqlite3.connect(tmp_path / "along" / "seen.sqlite")) as stamps:
+        assert stamps.execute("SELECT DISTINCT since FROM names").fetchall() == [(2000,)]
+
+
+def test_a_file_that_does_not_come_whole_leaves_nothing(long, tmp_path):
+    async def do():
+        arriving = Arriving(tmp_path)
+        async with arriving.worker:
+            await arriving.bring(long)
+        return arriving.written()
+
+    assert asyncio.run(do()) == {}
+    assert not [path.name for path in tmp_path.iterdir() if path.name not in {"came", "pieces"}]
+
+
+def test_a_file_of_which_no_more_is_told_did_not_come_whole():
+    coming = Coming(io.BytesIO(b"\n\n170"))
+    assert coming.more()
+    with pytest.raises(CorruptError, match="did not come whole"):
+        coming.end()
+    assert Coming(io.BytesIO(b"\n170\n\n")).end() == 170

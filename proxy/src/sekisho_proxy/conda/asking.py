@@ -151,17 +151,26 @@ class Asking:
     ) -> Reading:
         came = incoming / uuid.uuid4().hex
         made = came.with_suffix(".catalogue")
+        old = came.with_suffix(".old")
         headers = _if_changed(known, _WHOLE, url)
+
+        async def prepare() -> Job:
+            now = known or await asyncio.to_thread(self.load)
+            if isinstance(now, Whole):
+                await asyncio.to_thread(old.write_bytes, now.kept.body)
+            return self._job(came, old, made, url)
+
         try:
-            async with Worker() as worker:
+            async with Worker(prepare) as worker:
                 answer = await self._download(url, came, headers, worker)
                 if answer.status_code == 304 and known:
                     return await self._still(known)
-                await self._import(came, made, url, known, worker)
+                await self._import(url, worker)
             catalogue = Catalogue.load(await asyncio.to_thread(made.read_bytes))
         finally:
             DISK.remove(came)
             DISK.remove(made)
+            DISK.remove(old)
         catalogue = msgspec.structs.replace(catalogue, refused=(*refused, *catalogue.refused))
         kept = Kept(url, answer.headers.get("etag", ""), _WHOLE, self._clock(), catalogue.dump())
         await asyncio.to_thread(self._disk.put, self._key, kept.dump())
@@ -174,23 +183,19 @@ class Asking:
         def write() -> Callable[[bytes], None]:
             file.seek(0)
             file.truncate()
+            worker.begin()
             return take
 
         def take(chunk: bytes) -> None:
             with disk_errors(came):
                 file.write(chunk)
-            worker.expect(file.tell())
+            worker.tell(file.tell())
 
         with came.open("wb", buffering=0) as file:
             return await self._fetcher.download(url, write, limit=_PACKED_LIMIT, headers=headers)
 
-    async def _import(self, came: Path, made: Path, url: str, known: Reading | None, worker: Worker) -> None:
-        """Have pieces made of a file, from what was had before; raise ``CorruptError`` for what is none."""
-        old = made.with_suffix(".old")
-        now = known or await asyncio.to_thread(self.load)
-        if isinstance(now, Whole):
-            await asyncio.to_thread(old.write_bytes, now.kept.body)
-        job = Job(
+    def _job(self, came: Path, old: Path, made: Path, url: str) -> Job:
+        return Job(
             file=str(came),
             packed=url.endswith(".zst"),
             where=url,
@@ -200,12 +205,11 @@ class Asking:
             seen=str(self._place.seen),
             source=self._place.source,
             subdir=self._place.subdir,
-            now=int(self._clock()),
         )
-        try:
-            done = await worker.do(job)
-        finally:
-            DISK.remove(old)
+
+    async def _import(self, url: str, worker: Worker) -> None:
+        """Have pieces made of a file, from what was had before; raise ``CorruptError`` for what is none."""
+        done = await worker.do(int(self._clock()))
         if done.error:
             raise CorruptError(
                 f"source {self._place.source!r} sent what is no repodata: {done.error}", where=url, todo=TAMPERED

@@ -1,7 +1,7 @@
 """One file of all records becomes pieces, in a process of its own: it may be hundreds of megabytes, and hostile.
 
-Run as ``python -I -m sekisho_proxy.conda.importing``. A job comes in as a line, an answer goes out as a line. What it
-writes is not in force before the proxy has put the catalogue in its place.
+Run as ``python -I -m sekisho_proxy.conda.importing``. A job comes in as a line, and then how far its file is; an answer
+goes out as a line. What it writes is not in force before the proxy has put the catalogue in its place.
 """
 
 import gc
@@ -17,6 +17,7 @@ import msgspec
 
 from sekisho.errors import CorruptError, SekishoError
 from sekisho_proxy.conda.catalogue import Catalogue, Piece, Pieces, digest_of
+from sekisho_proxy.conda.coming import Coming
 from sekisho_proxy.conda.entire import Entire
 from sekisho_proxy.conda.gathering import Gathered
 from sekisho_proxy.conda.members import OddError
@@ -32,7 +33,7 @@ LIMIT = 1 << 30
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What came (``packed``: as zstd) and where its pieces go; ``now`` is in seconds of the epoch."""
+    """What comes (``packed``: as zstd) and where its pieces go; ``now`` is when all of it was there."""
 
     file: str
     packed: bool
@@ -43,7 +44,7 @@ class Job(msgspec.Struct, frozen=True):
     seen: str
     source: str
     subdir: str
-    now: int
+    now: int = 0
     limit: int = LIMIT
 
 
@@ -65,16 +66,17 @@ class _Made(msgspec.Struct):
     changed: Mapping[str, list[bytes]]
 
 
-def run(job: Job) -> Done:
+def run(job: Job, coming: Coming | None = None) -> Done:
     """Do one job: the catalogue is in ``job.new`` afterwards, and the stamps are durable.
 
     Raises ``CorruptError`` for what is no repodata, or too much of it.
     """
-    old = _old(job)
-    made = plainly(job, old) or entirely(job, old)
+    old, coming = _old(job), coming or Coming(None, job.now)
+    made = plainly(job, old, coming) or entirely(job, old, coming)
+    now = coming.end()  # what did not come whole is no news
     seen = FirstSeen(Path(job.seen))
     try:
-        seen.take(job.source, job.subdir, made.catalogue.digests(), made.changed.items(), job.now)
+        seen.take(job.source, job.subdir, made.catalogue.digests(), made.changed.items(), now)
     finally:
         seen.close()
     Path(job.new).write_bytes(made.catalogue.dump())
@@ -87,18 +89,18 @@ def _old(job: Job) -> Catalogue | None:
     return None
 
 
-def _text(job: Job) -> Iterator[bytes]:
-    return text_of(Path(job.file), packed=job.packed, limit=job.limit, where=job.where)
+def _text(job: Job, coming: Coming) -> Iterator[bytes]:
+    return text_of(Path(job.file), coming, packed=job.packed, limit=job.limit, where=job.where)
 
 
-def plainly(job: Job, old: Catalogue | None) -> _Made | None:
+def plainly(job: Job, old: Catalogue | None, coming: Coming) -> _Made | None:
     """Read it piece by piece, and only what is new; return nothing where that cannot be done."""
     folder = Path(job.folder)
     pieces = Pieces(folder)
     still = pieces.still(old)
     known = Outline.find(folder, still.outline) if still and still.outline else None
     try:
-        with pieces.writing(old) as (file, growing), closing(ahead(_text(job))) as text:
+        with pieces.writing(old) as (file, growing), closing(ahead(_text(job, coming))) as text:
             found = read_plain(text, growing, known, job.where)
             gathered = Gathered(found.runs, known, old, growing)
             said = said_beside(found.top, (), where=job.where)
@@ -114,10 +116,10 @@ def _each(hashes: bytes) -> list[bytes]:
     return [hashes[at : at + 16] for at in range(0, len(hashes), 16)]
 
 
-def entirely(job: Job, old: Catalogue | None) -> _Made:
+def entirely(job: Job, old: Catalogue | None, coming: Coming) -> _Made:
     """Read all of it at once."""
     text = bytearray()
-    for piece in _text(job):
+    for piece in _text(job, coming):
         text += piece
     entire = Entire(text, job.where)
     del text  # records lie in it, and let it go with them
@@ -142,10 +144,10 @@ def entirely(job: Job, old: Catalogue | None) -> _Made:
     )
 
 
-def attempt(job: Job) -> Done:
+def attempt(job: Job, coming: Coming | None = None) -> Done:
     """Do one job; what is wrong is in the answer."""
     try:
-        return run(job)
+        return run(job, coming)
     except TooMuchError as error:
         return Done(error=error.what, too_much=True)
     except SekishoError as error:
@@ -162,9 +164,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(5)
     gc.disable()  # a million objects, and none of them in a circle
-    job = msgspec.json.decode(sys.stdin.buffer.read(1 << 20), type=Job)
-    sys.stdout.buffer.write(msgspec.json.encode(attempt(job)) + b"\n")
+    coming = Coming(sys.stdin.buffer)
+    done = attempt(msgspec.json.decode(sys.stdin.buffer.readline(1 << 20), type=Job), coming)
+    with suppress(CorruptError):
+        coming.end()  # who is still told hears it to the end
+    sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
     sys.stdout.flush()
+    os._exit(0)  # a million objects need not be taken down one by one
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The text of one file of all records, as it is unpacked: step by step, and never more of it than is allowed."""
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
 
 from sekisho.errors import CorruptError
 from sekisho.zstd import ZstdDecompressor, ZstdError
+from sekisho_proxy.conda.coming import Coming
 from sekisho_proxy.upstream.advice import TAMPERED
 
 _MOST_FRAMES = 10_000
@@ -20,11 +20,17 @@ class TooMuchError(CorruptError):
     """There is more of it than the job allows."""
 
 
-def text_of(path: Path, *, packed: bool, limit: int, where: str) -> Iterator[bytes]:
+def text_of(path: Path, coming: Coming, *, packed: bool, limit: int, where: str) -> Iterator[bytes]:
     """Yield the text, a megabyte at most at a time; raise ``CorruptError`` for what is no zstd, or too much."""
+
+    def read() -> bytes:
+        while not (data := file.read(_STEP)) and coming.more():
+            pass
+        return data
+
     size = 0
-    with path.open("rb") as file:
-        for piece in _unpacked(file, where) if packed else iter(lambda: file.read(_STEP), b""):
+    with path.open("rb", buffering=0) as file:
+        for piece in _unpacked(read, where) if packed else iter(read, b""):
             size += len(piece)
             if size > limit:
                 verb = "unpacks to" if packed else "has"
@@ -32,9 +38,9 @@ def text_of(path: Path, *, packed: bool, limit: int, where: str) -> Iterator[byt
             yield piece
 
 
-def _unpacked(file: BinaryIO, where: str) -> Iterator[bytes]:
+def _unpacked(read: Callable[[], bytes], where: str) -> Iterator[bytes]:
     frame, frames = ZstdDecompressor(), 1
-    left = file.read(_STEP)
+    left = read()
     try:
         while left or not frame.needs_input:
             if frame.eof:
@@ -45,7 +51,7 @@ def _unpacked(file: BinaryIO, where: str) -> Iterator[bytes]:
                 yield piece
             left = frame.unused_data if frame.eof else b""
             if not left and (frame.eof or frame.needs_input):
-                left = file.read(_STEP)
+                left = read()
                 if not left:
                     break
     except ZstdError as error:
