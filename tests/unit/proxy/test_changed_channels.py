@@ -15,7 +15,7 @@ import pytest
 
 from sekisho import zstd
 from sekisho.errors import CorruptError
-from sekisho_proxy.conda.catalogue import Catalogue, Pieces
+from sekisho_proxy.conda.catalogue import Catalogue, Growing, Pieces
 from sekisho_proxy.conda.coming import Coming
 from sekisho_proxy.conda.importing import Job, entirely, run
 from sekisho_proxy.conda.worker import Worker
@@ -239,3 +239,19 @@ def test_a_file_of_which_no_more_is_told_did_not_come_whole():
     with pytest.raises(CorruptError, match="did not come whole"):
         coming.end()
     assert Coming(io.BytesIO(b"\n170\n\n")).end() == 170
+
+
+def test_what_a_killed_process_wrote_is_taken_back_by_the_next(read, tmp_path):
+    read(repodata())
+    [pieces] = (tmp_path / "pieces").glob("*.pieces")
+    before = pieces.read_bytes()
+    for _ in range(2):
+        killed = Growing(pieces)
+        assert killed.append(b"x" * 99) == len(before)
+        os.close(killed._handle)
+    _, catalogue, _ = read(repodata(changed=("pkg007",)))
+    assert pieces.read_bytes().startswith(before)
+    assert b"x" * 99 not in pieces.read_bytes()
+    assert not list((tmp_path / "pieces").glob("*.length"))
+    for name in catalogue.names:
+        Pieces(tmp_path / "pieces").read(catalogue, name)

@@ -72,10 +72,15 @@ def digest_of(old: bytes, new: bytes) -> bytes:
 
 
 class Growing:
-    """A file of pieces that is written to, made when it is. Nothing of what is in it changes."""
+    """A file of pieces that is written to, made when it is. Nothing of what is in it changes.
+
+    While it is written to, how long it was stands beside it: what a process left that was killed is taken back by the
+    next one.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._length = path.with_suffix(".length")
         self._was_there = path.exists()
         self._handle = -1
         self._began = self._at = 0
@@ -85,8 +90,15 @@ class Growing:
             with disk_errors(self._path):
                 DISK.settle(self._path.parent)
                 self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            self._began = self._at = os.lseek(self._handle, 0, os.SEEK_END)
+                self._began = self._at = self._note_length(self._handle)
         return self._handle
+
+    def _note_length(self, handle: int) -> int:
+        with suppress(FileNotFoundError, ValueError):
+            os.ftruncate(handle, min(int(self._length.read_bytes()), os.fstat(handle).st_size))
+        size = os.fstat(handle).st_size
+        self._length.write_bytes(b"%d" % size)
+        return os.lseek(handle, size, os.SEEK_SET)
 
     def append(self, data: bytes) -> int:
         """Write bytes at the end; return where they begin."""
@@ -110,6 +122,7 @@ class Growing:
         """Close the file."""
         if self._handle >= 0:
             os.close(self._handle)
+            self._length.unlink(missing_ok=True)
 
 
 class Pieces:
