@@ -10,6 +10,7 @@ left to who reads all of it at once.
 import hashlib
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -176,7 +177,9 @@ class _Section:
             self._places = {}
             for number, known in enumerate(names):
                 self._places.setdefault(known, []).append(number)
-        place = next((number for number in self._places.get(name, ()) if number >= self._expected), None)
+        places = self._places.get(name, ())
+        nearest = bisect_left(places, self._expected)
+        place = places[nearest] if nearest < len(places) else None
         if place is not None and place > self._expected:
             self._expected = place
             if self._is_here(place):
