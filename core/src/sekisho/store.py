@@ -21,12 +21,13 @@ _HALVES = ".*." + "[0-9a-f]" * 32
 
 
 @contextmanager
-def _half(path: Path, data: bytes, disk: Disk, mode: int) -> Iterator[Path]:
+def _half(path: Path, data: Iterable[bytes], disk: Disk, mode: int) -> Iterator[Path]:
     """Give a durable file with ``data`` beside ``path``, which is gone afterwards."""
     half = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     handle = disk.create(half, mode)
     try:
-        disk.write(handle, data)
+        for piece in data:
+            disk.write(handle, piece)
         disk.flush(handle)
         yield half
     finally:
@@ -34,11 +35,12 @@ def _half(path: Path, data: bytes, disk: Disk, mode: int) -> Iterator[Path]:
         os.close(handle)
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o666, disk: Disk = DISK) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o666, disk: Disk = DISK) -> None:
     """Replace ``path`` by ``data``, durably: readers see the old bytes or the new ones, never a mixture.
 
-    ``mode`` is what the umask takes from.
+    What is large comes in pieces, so that it never is in memory as a whole. ``mode`` is what the umask takes from.
     """
+    data = (data,) if isinstance(data, bytes) else data
     with disk_errors(path):
         disk.settle(path.parent)
         with _half(path, data, disk, mode) as half:
@@ -54,7 +56,7 @@ def write_secret_once(path: Path, data: bytes, *, disk: Disk = DISK) -> None:
         return
     with disk_errors(path):
         disk.settle(path.parent)
-        with _half(path, data, disk, 0o600) as half, suppress(FileExistsError):
+        with _half(path, (data,), disk, 0o600) as half, suppress(FileExistsError):
             disk.link(half, path)
         disk.flush_folder(path.parent)
 

@@ -6,6 +6,7 @@ that a full disk does not take is in force all the same, because it may revoke s
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ _LOG = logging.getLogger("sekisho.proxy")
 _WAIT = 25
 _WAIT_LESS = 2
 _LARGEST = 512 << 20
+_MANY = 2000
+"""Approvals from which on the collector of cycles leaves a policy alone; nothing of it is in one."""
+
 _SETTLES = timedelta(minutes=1)
 """For the clocks of two machines, and for the time that a portal takes to seal what it has dated."""
 
@@ -124,12 +128,21 @@ class Held:
                 self._on_disk.forget()
         return found
 
-    async def offer(self, data: bytes, *, store: bool) -> bool:
+    async def offer(self, data: bytes | bytearray, *, store: bool) -> bool:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays.
 
-        Parts that the snapshot in force has may be missing from it.
+        Parts that the snapshot in force has may be missing from it. A ``bytearray`` is emptied once it was read: it may
+        be large, and nobody needs it beside what was read from it.
         """
-        return await self._offer(lambda: SealedSnapshot.parse_json(data, where="policy snapshot"), store=store)
+
+        def read() -> SealedSnapshot:
+            try:
+                return SealedSnapshot.parse_json(data, where="policy snapshot")
+            finally:
+                if isinstance(data, bytearray):
+                    data.clear()
+
+        return await self._offer(read, store=store)
 
     async def _offer(self, read: Callable[[], SealedSnapshot], *, store: bool) -> bool:
         try:
@@ -144,6 +157,8 @@ class Held:
         snapshot = index.snapshot
         self.snapshot, self._index, self._opened, self.keys = snapshot, index, opened, opened.keys
         self.turn += 1
+        if len(snapshot.approvals) >= _MANY:
+            gc.freeze()  # or the collector walks all of it now and then, for up to a second, while requests wait
         self.begun.set()
         self.refused = None
         _LOG.info("policy snapshot %s (%s) is in force", snapshot.sequence, snapshot.revision)
@@ -243,7 +258,7 @@ class PortalFollower:
             await held.confirm(asked)
         return good
 
-    async def _ask(self, after: int) -> bytes | None:
+    async def _ask(self, after: int) -> bytearray | None:
         timeout = httpx2.Timeout(10.0, read=_WAIT + 15.0)
         parameters = {"after": str(after), "wait": str(_WAIT_LESS if self._held.unkept else _WAIT)}
         if not self._whole:
@@ -260,7 +275,7 @@ class PortalFollower:
                 whole += chunk
                 if len(whole) > _LARGEST:
                     raise UpstreamError("the portal sends a snapshot without end")
-            return bytes(whole)
+            return whole
 
 
 class DiskFollower:

@@ -82,7 +82,7 @@ class Kept:
         size = sum(map(len, opened.packed.values()))
         new = sum(len(text) for sha256, text in opened.packed.items() if sha256 not in known)
         if self._base is None or not known or size < _SMALL or new * _LARGEST_SHARE > size:
-            write_atomically(self._file, opened.sealed.canonical(), disk=self._disk)
+            write_atomically(self._file, opened.written(), disk=self._disk)
             self._base = _Base(opened.head.digest(), frozenset(opened.packed), opened.keys)
             self._changes.unlink(missing_ok=True)
         else:

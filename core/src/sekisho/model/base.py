@@ -73,7 +73,7 @@ class Record(BaseModel):
             ) from error
 
     @classmethod
-    def parse_json(cls, data: bytes | str, *, where: str) -> Self:
+    def parse_json(cls, data: bytes | bytearray | str, *, where: str) -> Self:
         """Validate outside JSON; raise ``BadInputError`` naming ``where``."""
         try:
             return cls.model_validate_json(data)

@@ -14,12 +14,15 @@ from zlib import crc32
 
 from sekisho.allowlist import SignedApproval
 from sekisho.errors import CorruptError
-from sekisho.model import Record, Sha256, sha256_hex
+from sekisho.model import Record, Sha256, canonical_json, sha256_hex
 from sekisho.policy.snapshot import Head, Snapshot
 from sekisho.policy.snapshot import Sequence as Number
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
 from sekisho.succession import KeyStatement, Sealed, follow, seal, statements_of
 from sekisho.zstd import ZstdDecompressor, compress
+
+_PIECE = 1 << 20
+"""Bytes that are written at once, or somewhat more."""
 
 _ROUND = 8
 """A part ends before one of so many projects, chosen by name: what is put in or taken out moves no other end."""
@@ -102,6 +105,17 @@ class Opened(NamedTuple):
         """Return the snapshot as it was sealed, with all its parts and nothing else."""
         return self.without(())
 
+    def written(self) -> Iterator[bytes]:
+        """Yield the canonical form of ``sealed`` in pieces, so that it is never in memory as a whole."""
+        before, some, size = b',"parts":[', [b'{"head":', self.head.canonical()], 0
+        for packed in self.packed.values():
+            some += before, canonical_json(_unpacked(packed))
+            before, size = b",", size + len(some[-1])
+            if size >= _PIECE:
+                yield b"".join(some)
+                some, size = [], 0
+        yield b"".join((*some, b"]}" if self.packed else b"}"))
+
     def without(self, known: Collection[str]) -> SealedSnapshot:
         """Return the same without the parts whose SHA-256 is ``known``."""
         parts = (_unpacked(text) for sha256, text in self.packed.items() if sha256 not in known)
@@ -137,14 +151,18 @@ class Opener:
         if self._trust != trust.stamp:
             self._trust, self._known = trust.stamp, {}
         with collector_at_rest():
-            head = _open_head(sealed, trust)
-            known = {sha256: self._known.get(sha256) or _open_part(sha256, sealed, trust) for sha256 in head.parts}
+            head, sealed_head, texts = _open_head(sealed, trust), sealed.head, dict(sealed.by_hash)
+            del sealed  # so that the text of a part is gone once it was read: all of them take half of what they say
+            known: dict[str, _Known] = {}
+            for sha256 in head.parts:
+                if sha256 not in known:
+                    known[sha256] = self._known.get(sha256) or _open_part(sha256, texts.pop(sha256, None), trust)
             for statement in head.vex:
                 statement.verify(trust)
             snapshot = _joined(head, [known[sha256].part for sha256 in head.parts])
         self._known = known
         keys = statements_of(trust)
-        sealed_head = sealed.head.model_copy(update={"keys": keys})
+        sealed_head = sealed_head.model_copy(update={"keys": keys})
         return Opened(snapshot, sealed_head, {sha256: known[sha256].packed for sha256 in head.parts}, keys)
 
 
@@ -163,9 +181,8 @@ def _head_of(value: Head) -> dict[str, Any]:
     return {name: getattr(value, name) for name in Head.model_fields}
 
 
-def _open_part(sha256: str, sealed: SealedSnapshot, trust: Trust | None) -> _Known:
-    """Return a part; without ``trust`` what is signed in it is not verified."""
-    text = sealed.by_hash.get(sha256)
+def _open_part(sha256: str, text: str | None, trust: Trust | None) -> _Known:
+    """Return a part of that text; without ``trust`` what is signed in it is not verified."""
     if text is None:
         raise CorruptError(f"part {sha256[:16]} of the policy snapshot is missing", todo="ask for the whole snapshot")
     part = Part.parse_json(text, where=f"part {sha256[:16]} of the policy snapshot")
@@ -177,15 +194,19 @@ def _open_part(sha256: str, sealed: SealedSnapshot, trust: Trust | None) -> _Kno
 
 
 _SETS: dict[frozenset[str], set[str]] = {}
+_NOTHING: dict[str, str] = {}
 
 
 def _share(part: Part) -> None:
-    """Let all files that state the same keys share the set of these, which is a third of what a file takes."""
+    """Let all records that state the same keys share the set of these, which is a third of what a file takes."""
     for signed in part.approvals:
-        for artifact in signed.approval.artifacts:
-            stated = artifact.model_fields_set
+        for record in (signed, signed.approval, signed.signature, *signed.approval.artifacts):
+            stated = record.model_fields_set
             shared = _SETS.setdefault(frozenset(stated), stated)
-            object.__setattr__(artifact, "__pydantic_fields_set__", shared)
+            object.__setattr__(record, "__pydantic_fields_set__", shared)
+        for artifact in signed.approval.artifacts:
+            if not artifact.built_with:
+                artifact.__dict__["built_with"] = _NOTHING
 
 
 def seal_snapshot(snapshot: Snapshot, signer: Signer, keys: Iterable[KeyStatement] = ()) -> SealedSnapshot:
@@ -201,7 +222,7 @@ def open_snapshot(sealed: SealedSnapshot, trust: Trust) -> Snapshot:
 def read_ended(sealed: SealedSnapshot, trust: Trust) -> Snapshot:
     """Return what was in force by a key that may have been revoked since; nobody may be served by it."""
     head = _open_head(sealed, trust, ended=True)
-    return _joined(head, [_open_part(sha256, sealed, None).part for sha256 in head.parts])
+    return _joined(head, [_open_part(sha256, sealed.by_hash.get(sha256), None).part for sha256 in head.parts])
 
 
 def _parts(snapshot: Snapshot) -> Iterator[Part]:

@@ -105,7 +105,7 @@ def _packed(how: str, whole: _Coded) -> Iterator[bytes]:
         yield from map(gzip.compress, whole.pieces())
         yield gzip.flush()
     else:
-        zstd = ZstdCompressor(3)
+        zstd = ZstdCompressor(3 if whole.size < _LARGE else 1)
         zstd.set_pledged_input_size(whole.size)
         yield from map(zstd.compress, whole.pieces())
         yield zstd.flush(ZstdCompressor.FLUSH_FRAME)

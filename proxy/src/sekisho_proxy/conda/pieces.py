@@ -68,10 +68,11 @@ class Row(NamedTuple):
 
 
 class Newest(NamedTuple):
-    """What ``channeldata.json`` says of the newest row: when it was built, and its members."""
+    """What ``channeldata.json`` says of the newest row: when it was built, its members, and these as written."""
 
     stamp: int
     members: tuple[tuple[str, str], ...]
+    text: str
 
 
 class Piece:
@@ -117,7 +118,8 @@ def _newest(rows: Sequence[Row]) -> Newest | None:
     row = max(rows, key=lambda row: (row.stamp, row.filename))
     members = [(key, json.dumps(row.record[key])) for key in ("version", "license") if key in row.record]
     exports = {row.record["version"]: row.exports} if row.exports is not None else {}
-    return Newest(row.stamp, (*members, ("run_exports", json.dumps(exports))))
+    members.append(("run_exports", json.dumps(exports)))
+    return Newest(row.stamp, tuple(members), _joined(members))
 
 
 def _shard(rows: Sequence[Row], packer: ZstdCompressor) -> bytes:
@@ -191,34 +193,31 @@ def run_exports(subdir: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
 
 def channeldata(subdirs: Mapping[str, Mapping[str, Piece]]) -> bytes:
     """Write ``channeldata.json`` (CEP 38): of each name what its newest file by time of build says."""
-    packages: dict[str, _Told] = {}
+    packages: dict[str, list[tuple[str, Newest]]] = {}
     for subdir, pieces in subdirs.items():
         for name, piece in pieces.items():
             if piece.newest:
-                packages.setdefault(name, _Told()).add(subdir, piece.newest)
-    shown = ", ".join(f"{json.dumps(name)}: {packages[name]}" for name in sorted(packages))
+                packages.setdefault(name, []).append((subdir, piece.newest))
+    shown = ", ".join(f"{json.dumps(name)}: {_told(packages[name])}" for name in sorted(packages))
     return f'{{"channeldata_version": 1, "packages": {{{shown}}}, "subdirs": {json.dumps(sorted(subdirs))}}}'.encode()
 
 
-class _Told:
-    """What is told of a name in all of its subdirs."""
+def _told(rows: Sequence[tuple[str, Newest]]) -> str:
+    """Write what is told of a name in all of its subdirs; what the newest does not say, one before it may."""
+    stamp, text = rows[0][1].stamp, rows[0][1].text
+    if len(rows) > 1:
+        members: dict[str, str] = {}
+        stamp = -1
+        for _, newest in rows:
+            if newest.stamp > stamp:
+                stamp = newest.stamp
+                members.update(newest.members)
+        text = _joined(members.items())
+    return f'{{"subdirs": {json.dumps([subdir for subdir, _ in rows])}, "timestamp": {stamp}{text}}}'
 
-    __slots__ = ("members", "stamp", "subdirs")
 
-    def __init__(self) -> None:
-        self.subdirs: list[str] = []
-        self.stamp = -1
-        self.members: dict[str, str] = {}
-
-    def add(self, subdir: str, newest: Newest) -> None:
-        self.subdirs.append(subdir)
-        if newest.stamp > self.stamp:
-            self.stamp = newest.stamp
-            self.members.update(newest.members)
-
-    def __str__(self) -> str:
-        members = "".join(f', "{key}": {value}' for key, value in self.members.items())
-        return f'{{"subdirs": {json.dumps(self.subdirs)}, "timestamp": {self.stamp}{members}}}'
+def _joined(members: Iterable[tuple[str, str]]) -> str:
+    return "".join(f', "{key}": {value}' for key, value in members)
 
 
 def _document(info: Mapping[str, Any], parts: Sequence[Texts], end: bytes) -> Iterator[bytes]:
