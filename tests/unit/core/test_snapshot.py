@@ -4,7 +4,7 @@ import pytest
 
 from sekisho.allowlist import Allowlist, RefusedEntry
 from sekisho.errors import BadInputError, CorruptError
-from sekisho.policy import SealedSnapshot, compile_snapshot, open_snapshot
+from sekisho.policy import SealedSnapshot, compile_snapshot, open_snapshot, sealing
 from sekisho.policy.sealing import Opener, Sealer, collector_at_rest, seal_snapshot
 from sekisho.signing import SNAPSHOT_TYPE, Signer, Trust
 from sekisho.sources import Source
@@ -99,6 +99,26 @@ def test_what_was_verified_counts_only_with_the_same_trusted_keys():
         opener.open(sealed.without(sealed.by_hash), wider)
     with pytest.raises(CorruptError, match="not trusted to sign"):
         opener.open(sealed, Trust(SIGNER.trusted("portal", "snapshot")))
+
+
+def test_an_approval_of_which_only_the_numbers_changed_is_kept_and_one_that_was_changed_is_refused():
+    opener, one = Opener(), MANY[0]
+    since = (tuple((1,) for _ in MANY), tuple((0,) for _ in MANY))
+    first, second = (opener.open(seal_snapshot(snapshot(*MANY, since=row), SIGNER), TRUST).snapshot for row in since)
+    assert second.since == since[1]
+    assert all(new is old for new, old in zip(second.approvals, first.approvals, strict=True))
+    forged = one.model_copy(update={"approval": one.approval.model_copy(update={"scope": ("everywhere",)})})
+    with pytest.raises(CorruptError):
+        opener.open(seal_snapshot(snapshot(forged, *MANY[1:]), SIGNER), TRUST)
+
+
+def test_a_snapshot_that_is_written_in_pieces_is_the_same_bytes(monkeypatch):
+    monkeypatch.setattr(sealing, "_PIECE", 4000)
+    for approvals in ((), MANY[:1], MANY):
+        opened = Opener().open(seal_snapshot(snapshot(*approvals), SIGNER), TRUST)
+        pieces = list(opened.written())
+        assert b"".join(pieces) == opened.sealed.canonical()
+        assert (len(pieces) > 2) is (approvals == MANY)
 
 
 def test_a_changed_byte_of_a_part_is_a_missing_part():

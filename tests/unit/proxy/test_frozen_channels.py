@@ -1,9 +1,12 @@
 """Frozen doors of channels: dates are made up by whoever asks, and cost no more than a bounded room."""
 
 import asyncio
+import gc
 import json
+import weakref
 from datetime import timedelta
 
+from sekisho.policy.frozen import succeed
 from sekisho.policy.sealing import seal_snapshot
 from sekisho.policy.snapshot import InForce
 from sekisho_proxy.conda import book as book_module
@@ -102,3 +105,21 @@ def test_moments_between_two_changes_share_one_decision(tmp_path):
     for at in moments:
         shop.files(shop.gate.frozen("everyone", at))
     assert len(shop.book._frozen) == 3
+
+
+def test_a_policy_that_was_in_force_goes_without_the_collector_of_cycles(tmp_path):
+    shop = Shop(tmp_path, 20, 3)
+    held = shop.gate._held
+    held.preparing.append(shop.book.prepare)
+    shop.ask(View("everyone"), *FORMS)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            old = weakref.ref(held.index())
+            new = seal_snapshot(succeed(held.present(), held.present()), SIGNER)
+            assert asyncio.run(held.offer(bytearray(new.canonical()), store=True))
+            shop.ask(View("everyone"), *FORMS)
+            assert old() is None
+    finally:
+        gc.enable()

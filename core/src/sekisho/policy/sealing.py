@@ -153,10 +153,12 @@ class Opener:
         with collector_at_rest():
             head, sealed_head, texts = _open_head(sealed, trust), sealed.head, dict(sealed.by_hash)
             del sealed  # so that the text of a part is gone once it was read: all of them take half of what they say
+            verified = self._verified() if texts else {}
             known: dict[str, _Known] = {}
             for sha256 in head.parts:
                 if sha256 not in known:
-                    known[sha256] = self._known.get(sha256) or _open_part(sha256, texts.pop(sha256, None), trust)
+                    text = texts.pop(sha256, None)
+                    known[sha256] = self._known.get(sha256) or _open_part(sha256, text, trust, verified)
             for statement in head.vex:
                 statement.verify(trust)
             snapshot = _joined(head, [known[sha256].part for sha256 in head.parts])
@@ -164,6 +166,10 @@ class Opener:
         keys = statements_of(trust)
         sealed_head = sealed_head.model_copy(update={"keys": keys})
         return Opened(snapshot, sealed_head, {sha256: known[sha256].packed for sha256 in head.parts}, keys)
+
+    def _verified(self) -> Mapping[str, SignedApproval]:
+        """Return what is known to be signed, by its signature."""
+        return {one.signature.sig: one for known in self._known.values() for one in known.part.approvals}
 
 
 def _open_head(sealed: SealedSnapshot, trust: Trust, *, ended: bool = False) -> _SealedHead:
@@ -181,16 +187,29 @@ def _head_of(value: Head) -> dict[str, Any]:
     return {name: getattr(value, name) for name in Head.model_fields}
 
 
-def _open_part(sha256: str, text: str | None, trust: Trust | None) -> _Known:
-    """Return a part of that text; without ``trust`` what is signed in it is not verified."""
+def _open_part(
+    sha256: str, text: str | None, trust: Trust | None, verified: Mapping[str, SignedApproval] | None = None
+) -> _Known:
+    """Return a part of that text; without ``trust`` what is signed in it is not verified.
+
+    An approval that is equal to one that was ``verified`` is taken from there: of many only the numbers change.
+    """
     if text is None:
         raise CorruptError(f"part {sha256[:16]} of the policy snapshot is missing", todo="ask for the whole snapshot")
     part = Part.parse_json(text, where=f"part {sha256[:16]} of the policy snapshot")
-    if trust:
-        for signed in part.approvals:
-            signed.verify(trust)
+    approvals = tuple(_held(signed, trust, verified or {}) for signed in part.approvals) if trust else part.approvals
+    part = Part.model_construct(approvals=approvals, since=part.since)
     _share(part)
     return _Known(part, compress(text.encode(), 1))
+
+
+def _held(signed: SignedApproval, trust: Trust, verified: Mapping[str, SignedApproval]) -> SignedApproval:
+    """Return an approval that holds: the one that was verified, if they are equal in everything."""
+    before = verified.get(signed.signature.sig)
+    if before is not None and before == signed:
+        return before
+    signed.verify(trust)
+    return signed
 
 
 _SETS: dict[frozenset[str], set[str]] = {}
