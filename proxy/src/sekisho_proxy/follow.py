@@ -131,18 +131,9 @@ class Held:
     async def offer(self, data: bytes | bytearray, *, store: bool) -> bool:
         """Verify a sealed snapshot and swap to it; a bad one is noted and the old one stays.
 
-        Parts that the snapshot in force has may be missing from it. A ``bytearray`` is emptied once it was read: it may
-        be large, and nobody needs it beside what was read from it.
+        Parts that the snapshot in force has may be missing from it.
         """
-
-        def read() -> SealedSnapshot:
-            try:
-                return SealedSnapshot.parse_json(data, where="policy snapshot")
-            finally:
-                if isinstance(data, bytearray):
-                    data.clear()
-
-        return await self._offer(read, store=store)
+        return await self._offer(lambda: SealedSnapshot.take(data), store=store)
 
     async def _offer(self, read: Callable[[], SealedSnapshot], *, store: bool) -> bool:
         try:

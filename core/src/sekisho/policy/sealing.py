@@ -34,6 +34,15 @@ class SealedSnapshot(Record):
     head: Sealed
     parts: tuple[str, ...] = ()
 
+    @classmethod
+    def take(cls, data: bytes | bytearray) -> "SealedSnapshot":
+        """Read what arrived; a ``bytearray`` is emptied then, for it may be large. Raises ``BadInputError``."""
+        try:
+            return cls.parse_json(data, where="policy snapshot")
+        finally:
+            if isinstance(data, bytearray):
+                data.clear()
+
     @cached_property
     def by_hash(self) -> Mapping[str, str]:
         """Return the parts by the SHA-256 of their text."""
