@@ -42,7 +42,10 @@ class Offers:
         self._proxy = proxy
         self._rate = rate
         self._ranks = {tag: rank for rank, tag in enumerate(wheel_tags(request.target))}
-        self._known = {artifact.sha256: artifact for artifact in known if _counts(artifact, outdated)}
+        # the same bytes may come of two ways to build
+        counting = [artifact for artifact in known if _counts(artifact, outdated)]
+        self._known = {(one.sha256, one.recipe): one for one in counting}
+        self._hashes = frozenset(one.sha256 for one in counting)
         self._files: dict[tuple[str, str], tuple[Artifact, ...]] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._newest: dict[str, Newest] | None = None
@@ -61,7 +64,7 @@ class Offers:
 
     def _choose(self, pin: Pin, files: Sequence[Artifact]) -> Artifact:
         try:
-            return best_wheel(pin, files, self._ranks, self._request, self._known)
+            return best_wheel(pin, files, self._ranks, self._request, self._hashes)
         except UnresolvableError:
             source = best_source(pin, files, self._request) if self._sources else None
             if source is None:

@@ -7,6 +7,7 @@ from sekisho.model.tags import wheel_tags
 from sekisho_builder.best_wheel import best_wheel
 from sekisho_builder.conda.provided import Provided
 from sekisho_builder.extras import check_extras, held_to, outdated
+from sekisho_builder.offers import Offers
 from sekisho_builder.solver import Pin
 from tests.records import TARGET, artifact, closure, request
 
@@ -130,3 +131,17 @@ def test_a_wheel_that_was_built_otherwise_is_not_chosen():
     assert best_wheel(pin, (built(),), ranks, request("raw")) == built()
     with pytest.raises(UnresolvableError):
         best_wheel(pin, (built(),), ranks, asked)
+
+
+class _NoIndex:
+    """Nothing is offered but what is approved."""
+
+    def artifacts(self, project, release=None):
+        return ()
+
+
+def test_the_same_bytes_that_were_built_in_two_ways_are_found_as_either():
+    ways = [request("raw", extra_build_variables={"raw": {"WAY": way}}) for way in ("1", "2")]
+    made = [built(recipe=way.for_build("raw").recipe, path=f"built/{number}") for number, way in enumerate(ways)]
+    for way, wheel in zip(ways, made, strict=True):
+        assert Offers(way, _NoIndex(), made).best(Pin("raw", "1.0", ())) == wheel
