@@ -83,7 +83,14 @@ def test_a_record_that_changed_to_one_as_long_is_read_anew(read, tmp_path):
     assert kept.count(b"0008") == text.count(b"0008") + 1
 
 
-@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x" + path.read_bytes())])
+def _unreadable(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"x" + path.read_bytes()), _unreadable]
+)
 def test_without_its_outline_all_of_a_text_is_read(read, tmp_path, harm):
     _, known, size = read(repodata())
     [outline] = (tmp_path / "pieces").glob("*.outline")

@@ -86,7 +86,7 @@ class Outline(msgspec.Struct, array_like=True):
         """Return the one of that sha256, if it is there, whole, and made by what runs here."""
         try:
             data = (folder / f"{sha256}.outline").read_bytes()
-        except FileNotFoundError:
+        except OSError:  # as of a disk that is harmed
             return None
         if hashlib.sha256(data).hexdigest() != sha256:
             return None
