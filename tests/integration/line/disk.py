@@ -1,5 +1,6 @@
 """A small disk: a tmpfs that a test fills to the last byte, and makes larger."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -25,10 +26,18 @@ class SmallDisk:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
     def fill(self, *, leave: int) -> None:
-        """Fill it until ``leave`` bytes are free."""
-        status = os.statvfs(self.folder)
+        """Fill it until ``leave`` bytes are free, though others may write there meanwhile."""
         with (self.folder / "filler").open("ab") as file:
-            os.posix_fallocate(file.fileno(), file.tell(), max(1, status.f_bavail * status.f_frsize - leave))
+            for _ in range(20):
+                status = os.statvfs(self.folder)
+                try:
+                    os.posix_fallocate(file.fileno(), file.tell(), max(1, status.f_bavail * status.f_frsize - leave))
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                else:
+                    return
+        raise AssertionError(f"{self.folder} could not be filled in 20 attempts")
 
     def enlarge(self) -> None:
         """Make it twice as large, as an operator would; what filled it stays."""
