@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from sekisho.errors import CorruptError
+from sekisho.errors import CorruptError, RefusedError
 from sekisho.model import sha256_hex
 from sekisho.policy import Door
 from sekisho.policy.sealing import seal_snapshot
@@ -146,3 +146,18 @@ def test_a_policy_on_the_disk_that_does_not_hold_is_written_anew(settings, monke
     again = _held(settings)
     assert asyncio.run(again.load())
     assert (again.present().sequence, again.refused) == (3, None)
+
+
+def test_an_import_goes_not_behind_what_came_after_the_whole_policy_on_the_disk(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "_SMALL", 0)
+    held = _held(settings)
+    assert _takes(held, _sealed(1, GOOD, OTHER, by=SIGNER))
+    assert _takes(held, _sealed(3, GOOD, OTHER, by=SIGNER))
+    older = _bundle(tmp_path / "2", 2, _sealed(2, GOOD, OTHER, by=SIGNER), EXPORT)
+    with pytest.raises(RefusedError, match="older than 3, which is in force here"):
+        import_bundle(settings, older, now=NOW)
+    newer = _bundle(tmp_path / "4", 4, _sealed(4, GOOD, by=SIGNER), EXPORT)
+    assert import_bundle(settings, newer, now=NOW).sequence == 4
+    again = _held(settings)
+    assert asyncio.run(again.load())
+    assert again.present().sequence == 4

@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sekisho.disk import DISK, Disk
 from sekisho.errors import CorruptError, RefusedError, SekishoError
 from sekisho.keys import load_trust
 from sekisho.model import Moment, Record, Sha256
-from sekisho.policy import SealedSnapshot, open_snapshot
+from sekisho.policy import SealedSnapshot
 from sekisho.policy.sealing import Opened, Opener
 from sekisho.settings import Settings
 from sekisho.signing import Trust
@@ -21,6 +21,7 @@ from sekisho_proxy.bundle.manifest import SNAPSHOT, FileEntry, Manifest, blob_pa
 from sekisho_proxy.compose import data_folder, snapshot_file, utc_now
 from sekisho_proxy.disk_cache import DiskCache
 from sekisho_proxy.horizon import Horizon, extend_horizon
+from sekisho_proxy.kept import Kept
 from sekisho_proxy.provenance import keep_provenance, provenance_file
 from sekisho_proxy.upstream.releases import keep_releases, releases_folder
 
@@ -135,10 +136,10 @@ def _check_order(manifest: Manifest, last: LastImport | None, now: datetime, bun
 
 def _check_in_force(file: Path, manifest: Manifest, trust: Trust) -> None:
     """Refuse to go behind the policy on the disk as well, in case the record of the last import was lost."""
-    try:
-        present = open_snapshot(SealedSnapshot.parse_json(file.read_bytes(), where=str(file)), trust).sequence
-    except (FileNotFoundError, SekishoError):
-        return
+    opener, present = Opener(), 0
+    for read in Kept(file, DISK).read():
+        with suppress(FileNotFoundError, SekishoError):
+            present = max(present, opener.open(read(), trust).snapshot.sequence)
     if manifest.sequence < present:
         raise RefusedError(
             f"the bundle's policy {manifest.sequence} is older than {present}, which is in force here (replay)",
