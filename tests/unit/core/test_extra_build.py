@@ -2,6 +2,7 @@
 
 import pytest
 
+from sekisho.cli.described import for_builds
 from sekisho.errors import BadInputError
 from sekisho.model import ExtraRequirement, ImageDefinition, Request
 from tests.records import artifact, request, sha
@@ -110,3 +111,11 @@ def test_only_a_wheel_that_was_built_so_answers():
 
 def test_a_requirement_says_what_it_names():
     assert ExtraRequirement(requirement="Torch_Vision>=1").project == "torch-vision"
+
+
+@pytest.mark.parametrize("key", ["match_runtime", "match-runtime"])
+def test_what_is_left_free_is_said_to_be(key):
+    named = {"raw": ["cmake", {"requirement": "torch", key: False}, {"requirement": "numpy", key: True}]}
+    assert for_builds({"extra_build_dependencies": named, "extra_build_variables": {"raw": {"A": "1"}}}) == [
+        "to build raw with: cmake, torch (of any release, whatever is installed), numpy, A=1"
+    ]

@@ -15,10 +15,15 @@ def for_builds(body: dict[str, Any]) -> list[str]:
     dependencies, variables = body.get("extra_build_dependencies", {}), body.get("extra_build_variables", {})
     lines = []
     for project in sorted({*dependencies, *variables}):
-        rows = (row if isinstance(row, str) else row.get("requirement", "") for row in dependencies.get(project, ()))
+        rows = (row if isinstance(row, str) else _named(row) for row in dependencies.get(project, ()))
         said = [*rows, *(f"{name}={value}" for name, value in variables.get(project, {}).items())]
         lines.append(f"to build {project} with: {', '.join(said)}")
     return lines
+
+
+def _named(row: dict[str, Any]) -> str:
+    free = row.get("match_runtime", row.get("match-runtime")) is False
+    return f"{row.get('requirement', '')}{' (of any release, whatever is installed)' if free else ''}"
 
 
 def go_on(request_id: str, problem: dict[str, str]) -> str:
