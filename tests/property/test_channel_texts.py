@@ -140,3 +140,14 @@ def test_a_change_is_read_as_all_of_it_would_be(steps, sizes):
             before = state
             text = edited(text_of(state), edits)
             assert world.remembered(text) == world.anew(text)
+
+
+@settings(max_examples=2000 if os.environ.get("SEKISHO_SOAK") == "1" else 40, deadline=None)
+@given(state=STATE, places=st.lists(st.integers(0, 1 << 16), min_size=1, max_size=3))
+def test_a_digit_that_changed_is_seen(state, places):
+    with tempfile.TemporaryDirectory() as folder:
+        world, text = World(Path(folder)), text_of(state)
+        world.remembered(text)
+        for place in places:
+            text = edited(text, [("digit", place, 0, b"")])
+            assert world.remembered(text) == world.anew(text)
