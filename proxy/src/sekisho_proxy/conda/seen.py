@@ -18,6 +18,9 @@ from sekisho.disk import DISK, disk_errors
 FILE = "first-seen.sqlite"
 """Below the proxy's state. A backup takes it along."""
 
+_PAGES = 1 << 14
+"""Of the write-ahead log (64 MiB): no import of a few changes waits for the file itself."""
+
 _STAMP = struct.Struct(">16sI")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS names (
@@ -79,6 +82,7 @@ class FirstSeen:
             self._open = sqlite3.connect(self._path, timeout=30, check_same_thread=False, isolation_level=None)
             self._open.execute("PRAGMA journal_mode = WAL")
             self._open.execute("PRAGMA synchronous = NORMAL")
+            self._open.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
             self._open.execute(_SCHEMA)
         return self._open
 
