@@ -3,7 +3,7 @@
 from typing import Any
 
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.model import Alternative, Closure, Facts, Newest, node_of, read_node
+from sekisho.model import Alternative, Closure, Facts, GateResult, Newest, node_of, read_node
 from sekisho_portal.standing import Standing
 from sekisho_portal.wheels_built import check_builds, check_built, check_exchange, check_extras
 
@@ -85,6 +85,8 @@ def check_fits(standing: Standing, kind: str, body: dict[str, Any]) -> None:
     unwanted = kind == "built" and standing.state != "building"
     if propose_late or unapproved or unmade or unwanted:
         raise ConflictError(f"request {standing.id} cannot be {kind}, it is {standing.state}")
+    if kind in {"delivered", "rebased"}:
+        _check_gated(standing, body)
     if kind == "built":
         check_exchange(standing, body)
     if kind in {"resolved", "built"}:
@@ -93,6 +95,16 @@ def check_fits(standing: Standing, kind: str, body: dict[str, Any]) -> None:
     asked = (len(standing.request.requirements), len(standing.request.conda))
     if instead and (len(instead.get("requirements", ())), len(instead.get("conda", ()))) != asked:
         raise BadInputError("the alternative answers another request", where=f"request {standing.id}")
+
+
+def _check_gated(standing: Standing, body: dict[str, Any]) -> None:
+    """Raise ``ConflictError`` unless every gate passed the image that is said to be delivered."""
+    gated = standing.last.get("gated")
+    said = body["gates"] if "gates" in body else gated.body["gates"] if gated else None
+    rows = said.get("gates") if isinstance(said, dict) else None
+    results = [GateResult.parse(row, where="report") for row in rows] if isinstance(rows, list) else []
+    if not results or any(result.status != "passed" for result in results):
+        raise ConflictError(f"request {standing.id} cannot be delivered, since not every gate passed its image")
 
 
 def _check_answers(closure: Closure, standing: Standing) -> None:

@@ -30,6 +30,8 @@ SERVICE = Identity(name="service", roles=("service",))
 
 NUMPY, SIX = artifact(), artifact("six", "1.17.0")
 GPL = {"license_expression": "GPL-3.0-only"}
+PASSED = {"gates": [{"gate": "imports", "status": "passed"}]}
+"""What the one gate said of an image."""
 
 
 class House:

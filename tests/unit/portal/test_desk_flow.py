@@ -8,7 +8,7 @@ from sekisho.allowlist import parse_tree
 from sekisho.errors import BadInputError, ConflictError, NotFoundError, RefusedError
 from sekisho.keys import load_trust
 from tests.records import artifact, facts, sha
-from tests.unit.portal.house import ANNA, GPL, NUMPY, OTTO, RITA, SERVICE, SIX
+from tests.unit.portal.house import ANNA, GPL, NUMPY, OTTO, PASSED, RITA, SERVICE, SIX
 
 
 def test_a_request_that_a_person_approves_is_in_force_with_everything_on_record(house):
@@ -198,7 +198,7 @@ def test_the_line_reports_its_stages_up_to_the_image(house):
     house.approve(request)
     bodies = {"locked": "lock", "assembled": "assembly", "gated": "gates", "delivered": "image"}
     for kind, key in bodies.items():
-        assert house.report(request, kind, **{key: {"it": kind}}).state == kind
+        assert house.report(request, kind, **{key: {"it": kind, **(PASSED if key == "gates" else {})}}).state == kind
     status = house.desk.standing(request).plain("link")
     assert [status[key]["it"] for key in bodies.values()] == list(bodies)
 

@@ -8,7 +8,7 @@ from sekisho.errors import BadInputError, ConflictError, RefusedError
 from sekisho.model import Target
 from sekisho.tokens import Identity
 from tests.records import artifact, facts
-from tests.unit.portal.house import ANNA, GPL, NUMPY, OTTO, RITA, SIX
+from tests.unit.portal.house import ANNA, GPL, NUMPY, OTTO, PASSED, RITA, SIX
 
 DELIVERY = {"locked": "lock", "assembled": "assembly", "gated": "gates", "delivered": "image"}
 
@@ -76,7 +76,7 @@ def test_a_delivered_image_stays_delivered(house):
     request = _at(house, "waiting")
     house.approve(request)
     for kind, key in DELIVERY.items():
-        house.report(request, kind, **{key: {"it": 1}})
+        house.report(request, kind, **{key: {"it": 1, **PASSED}})
     before = house.kinds(request)
     for kind, key in DELIVERY.items():
         assert house.report(request, kind, **{key: {"it": 2}}).state == "delivered"
@@ -162,7 +162,7 @@ def test_a_request_gives_its_reason_without_control_characters(house, reason):
 def _rebase(house, request, manifest):
     """Report that an image stands on another base now."""
     return house.report(
-        request, "rebased", before="m", assembly={"of": manifest}, gates={}, image={"manifest": manifest}
+        request, "rebased", before="m", assembly={"of": manifest}, gates=PASSED, image={"manifest": manifest}
     )
 
 
@@ -170,7 +170,7 @@ def test_a_delivered_image_is_rebased_and_each_time_is_on_record_once(house):
     request = _at(house, "waiting")
     house.approve(request)
     for kind, key in DELIVERY.items():
-        house.report(request, kind, **{key: {"manifest": "m"}})
+        house.report(request, kind, **{key: PASSED if key == "gates" else {"manifest": "m"}})
     before = house.kinds(request)
     for manifest in ("n", "n", "o", "n"):
         assert _rebase(house, request, manifest).state == "delivered"
@@ -184,6 +184,28 @@ def test_a_delivered_image_is_rebased_and_each_time_is_on_record_once(house):
     assert told["not_rebased"].items() >= {"base": "b", "problem": {"title": "x"}}.items()
     _rebase(house, request, "p")
     assert "not_rebased" not in house.desk.standing(request).plain("link")
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [None, {}, {"gates": []}, {"gates": [*PASSED["gates"], {"gate": "secrets", "status": "failed"}]}],
+    ids=["not gated", "no gates", "none of them", "one failed"],
+)
+def test_an_image_that_a_gate_did_not_pass_is_not_delivered_and_not_rebased(house, gates):
+    request = _at(house, "waiting")
+    house.approve(request)
+    if gates is not None:
+        house.report(request, "gated", gates=gates)
+    before = house.kinds(request)
+    with pytest.raises(ConflictError, match="not every gate passed"):
+        house.report(request, "delivered", image={"manifest": "m"})
+    assert house.kinds(request) == before
+    house.report(request, "gated", gates=PASSED)
+    house.report(request, "delivered", image={"manifest": "m"})
+    if gates is not None:
+        with pytest.raises(ConflictError, match="not every gate passed"):
+            house.report(request, "rebased", before="m", assembly={}, gates=gates, image={"manifest": "n"})
+    assert house.kinds(request) == [*before, "gated", "delivered"]
 
 
 @pytest.mark.parametrize("state", ["resolving", "waiting", "denied", "approved"])

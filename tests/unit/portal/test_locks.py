@@ -10,7 +10,7 @@ from sekisho_portal.lock_index import LockIndex
 from sekisho_portal.locking import lock_request
 from tests.advisories import osv, packed
 from tests.records import TARGET, artifact, sha
-from tests.unit.portal.house import ADA, NUMPY, SIX
+from tests.unit.portal.house import ADA, NUMPY, PASSED, SIX
 
 OLD = artifact("six", "1.16.0")
 CVE = "CVE-2026-1000"
@@ -84,9 +84,10 @@ def test_a_row_says_whose_lock_it_is_and_which_image_was_made_of_it(house):
         "holds": ["six 1.17.0"],
     }
     image = {"registry": "reg.invalid", "repository": "web", "manifest": "ab" * 32}
+    house.report(request, "gated", gates=PASSED)
     house.report(request, "delivered", image=image)
     assert held(house, "six")["locks"][0]["image"] == f"reg.invalid/web@sha256:{'ab' * 32}"
-    house.report(request, "rebased", before="ab" * 32, assembly={}, gates={}, image=image | {"manifest": "cd" * 32})
+    house.report(request, "rebased", before="ab" * 32, assembly={}, gates=PASSED, image=image | {"manifest": "cd" * 32})
     assert held(house, "six")["locks"][0]["image"] == f"reg.invalid/web@sha256:{'cd' * 32}"
 
 

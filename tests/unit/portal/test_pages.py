@@ -6,7 +6,7 @@ import pytest
 from sekisho.errors import BadInputError
 from sekisho.model import Build
 from tests.records import artifact, facts
-from tests.unit.portal.house import ANNA, BOTH, GPL, NUMPY, SIX
+from tests.unit.portal.house import ANNA, BOTH, GPL, NUMPY, PASSED, SIX
 from tests.unit.portal.test_wheels_built import SOURCE, WHEEL, built
 
 SCRIPT = '<script>alert("1")</script>'
@@ -360,6 +360,7 @@ def test_every_state_of_a_request_has_a_page(web):
             house.report(request, "failed", stage="push", problem={"title": "the registry is down", "todo": "start it"})
             look()
             house.desk.retry(ANNA, request)
+            house.report(request, "gated", gates=PASSED)
         house.report(request, kind, **body)
         look()
     assert list(seen) == ["resolving", "inspecting", "waiting", "approved", *list(bodies)[:-1], "failed", "delivered"]

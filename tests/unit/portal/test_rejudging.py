@@ -10,7 +10,7 @@ from sekisho.policy.knowledge import NO_ADVISORIES
 from sekisho.policy.weaknesses import known_against
 from tests.advisories import CRITICAL, MEDIUM, osv, packed
 from tests.records import artifact
-from tests.unit.portal.house import ADA, ANNA, BOTH, GPL, NUMPY, RITA, SERVICE, SIX
+from tests.unit.portal.house import ADA, ANNA, BOTH, GPL, NUMPY, PASSED, RITA, SERVICE, SIX
 
 RULES = """
 version: 1
@@ -95,6 +95,7 @@ def test_locks_and_images_that_hold_it_are_named(house):
     lock = make_lock("web", closure, approvals, workspace="everyone", now=house.clock())
     house.report(request, "locked", lock=lock.plain())
     image = {"registry": "reg.invalid", "repository": "web", "manifest": "ab" * 32}
+    house.report(request, "gated", gates=PASSED)
     house.report(request, "delivered", image=image)
     take(house, osv(CVE, vector=CRITICAL, **NEWS))
     (told,) = house.desk.affected()
@@ -102,7 +103,7 @@ def test_locks_and_images_that_hold_it_are_named(house):
     assert told["images"] == [f"reg.invalid/web@sha256:{'ab' * 32}"]
     assert told["outcome"] == "deny"
     image["manifest"] = "cd" * 32
-    house.report(request, "rebased", before="ab" * 32, assembly={}, gates={}, image=image)
+    house.report(request, "rebased", before="ab" * 32, assembly={}, gates=PASSED, image=image)
     assert house.desk.affected()[0]["images"] == [f"reg.invalid/web@sha256:{'cd' * 32}"]
 
 
