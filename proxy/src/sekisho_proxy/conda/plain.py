@@ -137,8 +137,8 @@ class _Section:
         return self._found
 
     def _pass_known(self) -> bool:
-        """Go on over what is known; tell whether the section ends with it."""
-        text, lengths, digests, sha256 = self._text, self._known.lengths, self._known.digests, hashlib.sha256
+        """Go on over what is known, as its bytes are those that were kept; tell whether the section ends with it."""
+        text, lengths, offsets, kept = self._text, self._known.lengths, self._known.offsets, self._growing.read
         data, at = text.data, text.at
         for number in range(self._expected, len(lengths)):
             end = at + lengths[number]
@@ -149,7 +149,7 @@ class _Section:
                 end = at + lengths[number]
                 if end >= len(data):
                     break
-            if sha256(data[at:end]).digest() != digests[number]:
+            if kept(offsets[number], end - at) != data[at:end]:
                 break
             self._found.append(number)
             self._expected = number + 1
