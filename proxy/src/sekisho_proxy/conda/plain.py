@@ -7,7 +7,6 @@ one member of ours in their place, so that where they stand is known as well. Wh
 left to who reads all of it at once.
 """
 
-import hashlib
 import os
 import re
 from bisect import bisect_left
@@ -190,8 +189,7 @@ class _Section:
     def _is_here(self, number: int) -> bool:
         text, length = self._text, self._known.lengths[number]
         text.have(length + 1)
-        part = text.data[text.at : text.at + length]
-        return hashlib.sha256(part).digest() == self._known.digests[number]
+        return self._growing.read(self._known.offsets[number], length) == text.data[text.at : text.at + length]
 
     def _guess(self, names: list[str]) -> tuple[int, bool]:
         """Return where members may end that begin here, and whether the section ends there."""
