@@ -3,7 +3,7 @@
 from typing import Any
 
 from sekisho.errors import BadInputError, ConflictError
-from sekisho.model import Alternative, Closure, Facts, GateResult, Newest, node_of, read_node
+from sekisho.model import Alternative, Closure, Facts, GateResult, Newest, every_gate_passed, node_of, read_node
 from sekisho_portal.standing import Standing
 from sekisho_portal.wheels_built import check_builds, check_built, check_exchange, check_extras
 
@@ -103,7 +103,7 @@ def _check_gated(standing: Standing, body: dict[str, Any]) -> None:
     said = body["gates"] if "gates" in body else gated.body["gates"] if gated else None
     rows = said.get("gates") if isinstance(said, dict) else None
     results = [GateResult.parse(row, where="report") for row in rows] if isinstance(rows, list) else []
-    if not results or any(result.status != "passed" for result in results):
+    if not every_gate_passed(results):
         raise ConflictError(f"request {standing.id} cannot be delivered, since not every gate passed its image")
 
 

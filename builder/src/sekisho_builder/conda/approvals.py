@@ -58,14 +58,15 @@ def fewest_approvals(
     such files, which is looked for as long again.
     """
     search = _Search(solver, offers, judged, held)
-    found = _best(search, search.look, patience, clock)
-    return found or _best(search, search.look_among_denied, patience, clock)
+    return _best(search, patience, clock, denied=False) or _best(search, patience, clock, denied=True)
 
 
-def _best(
-    search: "_Search", look: Callable[[float], Approvals | None], patience: float, clock: Callable[[], float]
-) -> Approvals | None:
-    """Look, and learn what is said of the answer, until all of it was asked about or the time is up."""
+def _best(search: "_Search", patience: float, clock: Callable[[], float], *, denied: bool) -> Approvals | None:
+    """Look, and learn what is said of the answer, until all of it was asked about or the time is up.
+
+    Only where ``denied`` may the answer hold files that are denied.
+    """
+    look = search.look_among_denied if denied else search.look
     end, best = clock() + patience, None
     while True:
         found = look(max(0.1, end - clock()))
@@ -76,7 +77,7 @@ def _best(
             return found
         search.learn(unknown)
         now = search.rated(found.chosen, proved=False)
-        if look == search.look_among_denied or not now.denied:
+        if denied or not now.denied:
             best = now if best is None or now.cost < best.cost else best
         if clock() > end:
             return best

@@ -23,7 +23,15 @@ from sekisho.model.identity import (
     normalize_release,
     purl,
 )
-from sekisho.model.image import BaseDefinition, FileDefinition, GateReport, GateResult, ImageDefinition, ImageReference
+from sekisho.model.image import (
+    BaseDefinition,
+    FileDefinition,
+    GateReport,
+    GateResult,
+    ImageDefinition,
+    ImageReference,
+    every_gate_passed,
+)
 from sekisho.model.match_spec import MatchSpec, build_of, constrains_of, match_spec, needs_of
 from sekisho.model.nearest import nearest
 from sekisho.model.request import MOST_CONSTRAINTS, MOST_REQUIREMENTS, Request, parse_spec
@@ -88,6 +96,7 @@ __all__ = [
     "conda_record",
     "conda_version",
     "constrains_of",
+    "every_gate_passed",
     "extra_of",
     "glob_matches",
     "is_subdir",

@@ -1,6 +1,6 @@
 """Image definitions, gate reports, and references by digest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -228,6 +228,11 @@ class GateResult(Record):
     milliseconds: int = 0
 
 
+def every_gate_passed(results: Sequence[GateResult]) -> bool:
+    """Tell whether every gate passed; no gates at all is a failure."""
+    return bool(results) and all(result.status == "passed" for result in results)
+
+
 class GateReport(Record):
     """What the gates said of one image, named by its manifest's digest."""
 
@@ -239,7 +244,7 @@ class GateReport(Record):
     @property
     def passed(self) -> bool:
         """Tell whether every gate passed; no gates at all is a failure."""
-        return bool(self.gates) and all(gate.status == "passed" for gate in self.gates)
+        return every_gate_passed(self.gates)
 
 
 class ImageReference(Record):
